@@ -1,10 +1,10 @@
-"""`python -m tests`, which is `make test`: the whole suite in parts. Nothing is tried twice.
+"""Runs the whole test suite in parts: `python -m tests`, which is also `make test`. No test is tried twice.
 
-Node tests the page's modules first, which takes some seconds. The tests that only compute run in the background, on
-what the others leave of the processor. All other parts run one after the other. `--fast` runs the unit tests alone.
-`--coverage` runs what needs no real time and tells what that covers of the package; otherwise only the coverage of the
-pure core is measured, which must be complete but for the program that draws its diagram. Further options are pytest's,
-for all parts.
+Node tests the modules of the page first, which takes a few seconds. The tests that only compute run in the background,
+on the processor time that the other parts leave. The other parts run one after the other. `--fast` runs only the unit
+tests. `--coverage` runs the tests that need no real time and reports the coverage of the whole package. Without it,
+only the coverage of the pure core is measured. That must be complete, except for the program that draws the state
+diagram. All other options go to pytest, for every part.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CORES = os.cpu_count() or 2
 REAL_TIME = TESTS / "realtime"
 ALONE = [path for path in sorted(REAL_TIME.rglob("test_*.py")) if "pytest.mark.alone" in path.read_text("utf-8")]
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
-"""Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a
-test starts is then there 2 s sooner, and pytest finds the tests in 7 s rather than 11."""
+"""Makes Python keep compiled modules in this folder, even where the environment tells it not to. Every app that a test
+starts is then ready 2 s sooner, and pytest collects the tests in 7 s instead of 11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ MODELS = TESTS / "integration" / "models"
 
 CORE_TESTS = Part("core", [TESTS / "unit" / "dialogue"], CORES, measured=CORE)
 UNIT_TESTS = Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'dialogue'}"])
-# Speech recognition and synthesis, which wait for nothing but the processor.
+# Speech recognition and synthesis. These tests wait only for the processor.
 MODEL_TESTS = Part("models", [MODELS], CORES)
-# Sockets and processes.
+# Tests with sockets and processes.
 INTEGRATION_TESTS = Part(
     "integration", [TESTS / "integration"], 2 * CORES, [f"--ignore={MODELS}"], {"PYTHONASYNCIODEBUG": "1"}
 )
-# Browsers, conversations and attacks. With one worker more, some felt what the others computed.
+# Browsers, conversations and attacks. With one more worker, some tests were slowed down by the others.
 REAL_TIME_TESTS = Part("real time", [REAL_TIME], CORES + 1, ["-m", "not alone"])
-# How soon a browser falls silent, or whether an echo is one, is a matter of milliseconds: each has a core to itself.
+# Tests in which milliseconds decide, such as how soon a browser falls silent. Each has a core to itself.
 LONE_TESTS = Part("alone", ALONE, CORES, ["-m", "alone"])
 
 
@@ -65,7 +65,7 @@ class Suite:
     """Runs parts and remembers how they ended."""
 
     def __init__(self, options: Sequence[str], folder: Path, measured: Sequence[str]) -> None:
-        """Every part gets pytest's `options`; all of them measure the coverage of the packages `measured`."""
+        """Gives every part pytest's `options` and measures the coverage of the packages `measured` in all of them."""
         self._options = options
         self._folder = folder
         self._measured = measured
@@ -74,7 +74,7 @@ class Suite:
         self.coverage = folder / "coverage"
 
     def run_node(self) -> None:
-        """Runs the tests of the page's modules, unless pytest's options ask for something else."""
+        """Runs the tests of the page's modules, unless options for pytest are given."""
         if not self._options:
             began_s = time.monotonic()
             ended = subprocess.run([sys.executable, "-m", "tests.page", "test"], check=False)
@@ -85,15 +85,15 @@ class Suite:
         self.times.append(f"{name:12} {'passed' if passed else 'FAILED'} in {time.monotonic() - began_s:4.0f} s")
 
     def run(self, *parts: Part, background: int | None = None) -> None:
-        """In the `background`, parts print to that open file."""
+        """Runs the parts one after the other. Parts in the background print to the open file `background`."""
         for part in parts:
             self._run(part, background)
 
     @contextmanager
     def background(self, *parts: Part) -> Iterator[None]:
-        """Runs the parts while the block runs, on what the block leaves of the processor, then shows what they printed.
+        """Runs the parts in the background while the block runs, then shows their output.
 
-        Ends when the block and the parts have ended.
+        Ends when both the block and the parts have ended.
         """
         with tempfile.TemporaryFile("w+", dir=self._folder) as printed, ThreadPoolExecutor(1) as thread:
             running = thread.submit(self.run, *parts, background=printed.fileno())
@@ -112,7 +112,7 @@ class Suite:
         if measured:
             command += [*(f"--cov={each}" for each in measured), "--cov-branch", "--cov-append", "--cov-report="]
         if background is not None:
-            command += ["--timeout=1200"]  # ten times the usual limit
+            command += ["--timeout=1200"]  # ten times the usual limit, because the processor is shared
         began_s = time.monotonic()
         ended = subprocess.run(
             [*command, *self._options],
@@ -126,7 +126,7 @@ class Suite:
 
 
 def _give_way() -> None:
-    """This process, and all that it starts, get only the time that no other process wants."""
+    """Gives this process, and all that it starts, only the processor time that no other process wants."""
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _covered(data: Path, *, all_of_it: bool) -> bool:
-    """Tells which lines and branches are covered. Returns whether the pure core is covered completely."""
+    """Prints the lines and branches that are not covered. Returns whether the pure core is covered completely."""
     report = [sys.executable, "-m", "coverage", "report", f"--data-file={data}"]
     sys.stdout.flush()
     if all_of_it:

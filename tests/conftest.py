@@ -1,4 +1,4 @@
-"""For all tests: nothing reaches the outside network, and no setting of this machine reaches the tests."""
+"""Fixtures and set-up for all tests: no test reaches the outside network or reads this machine's settings."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """All that was loaded is out of the garbage collector's rounds, as in the server: they took a fifth of the time.
+    """Excludes all that is loaded by now from garbage collection, as the server does. It took a fifth of the time.
 
-    Nor is there an event loop yet: pytest-asyncio would make one to have one to return to, and leave it open, at which
-    a later test fails.
+    Also removes the event loop that is set. pytest-asyncio would otherwise create one to return to and leave it open,
+    and a later test would fail because of that.
     """
     asyncio.set_event_loop(None)
     gc.collect()
@@ -39,13 +39,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to anything but this machine fails the test."""
+    """Fails a test that connects to another machine."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6):
             host = address[0]
-            assert host == "localhost" or ipaddress.ip_address(host).is_loopback, f"a test wanted to reach {host}"
+            assert host == "localhost" or ipaddress.ip_address(host).is_loopback, f"a test tried to connect to {host}"
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
@@ -53,12 +53,12 @@ def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own .env does not count."""
+    """Keeps a developer's own .env file out of the tests."""
     monkeypatch.setitem(Settings.model_config, "env_file", None)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A running Postgres. Skips where it is absent, unless the suite must be whole (REQUIRE_POSTGRES=1)."""
+    """A running Postgres. Skips the test where Postgres is not installed, or fails it if REQUIRE_POSTGRES=1."""
     with running_postgres() as server:
         yield server

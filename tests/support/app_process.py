@@ -1,4 +1,4 @@
-"""`python app.py` as a user starts it, or sooner: a process of its own."""
+"""Starts `python app.py` in a process of its own, as a user does, or from a process that has loaded the modules."""
 
 from __future__ import annotations
 
@@ -38,19 +38,20 @@ class App:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without the settings, keys and models of this machine, and with `settings`."""
+    """Returns this process's environment without this machine's settings, keys and models, but with `settings`."""
     names = {name.upper() for name in SETTINGS}
     inherited = {name: value for name, value in os.environ.items() if name not in names}
-    # An Ollama at its usual port is nobody's business here; a llama.cpp server at 8080 still is.
+    # Keeps the app from finding an Ollama at its usual port. A llama.cpp server at port 8080 is still found.
     nowhere = {"OLLAMA_HOST": "127.0.0.1:9"}
     return inherited | nowhere | {name.upper(): str(value) for name, value in settings.items()}
 
 
 @contextmanager
 def running_app(folder: Path, open_files: int | None = None, /, **settings: object) -> Iterator[App]:
-    """The app on a free port, in `folder` (so that no .env is read), until the block ends.
+    """Runs the app on a free port, in `folder` (so that it reads no .env), until the block ends.
 
-    It may have `open_files` at most, as under `ulimit -n`. Raises ChildProcessError if it does not start.
+    The process may open at most `open_files` files, as under `ulimit -n`. Raises ChildProcessError if it does not
+    start.
     """
     log = folder / "app.log"
     with log.open("w") as output:
@@ -70,9 +71,9 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
 
 @contextmanager
 def forked_app(folder: Path, open_files: int | None = None, /, **settings: object) -> Iterator[App]:
-    """The same, from a process that has loaded everything already: that saves six seconds of computing each time.
+    """Runs the app like `running_app`, but forks a process that has loaded all modules, which saves 6 s each time.
 
-    It speaks with espeak unless the settings say otherwise, whose start takes a second less of computing than hibari's.
+    Unless the settings say otherwise the voice is espeak, which takes a second less of computing to start than hibari.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app", "voicebot.agent.graph", "voicebot.web.server"])
@@ -90,11 +91,11 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
         ended = not started.is_alive()
         started.kill()
         started.join()
-        assert ended, f"the app does not end:\n{log.read_text('utf-8')}"
+        assert ended, f"the app did not end:\n{log.read_text('utf-8')}"
 
 
 def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int | None) -> None:
-    """In the new process: what `running_app` has the system do."""
+    """Does in the new process what the operating system does for `running_app`."""
     import app
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -122,7 +123,7 @@ def _end_with_parent() -> None:
 
 
 def announced_address(runs: Callable[[], bool], log: Path, timeout_s: float = 60) -> str:
-    """Where the app says in its log that it is, once it answers there. Raises ChildProcessError if it does not."""
+    """Returns the address that the app logs, once it answers there. Raises ChildProcessError if it does not."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s and runs():
         for line in log.read_text("utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Which functions of the package call one another: measured while a test runs, by Python's profiler hook."""
+"""Measures which functions of the package call one another while a test runs, by Python's profiler hook."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ PACKAGE = str(PROJECT / "voicebot")
 
 
 class CallPaths:
-    """The stacks of the package's own functions at each of their calls, the innermost one last.
+    """Records the stack of the package's own functions at each of their calls, the innermost one last.
 
-    A generator that is resumed counts as called by whoever resumes it. Functions of libraries and tests are left out.
+    A generator that is resumed counts as called by the function that resumes it. Functions of libraries and tests are
+    left out.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,7 @@ class CallPaths:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Around the code to be measured, in the thread of its event loop."""
+        """Measures the code of the block, in the thread of its event loop."""
         sys.setprofile(self._called)
         try:
             yield
@@ -35,9 +36,9 @@ class CallPaths:
             self.stacks.add(tuple(_own(frame))[::-1])
 
     def between(self, start: str, end: str) -> tuple[str, ...]:
-        """The functions from `start` to `end` where `start` has led to a call of `end`; the longest way if several did.
+        """Returns the longest path of functions by which `start` led to a call of `end`.
 
-        Raises ValueError if there was none.
+        Raises ValueError if there is none.
         """
         ways = [
             stack[len(stack) - 1 - stack[::-1].index(start) :]
@@ -45,7 +46,7 @@ class CallPaths:
             if stack[-1] == end and start in stack
         ]
         if not ways:
-            raise ValueError(f"{start} has not led to {end}")
+            raise ValueError(f"{start} did not lead to a call of {end}")
         return max(ways, key=len)
 
 

@@ -1,4 +1,4 @@
-"""A server on this machine that is spoken to by https, and clients that trust it."""
+"""A TLS certificate for a server on this machine, and clients that trust it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def server_and_client_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a new certificate for 127.0.0.1, and a client's that knows it and no other."""
+    """Returns a server's context with a new certificate for 127.0.0.1, and a client's that trusts only that one."""
     path = certificate_in(folder)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(path)
@@ -22,7 +22,7 @@ def server_and_client_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]
 
 
 def certificate_in(folder: Path) -> Path:
-    """A file with a new certificate for 127.0.0.1 and its key."""
+    """Creates a file with a new certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     begin = datetime.now(UTC) - timedelta(hours=1)

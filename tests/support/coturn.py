@@ -1,4 +1,4 @@
-"""A real TURN server on loopback: coturn, with a login that expires."""
+"""A real TURN server on the loopback interface: coturn, with credentials that expire."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Coturn:
         return signed_login(SECRET, ttl_s)
 
     async def logged(self, text: str, times: int = 1) -> None:
-        """Until the log, which is another process's, has it so often."""
+        """Waits until the log of the server process holds `text` at least `times` times."""
         async with asyncio.timeout(5):
             while self.log.read_text("utf-8", "replace").count(text) < times:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -46,7 +46,7 @@ class Coturn:
 
 @contextmanager
 def running_coturn(folder: Path) -> Iterator[Coturn]:
-    """Skips the test where coturn is absent."""
+    """Runs coturn until the block ends. Skips the test where coturn is not installed."""
     program = shutil.which("turnserver")
     if program is None:
         pytest.skip("coturn is not installed (apt-get install coturn)")

@@ -84,7 +84,7 @@ async def final(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause]) -
 
 
 async def answer(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause], pause: int) -> Transcript:
-    """Returns the answer to a pause, and then gives the utterance up before its end, as the orchestrator does."""
+    """Returns the answer to a pause, and then abandons the utterance before its end, as the orchestrator does."""
 
     async def endless() -> AsyncGenerator[Audio | Pause]:
         async for item in audio:
@@ -99,7 +99,7 @@ async def answer(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause], 
 
 
 def kills(random: Random, messages: int) -> dict[int, tuple[Disturbance, bool]]:
-    """Returns ten kills. Only one is a silence, as two silences in one utterance count as a hanging service."""
+    """Returns ten kills. Only one is a silence, because two silences in one utterance count as a hanging service."""
     kinds = (Disturbance.ERROR, Disturbance.GOODBYE, Disturbance.EOF, Disturbance.RESET)
     how = [Disturbance.SILENCE, *(random.choice(kinds) for _ in range(9))]
     places = random.sample(range(1, messages), len(how))

@@ -1,4 +1,4 @@
-"""The smallest FastRTC bot there is: it says back what it hears, and is silent otherwise."""
+"""The smallest possible FastRTC bot. It sends back what it hears and is silent otherwise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicebot.audio.sound import WIRE_RATE_HZ, Samples
 
 
 class EchoHandler(AsyncStreamHandler):
-    """Gives each frame back as it comes."""
+    """Returns each frame unchanged."""
 
     def __init__(self) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
@@ -58,7 +58,7 @@ class EchoBot(WebRTCConnectionMixin):
         return await self.handle_offer(body, set_outputs)
 
     def handler(self, webrtc_id: str) -> EchoHandler:
-        """The one that serves this connection."""
+        """Returns the handler that serves this connection."""
         handler = self.handlers[webrtc_id]
         assert isinstance(handler, EchoHandler)
         return handler
@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def echo_bot(concurrency_limit: int = 4) -> AsyncIterator[EchoBot]:
-    """The bot, serving on a free port of this machine in this event loop."""
+    """Serves the bot on a free port of this machine, in this event loop, until the block ends."""
     bot = EchoBot(concurrency_limit)
     app = FastAPI()
     app.post("/webrtc/offer")(bot.offer)

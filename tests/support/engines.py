@@ -1,4 +1,4 @@
-"""Scripted engines: what they hear, think and say is written in the test, and a step that was not used fails it."""
+"""Scripted engines. Each test writes what they hear, think and say; a step that stays unused fails the test."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Scripted:
 
 @dataclass(frozen=True)
 class AtPause:
-    """What a scripted recogniser answers to a pause."""
+    """The answer of a scripted recogniser to a pause."""
 
     text: str
 
 
 @dataclass
 class ScriptedStt(_Scripted):
-    """Each utterance gets the next script: partials, one a piece of sound, and last the final.
+    """Plays the next script for each utterance: a partial transcript for each piece of audio, and the final one last.
 
-    An `AtPause` waits for the next pause and answers it; an EngineError is raised.
+    An `AtPause` waits for the next pause and answers it. An EngineError is raised.
     """
 
     scripts: list[Sequence[str | AtPause | EngineError]] = field(default_factory=list)
@@ -74,7 +74,7 @@ def _text(step: str | AtPause | EngineError) -> str:
 
 @dataclass
 class ScriptedAgent(_Scripted):
-    """Each reply gets the next script, token by token; an asyncio.Event is waited for, an exception raised."""
+    """Plays the next script for each reply, token by token. It waits for an asyncio.Event and raises an exception."""
 
     scripts: list[Sequence[str | asyncio.Event | Exception]] = field(default_factory=list)
     asked: list[History] = field(default_factory=list)
@@ -100,11 +100,10 @@ class ScriptedAgent(_Scripted):
 
 @dataclass
 class ToneTts(_Scripted):
-    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before.
+    """Speaks each text as a tone of `letter_s` seconds per letter, at 24 kHz.
 
-    Without that all at once, so that a client of `/ws` gets each sentence as one clip.
-
-    Texts in `failing` fail halfway, those in `silent` at once.
+    With `late_s` the tone comes in pieces of 100 ms, each `late_s` after the one before. Otherwise it comes at once, so
+    that a client of `/ws` gets each sentence as one clip. Texts in `failing` fail halfway, texts in `silent` at once.
     """
 
     letter_s: float = 0.01
@@ -132,7 +131,7 @@ class ToneTts(_Scripted):
 
 
 class LoudnessVad:
-    """Whatever is loud is speech."""
+    """Detects speech wherever the audio is loud."""
 
     window_samples = 512
 
@@ -147,6 +146,6 @@ def scripted(stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts) -> Engines:
 
 
 def loud(duration_s: float, rate_hz: int = 48_000) -> Audio:
-    """Something that `LoudnessVad` takes for speech."""
+    """Returns audio that `LoudnessVad` takes for speech."""
     time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
     return Audio((np.sin(time_s * 2 * np.pi * 300) * 12_000).astype(np.int16), rate_hz)

@@ -6,5 +6,5 @@ from voicebot.dialogue.errors import ErrorCode, ErrorReport
 
 
 def engine_error(message: str) -> ErrorReport:
-    """An engine failed and says this."""
+    """Returns the error report of an engine that failed with this message."""
     return ErrorReport(ErrorCode.ENGINE, message)

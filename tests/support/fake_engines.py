@@ -1,4 +1,4 @@
-"""An engine that does what its script says, for tests of fallback chains."""
+"""An engine that follows a script, for tests of fallback groups."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def failure(name: str, fault: Fault = Fault.SERVER, **more: Any) -> EngineError:
 
 @dataclass
 class Fake:
-    """Each piece of work gets the next script: outputs, an error to raise, or HANG; the last one goes on for ever."""
+    """Follows the next script for each request: outputs, an error to raise, or HANG. The last script repeats."""
 
     name: str
     scripts: list[Script]
     languages: frozenset[str] = frozenset({"en"})
     cannot_start: EngineError | None = None
-    unwell: EngineError | str | None = None
-    """The error that a probe raises; with HANG it never ends."""
+    probe_error: EngineError | str | None = None
+    """The error that a probe raises. With HANG the probe never ends."""
     asked: int = 0
     probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     open: int = 0
     heard: list[list[Audio | Pause]] = field(default_factory=list)
     sessions: int = 0
-    told: dict[str, Any] = field(default_factory=dict)
-    """The keyword arguments that the agent was given with the last reply, except for its style."""
+    keywords: dict[str, Any] = field(default_factory=dict)
+    """The keyword arguments of the last request to the agent, except for its style."""
     styles: list[Style] = field(default_factory=list)
     """The styles of all replies, sentences and sessions, in order."""
     probed: list[Style] = field(default_factory=list)
@@ -63,10 +63,10 @@ class Fake:
     async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probed.append(style)
         self.probes.release()
-        if self.unwell == HANG:
+        if self.probe_error == HANG:
             await asyncio.Event().wait()
-        if isinstance(self.unwell, EngineError):
-            raise self.unwell
+        if isinstance(self.probe_error, EngineError):
+            raise self.probe_error
 
     def _next(self) -> Script:
         self.asked += 1
@@ -91,9 +91,9 @@ class Fake:
         deadline: Any = None,
         *,
         style: Style = DEFAULT_STYLE,
-        **told: Any,
+        **keywords: Any,
     ) -> AsyncGenerator[str]:
-        self.told = told
+        self.keywords = keywords
         self.styles.append(style)
         async for text in self._play(self._next()):
             yield text

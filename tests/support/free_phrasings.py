@@ -1,12 +1,13 @@
-"""Questions as people put them to a voice bot, each with what a right answer contains.
+"""Questions in the words that people use with a voice bot, each with what a right answer contains.
 
-The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model,
-from the list of its abilities alone; those of SECOND to FIFTH each after the rules had been changed, and
-before any of them had been tried. They measure the model; they are no list of what its rules have to match. A rule that
-answers one of them and nothing near it is a defect.
+The questions of FIRST and BEYOND_FIRST were written from the list of the offline model's abilities, before their author
+had read any of its rules. Those of SECOND to FIFTH were written after the rules had been changed, but before any of the
+new questions had been tried. They measure the model and do not define what its rules have to match. A rule that answers
+one of them but nothing similar is a defect.
 
-The first looks, with right answers and with questions beyond it that were answered all the same. The check was stricter
-then: it took no more than the repeated words for a repetition, and two refusals in one answer for no refusal.
+The table shows the first measurement of each set: right answers to questions within the model's abilities, and
+questions beyond them that it answered nevertheless. The check was stricter then: only the repeated words themselves
+counted as a repetition, and two refusals in one answer did not count as a refusal.
 
             rules before      rules of that time
     FIRST   57 of 80, 12 of 40
@@ -15,10 +16,10 @@ then: it took no more than the repeated words for a repetition, and two refusals
     FOURTH  27 of 40,  8 of 20   36 of 40, 1 of 20
     FIFTH   26 of 40,  6 of 20   36 of 40, 3 of 20
 
-A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others
+Some of the questions are in lower case without punctuation, as people type and as some recognisers write. The others
 have capitals, full stops and question marks, as Moonshine writes.
 
-The questions of DROPPED counted among the questions within the model's abilities at those times.
+At the time of these measurements, the questions of DROPPED were among the questions within the model's abilities.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
-"""When all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
+"""The time at which all questions are asked: a Wednesday with summer time in America but not yet in Europe."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The answer tells this time of day."""
+    """The answer gives this time of day."""
 
     hour: int
     minute: int
@@ -68,7 +69,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One question, after those of `before`, and what its answer has to contain."""
+    """A question that follows those of `before`, and what its answer has to contain."""
 
     text: str
     want: Clock | Number | Day | Words | Kind
@@ -80,12 +81,12 @@ def _day(*options: tuple[int, int, int]) -> Day:
 
 
 FIRST: tuple[Phrase, ...] = (
-    # The time here.
+    # The local time.
     Phrase("what time is it", Clock(14, 30)),
     Phrase("Do you have the time?", Clock(14, 30)),
     Phrase("could you tell me what time it is now please", Clock(14, 30)),
     Phrase("Hey, um, what's the time?", Clock(14, 30)),
-    # The time elsewhere.
+    # The time in other places.
     Phrase("what's the time in tokyo right now", Clock(23, 30)),
     Phrase("What time is it in New York City?", Clock(10, 30)),
     Phrase("tell me the current time in sydney australia", Clock(1, 30)),
@@ -147,7 +148,7 @@ FIRST: tuple[Phrase, ...] = (
     Phrase("say that again please", Kind("repeat"), before=("what is seven times eight",)),
     Phrase("Sorry, what was that?", Kind("repeat"), before=("tell me a joke",)),
     Phrase("i didn't catch that", Kind("repeat"), before=("what's today's date",)),
-    # Who it is, what it can do, and how to give it a model.
+    # Its identity, its abilities, and how to add a language model.
     Phrase("are you a real person", Kind("identity")),
     Phrase("What's your name?", Kind("identity")),
     Phrase("what can you do", Kind("abilities")),
@@ -155,7 +156,7 @@ FIRST: tuple[Phrase, ...] = (
     Phrase("how do i hook you up to chatgpt", Kind("model")),
     Phrase("Where do I put my API key?", Kind("model")),
     Phrase("what do i have to do to make you smarter", Kind("model")),
-    # Manners.
+    # Greetings, thanks and goodbyes.
     Phrase("good morning", Kind("greeting")),
     Phrase("Thanks a lot, that was helpful.", Kind("thanks")),
     Phrase("okay bye bye", Kind("goodbye")),
@@ -204,7 +205,7 @@ BEYOND_FIRST: tuple[str, ...] = (
     "what's on at the cinema tomorrow",
     "why is the sky blue",
 )
-"""Forty questions outside them, some of them close to the edge. A right answer says so and guesses nothing."""
+"""Forty questions beyond these abilities, some of them only just. A right answer admits that and does not guess."""
 
 SECOND: tuple[Phrase, ...] = (
     # The time.
@@ -234,7 +235,7 @@ SECOND: tuple[Phrase, ...] = (
     Phrase("what's the sum of four, five and six", Number(15)),
     Phrase("two and a half times four", Number(10)),
     Phrase("Could you subtract 99 from 1000?", Number(901)),
-    # The rest.
+    # Other topics.
     Phrase("I could use a good laugh, got any jokes?", Kind("joke")),
     Phrase("hit me with another joke", Kind("joke"), before=("tell me a joke",)),
     Phrase("could you tell me a nice long story", Kind("story")),
@@ -245,7 +246,7 @@ SECOND: tuple[Phrase, ...] = (
     Phrase("how can i get you to use a proper language model", Kind("model")),
     Phrase("Alright, I have to go now, see you tomorrow.", Kind("goodbye")),
 )
-"""More questions within its abilities, for a first look at rules that were made with the others in mind."""
+"""Further questions within its abilities, to measure rules that were written with the first set in mind."""
 
 BEYOND_SECOND: tuple[str, ...] = (
     "what time does the train to manchester leave",
@@ -269,7 +270,7 @@ BEYOND_SECOND: tuple[str, ...] = (
     "what's twice the height of the eiffel tower",
     "When is my next dentist appointment?",
 )
-"""Twenty more questions outside them."""
+"""Twenty further questions beyond its abilities."""
 
 THIRD: tuple[Phrase, ...] = (
     # The time.
@@ -297,7 +298,7 @@ THIRD: tuple[Phrase, ...] = (
     Phrase("how much is one point five times one point five", Number(2.25)),
     Phrase("double four hundred and twenty", Number(840)),
     Phrase("what's ten to the third power", Number(1000)),
-    # The rest.
+    # Other topics.
     Phrase("come on, tell us a joke", Kind("joke")),
     Phrase("Do you know a fairy tale?", Kind("story")),
     Phrase("Hang on, can you say that one more time?", Kind("repeat"), before=("what is seven times eight",)),
@@ -308,7 +309,7 @@ THIRD: tuple[Phrase, ...] = (
     Phrase("Is there a way to connect you to OpenAI?", Kind("model")),
     Phrase("hey good evening", Kind("greeting")),
 )
-"""More questions, for a first look at the rules after the second round."""
+"""Further questions, to measure the rules after the second round."""
 
 BEYOND_THIRD: tuple[str, ...] = (
     "what time is breakfast served",
@@ -332,7 +333,7 @@ BEYOND_THIRD: tuple[str, ...] = (
     "recommend a good restaurant in lisbon",
     "Which model of car is the fastest?",
 )
-"""Twenty more questions outside them."""
+"""Twenty further questions beyond its abilities."""
 
 FOURTH: tuple[Phrase, ...] = (
     # The time.
@@ -364,7 +365,7 @@ FOURTH: tuple[Phrase, ...] = (
     Phrase("two plus three plus four plus five", Number(14)),
     Phrase("what's two to the fifth", Number(32)),
     Phrase("if you multiply six by seven what do you get", Number(42)),
-    # The rest.
+    # Other topics.
     Phrase("I'd love to hear a joke.", Kind("joke")),
     Phrase("say something to make me laugh", Kind("joke")),
     Phrase("tell me one of your stories", Kind("story")),
@@ -376,7 +377,7 @@ FOURTH: tuple[Phrase, ...] = (
     Phrase("how do i get you to answer everything", Kind("model")),
     Phrase("thank you very much goodbye", Kind("goodbye")),
 )
-"""More questions, for a first look at the rules after the third round."""
+"""Further questions, to measure the rules after the third round."""
 
 BEYOND_FOURTH: tuple[str, ...] = (
     "what time do banks open in london",
@@ -400,7 +401,7 @@ BEYOND_FOURTH: tuple[str, ...] = (
     "who told the best joke ever",
     "what year did elvis die",
 )
-"""Twenty more questions outside them."""
+"""Twenty further questions beyond its abilities."""
 
 FIFTH: tuple[Phrase, ...] = (
     # The time.
@@ -430,7 +431,7 @@ FIFTH: tuple[Phrase, ...] = (
     Phrase("what is ten thousand minus one", Number(9999)),
     Phrase("sum up twelve and thirteen and fourteen", Number(39)),
     Phrase("Four plus four times two?", Number(12)),
-    # The rest.
+    # Other topics.
     Phrase("joke please", Kind("joke")),
     Phrase("Can you tell a good joke?", Kind("joke")),
     Phrase("tell me a tale", Kind("story")),
@@ -442,7 +443,7 @@ FIFTH: tuple[Phrase, ...] = (
     Phrase("how can i connect a better brain", Kind("model")),
     Phrase("Hi there, good afternoon!", Kind("greeting")),
 )
-"""More questions, for a last look."""
+"""Further questions, for the last measurement."""
 
 BEYOND_FIFTH: tuple[str, ...] = (
     "what time does the sun rise tomorrow",
@@ -466,7 +467,7 @@ BEYOND_FIFTH: tuple[str, ...] = (
     "what does one plus one equal in boolean algebra land",
     "is two a crowd",
 )
-"""Twenty more questions outside them."""
+"""Twenty further questions beyond its abilities."""
 
 DROPPED: tuple[str, ...] = (
     "what time will it be in two hours",
@@ -507,5 +508,5 @@ DROPPED: tuple[str, ...] = (
     "add five to that",
     "and half of that",
 )
-"""Questions that stood in the lists above: about times other than now, time differences, the length of months, earlier
-results and the like. Earlier rules answered them. The rules of today are half as long and refuse them."""
+"""Questions that were once in the lists above: about times other than now, time differences, the length of months,
+earlier results and the like. Earlier rules answered them. Today's rules are half as long and refuse them."""

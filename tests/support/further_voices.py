@@ -1,4 +1,4 @@
-"""A host of hibari's further voices on this machine, in the place of the one that the package names."""
+"""A file host on this machine that serves hibari's further voices instead of the host that the package names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tests.simulators.files import FileHost
 
 @asynccontextmanager
 async def host_of_voices() -> AsyncIterator[FileHost]:
-    """Every further voice is the package's own model under another name, as the real files are not here. What the
-    package has registered of their sizes and checksums is changed to match, and so is their address."""
+    """Serves the package's own model under the name of every further voice, because the real files are not here.
+
+    Changes the sizes, checksums and address that the package has registered for the voices accordingly.
+    """
     model = (Path(voices.__file__).parent / "assets" / "hibari.onnx").read_bytes()
     registered = {name: dict(each) for name, each in voices.VOICES.items()}
     for each in registered.values():

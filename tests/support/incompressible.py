@@ -1,4 +1,4 @@
-"""Text that takes as much space when it is compressed."""
+"""Text that compression does not shorten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CHANCE = random.Random(7)
 
 
 def incompressible(packed_bytes: int) -> History:
-    """A message that `imports.pack` makes about so many bytes of."""
+    """Returns a history of one message that takes about `packed_bytes` bytes when `imports.pack` has compressed it."""
     return (Message(Role.USER, "".join(_CHANCE.choices(_CHARACTERS, k=packed_bytes * 8 // 6))),)
 
 

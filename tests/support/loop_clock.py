@@ -1,6 +1,6 @@
-"""`time.monotonic` tells the time of the running event loop, where that has a clock of its own (looptime).
+"""Replaces `time.monotonic` by the time of the running event loop, where that has a clock of its own (looptime).
 
-Imported before the package, whose classes take `time.monotonic` as their clock.
+Must be imported before the package, whose classes take `time.monotonic` as their clock.
 """
 
 from __future__ import annotations

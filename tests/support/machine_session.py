@@ -35,7 +35,7 @@ def bot(text: str, *, interrupted: bool = False) -> Message:
 
 
 class Session:
-    """Drives the machine; the clock goes on by 10 ms with every input."""
+    """Drives the machine. The clock advances by 10 ms with every input."""
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.state = State(rules=rules or Rules(preemptive_replies=False))
@@ -44,10 +44,10 @@ class Session:
         self.facts: list[Fact] = []
         """The facts of all steps so far."""
         self.started: dict[Timer, StartTimer] = {}
-        """The newest timer of each kind."""
+        """The command that started the newest timer of each kind."""
 
     def post(self, *inputs: Input) -> list[Command]:
-        """The commands of all the inputs together."""
+        """Gives the machine all inputs and returns the commands of all of them."""
         commands: list[Command] = []
         for each in inputs:
             self.now_s += 0.01
@@ -61,18 +61,18 @@ class Session:
         return self.post(TimedOut(timer, dict(self.state.timers)[timer]))
 
     def ask(self, text: str = "tell me a story") -> list[Command]:
-        """The user says something, start to end, and the debounce passes."""
+        """Lets the user say `text`, from its start to its end, and lets the debounce pass."""
         number = self.state.last_utterance + 1
         self.post(SpeechStarted(number), SpeechEnded(number), FinalTranscript(number, text))
         return self.time_out(Timer.DEBOUNCE)
 
     def answer(self, *sentences: str) -> None:
-        """The reply is made whole, and its first sample plays."""
+        """Completes the reply and plays its first sample."""
         self.answer_quietly(*sentences)
         self.play()
 
     def answer_quietly(self, *sentences: str) -> None:
-        """The reply is made whole, and nothing of it plays."""
+        """Completes the reply without playing any of it."""
         reply = self.state.last_reply
         self.post(TokenReceived(reply))
         for index, text in enumerate(sentences):
@@ -84,7 +84,7 @@ class Session:
 
 
 def speaking(*sentences: str, streams: bool = False) -> Session:
-    """A session in which the bot has just begun to say these sentences. `streams`: the recogniser shows partials."""
+    """Returns a session in which the bot has just begun these sentences. `streams`: there are partial transcripts."""
     session = Session()
     session.state = replace(session.state, streams=streams)
     session.ask()

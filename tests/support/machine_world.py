@@ -1,4 +1,4 @@
-"""The state machine with what surrounds it, for scripts made by chance."""
+"""The state machine in a world that plays its surroundings and checks every command and state."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
     st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
 )
-"""Any input with any number: mostly late, repeated or never meant."""
+"""Any input with any number. Most of them are late, repeated or impossible."""
 
 
 T = TypeVar("T")
@@ -141,12 +141,12 @@ PLAUSIBLE = st.sampled_from(
         *("synthesized", "text ended", "play", "words", "played", "finished", "ended"),
     )
 )
-"""What would happen next in a real session; `World` makes the input that fits."""
+"""The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
 
 
 @dataclass
 class World:
-    """The machine with what surrounds it: obeys its commands, and checks each of them."""
+    """The machine and its surroundings. Executes the machine's commands and checks each of them."""
 
     state: State = field(default_factory=State)
     now_s: float = 0.0
@@ -164,14 +164,14 @@ class World:
         for command in commands:
             match command:
                 case StartReply(reply, history, text):
-                    assert before.reply is None or isinstance(input, ReplyEnded), "two replies at once"
+                    assert before.reply is None or isinstance(input, ReplyEnded), "two replies run at once"
                     assert reply == before.last_reply + 1
                     assert text or history[-1].role is Role.USER
                     self.paused = False
                 case CancelReply(reply):
                     assert before.live is not None
-                    assert reply == before.live.number, "a reply that is not the live one"
-                    assert reply not in self.cancelled, "cancelled twice"
+                    assert reply == before.live.number, "the cancelled reply is not the live one"
+                    assert reply not in self.cancelled, "the reply is cancelled twice"
                     self.cancelled.add(reply)
                     self.paused = False
                 case PausePlayback(reply):
@@ -187,7 +187,9 @@ class World:
                 case StopTimer(timer):
                     self.timers.pop(timer, None)
                 case ApplyPreferences(choices):
-                    assert before.reply is None or isinstance(input, ReplyEnded), "in the middle of a reply"
+                    assert before.reply is None or isinstance(input, ReplyEnded), (
+                        "the preferences change during a reply"
+                    )
                     assert self.state.preferences == choices != before.preferences
                 case _:
                     pass
@@ -195,7 +197,7 @@ class World:
         self._check_facts(before, facts)
 
     def _note(self, state: State, input: Input) -> None:
-        """Notes what somebody knows who hears all of the session."""
+        """Records the sentences of each reply, how many of their words the user has heard, and which timers run."""
         match input:
             case SentenceReady(reply, index, text) if state.reply and reply == state.reply.number:
                 if index == len(self.sentences.setdefault(reply, [])):
@@ -217,42 +219,46 @@ class World:
         if live is not None:
             assert live.paused == self.paused
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
-        assert (Timer.IDLE in self.timers) == waits, "an idle session nobody minds, or one that is not idle"
+        assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
-            assert Timer.VERDICT in self.timers, "paused without a deadline"
+            assert Timer.VERDICT in self.timers, "playback is paused without a deadline"
         if state.utterances:
-            assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, "deaf with no timer"
+            assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, (
+                "an utterance is open without a timer"
+            )
         if state.pending and not state.utterances and state.reply is None:
-            assert Timer.DEBOUNCE in self.timers, "words that nobody answers"
+            assert Timer.DEBOUNCE in self.timers, "no timer leads to an answer to the pending words"
         for message in state.history:
             if message.role is Role.ASSISTANT:
-                assert self.was_heard(message.text), f"nobody heard {message.text!r}"
+                assert self.was_heard(message.text), f"the history holds words that were not heard: {message.text!r}"
 
     def _check_facts(self, before: State, facts: tuple[Fact, ...]) -> None:
-        """They tell all that a comparison of the two states would tell, and no more."""
+        """Checks that the facts say exactly what a comparison of the two states shows."""
         after, last = self.state, before.reply
 
-        def told(kind: type[T]) -> list[T]:
+        def facts_of(kind: type[T]) -> list[T]:
             return [fact for fact in facts if isinstance(fact, kind)]
 
-        assert [each.phase for each in told(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
+        assert [each.phase for each in facts_of(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
         new = [each for each in after.verdicts if each.number > before.last_verdict]
         if not any(isinstance(fact, HistoryChanged) for fact in facts) or after.history:
-            assert [each.record for each in told(VerdictGiven)] == new
-        assert [each.reply for each in told(ReplyBegun)] == [after.last_reply] * (after.last_reply - before.last_reply)
+            assert [each.record for each in facts_of(VerdictGiven)] == new
+        assert [each.reply for each in facts_of(ReplyBegun)] == [after.last_reply] * (
+            after.last_reply - before.last_reply
+        )
         gone = last is not None and (after.reply is None or after.reply.number != last.number)
-        assert [each.reply for each in told(ReplyFinished)] == ([last.number] if last is not None and gone else [])
+        assert [each.reply for each in facts_of(ReplyFinished)] == ([last.number] if last is not None and gone else [])
         cancelled = last is not None and not last.cancelled and after.reply is not None and after.reply.cancelled
-        assert bool(told(ReplyCancelled)) == cancelled
+        assert bool(facts_of(ReplyCancelled)) == cancelled
         committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
-        assert [each.reply for each in told(ReplyCommitted)] == [after.last_reply] * committed
+        assert [each.reply for each in facts_of(ReplyCommitted)] == [after.last_reply] * committed
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
-        assert {each.utterance for each in told(TranscriptCompleted)} == ended
-        assert bool(told(HistoryChanged)) == (after.history != before.history)
-        if told(ConversationEnded):
-            assert after.is_idle, "ended in the middle of something"
-            assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "no goodbye"
-        raised = [each.error for each in told(ErrorRaised)]
+        assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
+        assert bool(facts_of(HistoryChanged)) == (after.history != before.history)
+        if facts_of(ConversationEnded):
+            assert after.is_idle, "the session ended while it was busy"
+            assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "the session ended without a goodbye"
+        raised = [each.error for each in facts_of(ErrorRaised)]
         assert (raised[-1:] == [after.error]) if raised else after.error in (None, before.error)
 
     def was_heard(self, text: str) -> bool:
@@ -263,15 +269,15 @@ class World:
                 return True
         return False
 
-    def happen(self, what: str, text: str, pick: int) -> None:
-        """The next thing of this kind that could really come, if any could."""
+    def happen(self, kind: str, text: str, pick: int) -> None:
+        """Posts the next input of this `kind` that can really occur, if there is one."""
         state = self.state
         number = state.last_utterance
         reply = state.reply.number if state.reply else state.last_reply
         known = len(state.reply.sentences) if state.reply else 0
         played = state.reply.played if state.reply else 0
         made = state.reply.synthesized if state.reply else 0
-        match what:
+        match kind:
             case "suspect":
                 self.post(SpeechSuspected())
             case "clear suspicion":
@@ -325,7 +331,7 @@ class World:
                 pass
 
     def calm_down(self) -> None:
-        """The user goes silent and the engines do only what they must: run timers out and end replies."""
+        """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
         for _ in range(50):
             if self.state.is_idle and not self.timers:
                 return
@@ -334,10 +340,10 @@ class World:
             for timer in sorted(self.timers):
                 if timer in self.timers:
                     self.post(TimedOut(timer, self.timers[timer]))
-        raise AssertionError(f"stuck in {self.state}")
+        raise AssertionError(f"the machine is stuck in {self.state}")
 
     def leave(self) -> None:
-        """The user is gone: the session ends by itself, if it may."""
+        """Lets the user leave and checks that the session ends by itself, if it is allowed to."""
         self.calm_down()
         ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
         assert self.state.idle_stage is (IdleStage.ENDED if ends else IdleStage.ACTIVE)

@@ -1,4 +1,4 @@
-"""Clocks that a test moves by hand, or that stand still."""
+"""A clock that a test moves by hand, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from datetime import datetime
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
+    """Shows the time `now_s`, which the test sets."""
+
+    def __init__(self, now_s: float = 1_000.0) -> None:
+        self.now_s = now_s
 
     def __call__(self) -> float:
         return self.now_s

@@ -1,4 +1,4 @@
-"""The page `/metrics`: how it is fetched and read."""
+"""Fetches and reads the page `/metrics`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.support.live_server import LiveServer
 
 
 def samples(page: bytes) -> dict[tuple[str, ...], float]:
-    """The value of each series, by its name and the values of its labels (in the order of their names)."""
+    """Returns the value of each series, by its name and the values of its labels (in the order of their names)."""
     families = text_string_to_metric_families(page.decode())
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
 
 async def scraped(server: LiveServer, **options: Any) -> httpx.Response:
-    """The server's page, fetched as Prometheus does."""
+    """Fetches the server's page as Prometheus does."""
     async with httpx.AsyncClient(trust_env=False) as http:
         return await http.get(f"{server.url}/metrics", **options)

@@ -1,4 +1,4 @@
-"""Gives utterances to the embedded recogniser as a session does."""
+"""Passes utterances to the embedded recogniser as a session does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from voicebot.engines.stt.moonshine import Moonshine
 
 
 async def pieces(audio: Audio, pace: float = 0.0) -> AsyncIterator[Audio]:
-    """Yields the sound with the silence before and after it that an utterance has.
+    """Yields the audio with the silence before and after it that an utterance has.
 
-    `pace` 1 is as fast as it is spoken, 0 as fast as it is taken.
+    `pace` 1 yields it as fast as it is spoken, 0 as fast as it is taken.
     """
     sound = Audio.joined([Audio.silence(0.3, 16_000), audio.resampled(16_000), Audio.silence(0.5, 16_000)], 16_000)
     for start in range(0, len(sound.samples), 512):
@@ -23,7 +23,7 @@ async def pieces(audio: Audio, pace: float = 0.0) -> AsyncIterator[Audio]:
 
 
 async def transcribing(engine: Moonshine, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-    """Yields the transcripts of one utterance in a session of its own."""
+    """Yields the transcripts of one utterance, from a recogniser session of its own."""
     async with engine.session() as session, aclosing(session.transcribe(audio)) as transcripts:
         async for transcript in transcripts:
             yield transcript

@@ -1,7 +1,7 @@
-"""A whole conversation with a bot whose voice comes back from a loudspeaker: real engines on a simulated clock.
+"""A whole conversation with a bot whose voice returns from an open loudspeaker: real engines on a simulated clock.
 
-The machine, the player, the listener, the codec, the speech detector and the recogniser are the real ones. The bot's
-sentences are given with their sound, and what the user says is played when the test asks for it.
+The machine, the player, the utterance segmenter, the codec, the speech detector and the recogniser are the real ones.
+The bot's sentences are given with their audio, and the user's speech is played when the test asks for it.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, U
 from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08
-"""How long the recogniser takes for a short sound."""
+"""The time that the recogniser takes for a short sound."""
 
 NOISE = 8.0
-"""The microphone's own noise, as the standard deviation of its samples: -72 dBFS."""
+"""The microphone's own noise: the standard deviation of its samples, -72 dBFS."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the bot with its sound, and when its words begin where that is known."""
+    """A sentence of the bot with its audio, and the times at which its words begin if they are known."""
 
     text: str
     sound: Audio
@@ -84,8 +84,8 @@ class Sentence:
 
 @cache
 def hibari(text: str) -> Sentence:
-    """The sentence in the voice that the bot has without a key."""
-    with ThreadPoolExecutor(1) as thread:  # whose event loop is its own: the test's stays what it is
+    """Returns the sentence in the voice that the bot has without a key."""
+    with ThreadPoolExecutor(1) as thread:  # the thread has an event loop of its own
         return thread.submit(asyncio.run, _synthesized(text)).result()
 
 
@@ -104,12 +104,15 @@ async def _synthesized(text: str) -> Sentence:
 
 
 def said_by(voice: str, texts: tuple[str, ...]) -> list[Sentence]:
-    """The sentences in one of flite's voices, or in hibari's."""
+    """Returns the sentences in one of flite's voices or in hibari's."""
     return [hibari(text) if voice == "hibari" else Sentence(text, spoken(text, voice)) for text in texts]
 
 
 def room(name: str) -> npt.NDArray[np.float32]:
-    """A recorded room, or, "0.5 3", a computed one whose sound falls by 60 dB in 0.5 s, and its seed."""
+    """Returns the response of a recorded room or of a computed one.
+
+    "0.5 3" stands for a computed room whose sound falls by 60 dB in 0.5 s, made with the seed 3.
+    """
     if not name.endswith(".flac"):
         reverberation_s, seed = name.split()
         return synthetic_response(float(reverberation_s), int(seed))
@@ -118,7 +121,7 @@ def room(name: str) -> npt.NDArray[np.float32]:
 
 
 class Wire:
-    """One direction of a call: Opus, and a jitter buffer that holds some frames of 20 ms."""
+    """One direction of a call: Opus, and a jitter buffer that holds a number of 20 ms frames."""
 
     def __init__(self, frames: int) -> None:
         self._encoder, self._decoder = VoiceEncoder(), VoiceDecoder()
@@ -126,7 +129,7 @@ class Wire:
         self._sent = 0
 
     def pass_on(self, samples: Samples) -> Samples:
-        """Takes 20 ms and gives the 20 ms that arrive at the other end."""
+        """Takes 20 ms of sound and returns the 20 ms that arrive at the other end."""
         frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, self._sent, Fraction(1, WIRE_RATE_HZ)
         self._sent += FRAME_SAMPLES
@@ -148,10 +151,10 @@ class Wire:
 
 
 class Conversation:
-    """A bot with these replies, the last of them for ever, whose loudspeaker and microphone stand in a room.
+    """A bot that gives these replies and repeats the last, with a loudspeaker and a microphone in one room.
 
-    `response` is the room's at 48 kHz; `level_db` is how loud the echo is against what is played. `jitter_frames` are
-    held in each direction.
+    `response` is the room's impulse response at 48 kHz; `level_db` is the loudness of the echo relative to the sound
+    that is played. Each direction of the call holds `jitter_frames` frames.
     """
 
     def __init__(
@@ -169,7 +172,7 @@ class Conversation:
         self.pauses = 0
         self.replies = 0
         self.user_began_s: list[float] = []
-        """When each utterance was noticed."""
+        """The time at which each utterance was detected."""
         self._replies = deque(replies)
         self._room = Room(response, level_db)
         self._noise = np.random.default_rng(seed)
@@ -188,15 +191,15 @@ class Conversation:
         self._post(TextTyped(text))
 
     def say(self, sound: Audio) -> None:
-        """Speaks after what is still waiting to be said."""
+        """Speaks after the speech that still waits to be said."""
         self._unsaid = np.concatenate([self._unsaid, sound.resampled(WIRE_RATE_HZ).samples])
 
     def delay_bot(self, seconds: float) -> None:
-        """From now on the bot's voice reaches the user later by `seconds`, or earlier if they are negative."""
+        """Makes the bot's voice reach the user later by `seconds`, or earlier if they are negative."""
         self._to_user.delay(seconds)
 
     def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
-        """Lets time pass. Raises AssertionError if the condition does not hold within `timeout_s`."""
+        """Lets time pass until the condition holds. Raises AssertionError if it does not hold within `timeout_s`."""
         end_s = self.now_s + timeout_s
         while not condition():
             assert self.now_s < end_s, f"still waiting after {timeout_s:g} s, in {self.state.phase}"
@@ -207,7 +210,7 @@ class Conversation:
 
     @property
     def said(self) -> list[str]:
-        """The user's messages, as the bot understood them."""
+        """Returns the user's messages, as the bot understood them."""
         return [message.text for message in self.state.history if message.role is Role.USER]
 
     # The clock ----------------------------------------------------------------------------------------------------
@@ -234,7 +237,7 @@ class Conversation:
             else:
                 self._edge(event)
 
-    # The bot's ear ------------------------------------------------------------------------------------------------
+    # The bot's hearing --------------------------------------------------------------------------------------------
 
     def _edge(self, edge: SpeechChange) -> None:
         if isinstance(edge, SpeechStarted):
@@ -253,7 +256,7 @@ class Conversation:
             self._hearing[number].utterance.add_audio(piece.samples)
 
     def _tell(self, number: int, hearing: _Hearing) -> None:
-        """Posts what the recogniser has to say by now."""
+        """Posts the transcripts that the recogniser has finished by now."""
         hearing.work(self.now_s)
         while (transcript := hearing.utterance.next_transcript()) is not None:
             if transcript.final:
@@ -280,9 +283,9 @@ class Conversation:
             if isinstance(input, PlaybackFinished):
                 self._mailbox.append(ReplyEnded(input.reply))
             for command in commands:
-                self._obey(command)
+                self._execute(command)
 
-    def _obey(self, command: Command) -> None:
+    def _execute(self, command: Command) -> None:
         match command:
             case StartReply():
                 self._begin(command)
@@ -326,12 +329,12 @@ class Conversation:
 
 
 class _Hearing:
-    """An utterance, and what is being decoded of it."""
+    """An utterance and the request that is being decoded for it."""
 
     def __init__(self) -> None:
         self.utterance = GrowingUtterance()
         self._found: tuple[float, DecodeRequest, RecognisedText] | None = None
-        """When it will be known, and what."""
+        """The request in progress: the time of its result, the request, and the text."""
 
     def work(self, now_s: float) -> None:
         needed = self.utterance.next_request()

@@ -1,4 +1,4 @@
-"""Sound cut into frames and encoded into Opus packets."""
+"""Encodes sound into Opus packets of one frame each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceEncoder
 
 
 def tone(frames: int) -> Samples:
-    """Returns this number of 20 ms frames of a steady tone."""
+    """Returns a steady tone of this number of 20 ms frames."""
     return sounds.tone(frames * FRAME_S).samples
 
 

@@ -1,4 +1,4 @@
-"""A running orchestrator with scripted engines, whose clock does not wait for the sound."""
+"""A running orchestrator with scripted engines. Its audio is played ten times as fast as in real time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from voicebot.session.orchestrator import Orchestrator
 from voicebot.settings import config
 
 PATIENCE_S = 15.0
-"""How long a test waits for what takes milliseconds on an idle machine."""
+"""The time that a test waits for an event that takes milliseconds on an idle machine."""
 
 
 class Session:
-    """A running orchestrator whose player is listened to by a clock that does not wait."""
+    """A running orchestrator whose audio frames are taken ten times as fast as in real time."""
 
     def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
         self.states: list[State] = []
@@ -50,7 +50,7 @@ class Session:
         return self.bot.state
 
     def say(self, duration_s: float = 0.4) -> None:
-        """The user says something and falls silent."""
+        """Lets the user say something and fall silent."""
         for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
             self.bot.speech_input.receive_audio(audio)
 
@@ -81,12 +81,12 @@ async def running(
     clock = asyncio.create_task(session.play())
     try:
         yield session
-        assert not run.done(), "the session must live on"
+        assert not run.done(), "the session ended early"
     finally:
         for task in (run, clock):
             task.cancel()
         await asyncio.wait({run, clock})
-    assert asyncio.all_tasks() == before, "a session leaves no task behind"
+    assert asyncio.all_tasks() == before, "the session left a task behind"
     assert session.stt.scripts == []
     assert session.agent.scripts == []
 

@@ -1,4 +1,4 @@
-"""A collector of traces: OTLP over HTTP on a local port, read as a real one reads it."""
+"""A collector of traces: OTLP over HTTP on a local port, parsed as a real collector parses it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 ENVIRONMENT = {"otel_bsp_schedule_delay": 50}
-"""So many ms the SDK keeps spans: 5 s without it."""
+"""The SDK sends spans after 50 ms; its default is 5 s."""
 
 
 class Collector:
-    """What came, and how it answers: with `status` and `body`, `delay_s` after each request."""
+    """Records the requests it gets, and answers each with `status` and `body` after `delay_s`."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -46,13 +46,13 @@ class Collector:
             self._changed.notify_all()
 
     def turns(self, count: int = 1, timeout_s: float = 15) -> list[Span]:
-        """The roots of so many turns, once they are there. Blocks."""
+        """Returns the root spans of `count` turns, once they have arrived. Blocks."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._named("turn")) >= count, timeout_s), self.spans
             return self._named("turn")
 
     def asked(self, count: int, timeout_s: float = 15) -> None:
-        """Until so many requests have come. Blocks."""
+        """Waits until `count` requests have arrived. Blocks."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.requests >= count, timeout_s), self.requests
 

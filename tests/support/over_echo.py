@@ -1,4 +1,4 @@
-"""A user who speaks over a bot whose voice comes back from an open loudspeaker: on no clock, and always the same."""
+"""A user who speaks over a bot whose voice returns from an open loudspeaker. There is no clock and no chance in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORY = (
 
 @cache
 def bot() -> list[Samples]:
-    """The story in frames of 20 ms, 48 kHz."""
+    """Returns the bot's story in frames of 20 ms at 48 kHz."""
     return frames(spoken(STORY, "awb").resampled(WIRE_RATE_HZ).samples)
 
 
@@ -39,7 +39,7 @@ def frames(sound: Samples) -> list[Samples]:
 
 
 class Loudspeaker:
-    """What a microphone hears of the bot, 80 ms later, and of its user; with a little noise."""
+    """Computes what a microphone picks up: the bot 80 ms late, its user, and a little noise."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self._room = Room(response, level_db)
@@ -47,7 +47,7 @@ class Loudspeaker:
         self._noise = np.random.default_rng(1)
 
     def delay(self, frames: int) -> None:
-        """From now on the microphone hears the bot later, by this number of frames."""
+        """Delays the bot's sound at the microphone by this number of further frames."""
         self._wire.extendleft([SILENCE] * frames)
 
     def pass_on(self, played: Samples, user: Samples) -> Samples:
@@ -58,7 +58,7 @@ class Loudspeaker:
 
 
 class Ear:
-    """An echo detector's, which knows the user's part of what it heard."""
+    """Runs an echo detector and keeps the user's part of what the microphone picked up."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self.echo = EchoDetector()
@@ -68,7 +68,7 @@ class Ear:
         self._windows = 0
 
     def receive_audio(self, played: Samples, user: Samples) -> None:
-        """20 ms."""
+        """Takes 20 ms of both sounds."""
         self.echo.add_playback(played)
         pair = (self.loudspeaker.pass_on(played, user), user)
         new = [
@@ -80,28 +80,28 @@ class Ear:
             self._windows += 1
 
     def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:
-        """The last windows as they were heard, and the user's part of them; up to so many samples ago."""
+        """Returns the last windows as they were heard, and the user's part of them; both end `late` samples ago."""
         end = self._windows * WINDOW - late
         heard, user = self._tracks[:, end - windows * WINDOW : end]
         return heard, user
 
 
 def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], level_db: float) -> str:
-    """What the recogniser makes of the user, who begins at `at_s` of a bot that pauses when it hears somebody."""
-    talks = True
+    """Returns the recognised words of a user who begins at `at_s`. The bot pauses as soon as it hears speech."""
+    bot_plays = True
     utterances: dict[int, list[Samples]] = {}
 
     listener = UtteranceSegmenter(Silero(), EndpointRules())
     loudspeaker, story = Loudspeaker(response, level_db), iter(bot())
     for voice in _at(user, at_s):
-        frame = next(story, SILENCE) if talks else SILENCE
+        frame = next(story, SILENCE) if bot_plays else SILENCE
         listener.note_playback(frame)
         for event in listener.receive_audio(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ)):
             match event:
                 case SpeechSuspected() | SpeechStarted():
-                    talks = False
+                    bot_plays = False
                 case SpeechCleared() | SpeechEnded():
-                    talks = True
+                    bot_plays = True
                 case UtteranceAudio(utterance, Audio(samples)):
                     utterances.setdefault(utterance, []).append(samples)
                 case _:
@@ -112,7 +112,7 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
 
 
 def _at(user: Samples, at_s: float) -> Iterator[Samples]:
-    """Until 0.7 s after the user has spoken, by when the utterance is over."""
+    """Yields the user's frames until 0.7 s after the end of the speech, when the utterance is over."""
     yield from [SILENCE] * round(at_s / FRAME_S)
     yield from frames(user)
     yield from [SILENCE] * round(0.7 / FRAME_S)

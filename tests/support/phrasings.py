@@ -1,6 +1,6 @@
-"""What people say to the offline engine, typed and transcribed, and what it answers at `tests.support.talk.MOMENT`.
+"""What people say to the offline engine, typed and transcribed, and its answers at `tests.support.talk.MOMENT`.
 
-Of an answer that begins with an ellipsis only the end is given.
+An answer that begins with an ellipsis shows only its end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from voicebot.engines.llm.offline.topics import topics
 
 
 def reply(topic: str) -> str:
-    """The fixed reply to a topic."""
+    """Returns the fixed reply to a topic."""
     return topics()[topic].reply
 
 

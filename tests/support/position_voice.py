@@ -1,4 +1,4 @@
-"""A bot's voice that tells its own position: any stretch of it, even after a codec, is found again to the sample.
+"""A bot's voice that encodes its own position: any stretch of it can be located to the sample, even after a codec.
 
 Needs only numpy, so that bots in other environments can speak with it.
 """
@@ -17,11 +17,11 @@ Wave = npt.NDArray[np.float64]
 
 RATE_HZ = 48_000
 LOW_HZ, HIGH_HZ = 200.0, 3_800.0
-"""The band of speech: codecs keep it at any rate, and a peak of its correlation is some 6 samples wide."""
+"""The band of speech. Codecs preserve it at any bit rate, and a peak of its correlation is about 6 samples wide."""
 
 LEVEL_DBFS = -20.0
 BLOCK = RATE_HZ
-"""The voice is made, and kept, a second at a time."""
+"""The voice is computed and cached one second at a time."""
 
 _TAPS = 1_025
 _SEED = 0x706F73
@@ -29,7 +29,7 @@ _SEED = 0x706F73
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a window of sound begins in the voice. `match` is its correlation there, 0 to 1."""
+    """The position in the voice at which a window of sound begins. `match` is its correlation there, 0 to 1."""
 
     position: int
     match: float
@@ -38,19 +38,19 @@ class Place:
 
     @property
     def sharpness(self) -> float:
-        """How far the best match stands out: near 0 for sound that is not the voice."""
+        """Returns how far the best match stands out. It is near 0 for sound that is not the voice."""
         return self.match - self.runner_up
 
 
 def voice(start: int, count: int) -> Samples:
-    """`count` samples of the voice from absolute position `start`: int16 of shape (count,), 48 kHz."""
+    """Returns `count` samples of the voice from absolute position `start`: int16 of shape (count,), 48 kHz."""
     first, last = start // BLOCK, (start + max(count, 1) - 1) // BLOCK
     blocks = np.concatenate([_block(index) for index in range(first, last + 1)])
     return blocks[start - first * BLOCK :][:count]
 
 
 def locate(window: Samples, first: int, last: int) -> Place:
-    """Where in the positions from `first` to `last` this window (60 ms or more) begins. A fade does no harm."""
+    """Returns where between positions `first` and `last` this window (60 ms or more) begins. A fade does no harm."""
     wave = window.astype(np.float64)
     best = Place(first, 0.0, 0.0)
     step = 8 * BLOCK
@@ -60,7 +60,7 @@ def locate(window: Samples, first: int, last: int) -> Place:
 
 
 def locate_among(window: Samples, ranges: Sequence[tuple[int, int]], enough: float = 0.5) -> Place:
-    """The same in several ranges; the first one with a match of `enough` is taken, else the best of all."""
+    """Locates the window in several ranges. Returns the first match of at least `enough`, otherwise the best of all."""
     best = Place(0, 0.0, 0.0)
     for first, last in ranges:
         best = _better(best, locate(window, first, last))
@@ -70,7 +70,7 @@ def locate_among(window: Samples, ranges: Sequence[tuple[int, int]], enough: flo
 
 
 def gains(sound: Samples, position: int, width: int = 48) -> Wave:
-    """How loud the voice from `position` on is in `sound`: one factor for each `width` samples, 1 for unchanged."""
+    """Returns how loud the voice from `position` on is in `sound`: one factor per `width` samples, 1 if unchanged."""
     count = len(sound) // width
     heard = sound[: count * width].astype(np.float64).reshape(count, width)
     said = voice(position, count * width).astype(np.float64).reshape(count, width)
@@ -78,7 +78,7 @@ def gains(sound: Samples, position: int, width: int = 48) -> Wave:
 
 
 def _locate(wave: Wave, start: int, places: int) -> Place:
-    """Normalised cross-correlation with the voice at each of `places` positions from `start` on."""
+    """Correlates the wave with the voice (normalised) at each of `places` positions from `start` on."""
     said = voice(start, places + len(wave) - 1).astype(np.float64)
     size = 1 << (len(said) + len(wave) - 2).bit_length()
     product = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(wave, size)), size)[:places]
@@ -99,7 +99,7 @@ def _better(one: Place, other: Place) -> Place:
 
 @lru_cache(maxsize=1_200)
 def _block(index: int) -> Samples:
-    """One second: white noise of the position through a band-pass filter."""
+    """Returns one second of the voice: white noise that depends on the position, through a band-pass filter."""
     noise = np.concatenate([_noise(index), _noise(index + 1)[: _TAPS - 1]])
     size = 1 << (len(noise) - 1).bit_length()
     wave = np.fft.irfft(np.fft.rfft(noise, size) * np.fft.rfft(_band_pass(), size), size)[_TAPS - 1 :][:BLOCK]
@@ -110,14 +110,14 @@ def _block(index: int) -> Samples:
 
 @lru_cache(maxsize=8)
 def _noise(index: int) -> Wave:
-    """Uniform, from a generator whose raw numbers are the same in every version of numpy."""
+    """Returns uniform noise from a generator whose raw numbers are the same in every version of numpy."""
     raw = np.random.Philox(key=[_SEED, index]).random_raw(BLOCK // 4)
     return raw.astype("<u8").view("<i2").astype(np.float64)
 
 
 @lru_cache(maxsize=1)
 def _band_pass() -> Wave:
-    """A windowed sinc (Hamming), scaled to the level."""
+    """Returns a windowed sinc (Hamming), scaled to the level of the voice."""
     time = np.arange(_TAPS) - _TAPS // 2
     low, high = 2 * LOW_HZ / RATE_HZ, 2 * HIGH_HZ / RATE_HZ
     taps = (high * np.sinc(high * time) - low * np.sinc(low * time)) * np.hamming(_TAPS)

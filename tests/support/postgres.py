@@ -1,4 +1,4 @@
-"""A Postgres of the tests' own: a throw-away cluster on a free port of this machine."""
+"""A temporary Postgres cluster for the tests, on a free port of this machine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 SERVER_USER = "postgres"
-"""Postgres refuses to run as root; Debian's package brings this user."""
+"""The user that Debian's package creates. Postgres refuses to run as root."""
 
 PASSWORD = "hush-hush"
 
 
 class Postgres:
-    """Can be stopped and started again. `url` is what DATABASE_URL takes; the password is asked for."""
+    """A server that tests can stop and start again. `url` is for DATABASE_URL; the server requires its password."""
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries, self._folder = binaries, folder
@@ -43,7 +43,7 @@ class Postgres:
         self._run("initdb", "--pgdata", str(self._data), "--no-sync", *options)
 
     def start(self) -> None:
-        """Ready when it returns. Raises ChildProcessError."""
+        """Starts the server and waits until it is ready. Raises ChildProcessError if it fails."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self._port,
@@ -63,7 +63,7 @@ class Postgres:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """At once, breaking all connections off."""
+        """Stops the server at once and breaks all connections."""
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)
             try:
@@ -73,7 +73,7 @@ class Postgres:
                 self._server = None
 
     def new_database(self, name: str) -> str:
-        """Its URL."""
+        """Creates a database and returns its URL."""
         self._run("createdb", f"--maintenance-db={self.url()}", name)
         return self.url(name)
 
@@ -91,13 +91,13 @@ class Postgres:
             raise ChildProcessError(f"{program}: {done.stderr}")
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        """As a user that Postgres accepts, whom the kernel ends with us."""
+        """Returns the command for a user that Postgres accepts. The kernel ends the process when this one ends."""
         as_user = ["setpriv", f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--init-groups", "--pdeathsig=INT"]
         return [*(as_user if os.geteuid() == 0 else ()), str(self._binaries / program), *arguments]
 
 
 def binaries() -> Path | None:
-    """The newest that Debian's package has put there, or whatever is in the path."""
+    """Returns the folder of the newest Postgres of Debian's package, otherwise of the one in the path, or None."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     found = debian[-1] if debian else shutil.which("initdb")
     return Path(found).parent if found else None
@@ -105,7 +105,7 @@ def binaries() -> Path | None:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """Skips where there is none, unless the suite must be whole."""
+    """Runs Postgres until the block ends. Skips the test where it is missing, or fails it if REQUIRE_POSTGRES=1."""
     programs = binaries()
     if programs is None:
         if os.environ.get("REQUIRE_POSTGRES") == "1":

@@ -1,4 +1,4 @@
-"""How long threads have waited for the processor: what a busy machine takes from a test, and not from the app."""
+"""Measures how long threads waited for the processor, which on a busy machine is no fault of the app."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 
 
 def waited_s(process: int | None = None, thread: int | None = None) -> float:
-    """For how long a thread could have run since it began, while others had the processor; usually this thread.
+    """Returns how long a thread, usually this one, has waited since its start while others had the processor.
 
-    0 where the system does not tell: only Linux does.
+    Returns 0 where the system does not report it; only Linux does.
     """
     process, thread = process or os.getpid(), thread or threading.get_native_id()
     try:
@@ -21,5 +21,5 @@ def waited_s(process: int | None = None, thread: int | None = None) -> float:
 
 
 def own_time_s() -> float:
-    """A clock that stands still while this thread waits for the processor."""
+    """Returns the time of a clock that stands still while this thread waits for the processor."""
     return time.monotonic() - waited_s()

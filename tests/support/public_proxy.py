@@ -1,4 +1,4 @@
-"""A reverse proxy on a real socket, as stands before a Space or at the other end of a share link."""
+"""A reverse proxy on a real socket, like the one before a Space or at the other end of a share link."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ Headers = list[tuple[str, str]]
 
 
 class PublicProxy:
-    """Passes each connection's one request on to `upstream`, and then the bytes both ways, a websocket's too.
+    """Forwards the one request of each connection to `upstream`, and then all bytes both ways (also WebSockets).
 
-    `visitor` is the address that the proxy adds to the right of what came as `X-Forwarded-For`; `sets` are headers that
-    it overwrites.
+    `visitor` is the address that the proxy appends to `X-Forwarded-For`. `sets` holds the headers that it overwrites.
     """
 
     def __init__(self, upstream: str, *, visitor: str, sets: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""A mailbox whose inputs a test looks at, or deals with at once."""
+"""A mailbox whose inputs a test reads or handles at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicebot.session.mailbox import Mailbox
 
 
 class ReadMailbox(Mailbox):
-    """Hands what is posted to `take`."""
+    """Passes each posted input to `take`."""
 
     def __init__(self, take: Callable[[Any], object] = lambda _: None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sound in the containers that browsers and recorders write."""
+"""Audio in the container formats that browsers and recorders write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voicebot.audio.sound import Samples
 
 
 def encoded(samples: Samples, container: str) -> bytes:
-    """The sound as a file; WebM as browsers' recorders write it, with no length in its head."""
+    """Returns the audio as a file. WebM has no length in its header, as browsers' recorders write it."""
     file = io.BytesIO()
     codec = {"webm": "libopus", "wav": "pcm_s16le", "mp3": "libmp3lame"}[container]
     options = {"live": "1"} if container == "webm" else {}

@@ -1,4 +1,4 @@
-"""Those who were refused, counted as the server's metrics count them."""
+"""Counts refused clients as the server's metrics do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voicebot.access.refusal import Reason
 
 
 class Refusals(Counter[Reason]):
-    """How often somebody was refused, by reason."""
+    """The number of refusals by reason."""
 
     def count_refusal(self, reason: Reason) -> None:
         self[reason] += 1

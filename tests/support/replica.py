@@ -1,4 +1,4 @@
-"""Conversations as one server keeps them, and what is said and heard in them."""
+"""Stored conversations of one server, and the states that are stored in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voicebot.storage.conversations import Conversations
 
 @asynccontextmanager
 async def replica(url: str, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Conversations]:
-    """One server's; several on one URL are replicas."""
+    """Yields the conversations of one server. Several servers on one URL are replicas."""
     conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock)
     await conversations.start()
     try:
@@ -30,7 +30,7 @@ async def replica(url: str, clock: Clock | None = None, **settings: Any) -> Asyn
 
 
 def drop_table(url: str, name: str) -> None:
-    """As if the database was from before there was such a table."""
+    """Drops a table, as if the database had been created before that table existed."""
     address = make_url(url)
     engine = create_engine(address.set(drivername="postgresql+psycopg") if address.drivername != "sqlite" else address)
     with engine.begin() as connection:
@@ -39,7 +39,7 @@ def drop_table(url: str, name: str) -> None:
 
 
 def talk(*turns: str) -> History:
-    """What the user said and the bot answered, by turns."""
+    """Returns a history in which the user and the bot speak in turn."""
     history: History = ()
     for place, text in enumerate(turns):
         history = heard(history, text) if place % 2 else said(history, text)
@@ -47,12 +47,12 @@ def talk(*turns: str) -> History:
 
 
 def state(*turns: str, telling: str = "", words: int = 0) -> State:
-    """After those turns; the bot is `telling` something, of which so many words were heard."""
+    """Returns the state after these turns. The bot is saying `telling`, of which `words` words were heard."""
     reply = Reply(1, sentences=(telling,), started=True, words=words) if telling else None
     return State(history=talk(*turns), reply=reply)
 
 
 async def goes_on(conversation: StoredConversation, now: State) -> None:
-    """The session is in that state, and has written it if it could."""
+    """Moves the session to this state and waits until the conversation has tried to store it."""
     conversation.keep(now, at_once=True)
     await conversation.flush()

@@ -1,4 +1,4 @@
-"""A scripted bot for WebRTC clients, and what the messages that it sends them say."""
+"""A scripted bot for WebRTC clients, and conditions for the messages that it sends."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Json = dict[str, Any]
 
 
 def quick(agent: ScriptedAgent | None = None, tts: ToneTts | None = None, **settings: Any) -> Any:
-    """A server with scripted engines that hear nothing; a context manager."""
+    """Returns a context manager that runs a server whose scripted recogniser hears nothing."""
     return serving(scripted(ScriptedStt(), agent or ScriptedAgent(), tts or ToneTts()), config.load(**settings))
 
 
 def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
-    """Whether a message is a state for which the condition holds."""
+    """Returns a condition that is true of a state message for which `condition` holds."""
     return lambda message: message["type"] == "state" and bool(condition(message))
 
 
 def answered(count: int) -> Callable[[Json], bool]:
-    """Whether a message says that nobody speaks or thinks, and that the chat has this number of answers."""
+    """Returns a condition that is true of a state in which nobody speaks or thinks and the chat has `count` answers."""
     return is_state(
         lambda state: state["phase"] == "idle" and [m["role"] for m in state["chat"]].count("assistant") == count
     )
 
 
 def last_heard(state: Json) -> str:
-    """What was heard of the last message, if that is one of the assistant."""
+    """Returns the part of the last message that was heard, if it is one of the assistant."""
     return str(state["chat"][-1].get("heard", "")) if state["chat"] else ""

@@ -1,4 +1,4 @@
-"""A WebRTC peer for tests and benchmarks: speaks to a bot's `/webrtc/offer`, hears it, and times both ways."""
+"""A WebRTC peer for tests and benchmarks. It connects to `/webrtc/offer`, speaks, listens, and times both ways."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from voicebot.transports.webrtc.aiortc_tuning.peer_closing import close_peer
 Json = dict[str, Any]
 
 CLOSE_S = 5.0
-"""Now and then aiortc's `close` waits for ever for its own tasks (its issues 283 and 1104): it was seen here once."""
+"""The limit for aiortc's `close`, which on rare occasions waits for ever (its issues 283 and 1104; seen once)."""
 
 
 class OfferRefusedError(Exception):
-    """The bot refused the offer: by an HTTP status, or by FastRTC's {"status": "failed"}, which comes with a 200."""
+    """The bot refused the offer by an HTTP status, or by FastRTC's {"status": "failed"}, which has status 200."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"the bot refused the offer: {status} {reason}")
@@ -49,9 +49,10 @@ class OfferRefusedError(Exception):
 
 
 class Microphone(MediaStreamTrack):
-    """Sends 20 ms frames at 48 kHz on a monotonic clock: what was given to `say`, else silence.
+    """Sends 20 ms frames at 48 kHz on a monotonic clock: the audio that was given to `say`, otherwise silence.
 
-    Positions are samples since the first frame. A frame leaves when it would be full, as a sound card's would.
+    Positions are samples since the first frame. A frame is sent at the moment its last sample would be recorded, as a
+    sound card does.
     """
 
     kind = "audio"
@@ -60,20 +61,20 @@ class Microphone(MediaStreamTrack):
         super().__init__()
         self._room = room
         self.sent_s: list[float] = []
-        """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
+        """The monotonic time at which each frame was sent. Frame n holds the positions [n * 960, (n + 1) * 960)."""
         self.sent_sound: list[Samples] = []
         self._unsaid: Samples = np.zeros(0, np.int16)
         self._start_s = 0.0
         self._sent = Signal()
 
     def say(self, audio: Audio) -> int:
-        """Speaks after what is still waiting to be said; returns the position of its first sample."""
+        """Speaks after the speech that still waits to be said. Returns the position of its first sample."""
         start = len(self.sent_s) * FRAME_SAMPLES + len(self._unsaid)
         self._unsaid = np.concatenate([self._unsaid, audio.resampled(WIRE_RATE_HZ).samples])
         return start
 
     async def passed(self, position: int, timeout_s: float = 30.0) -> float:
-        """Waits until the frame holding `position` has left; returns when it did. Raises TimeoutError."""
+        """Waits until the frame that holds `position` was sent, and returns that time. Raises TimeoutError."""
 
         def left() -> float | None:
             return self.sent_at(position) if position < len(self.sent_s) * FRAME_SAMPLES else None
@@ -81,11 +82,11 @@ class Microphone(MediaStreamTrack):
         return await self._sent.until(left, timeout_s, f"sound of position {position}")
 
     async def said(self, timeout_s: float = 30.0) -> float:
-        """Waits until all that was given to `say` has left; returns when its end did. Raises TimeoutError."""
+        """Waits until all the speech given to `say` was sent, and returns the time of its end. Raises TimeoutError."""
         return await self.passed(len(self.sent_s) * FRAME_SAMPLES + len(self._unsaid) - 1, timeout_s)
 
     def sent_at(self, position: int) -> float:
-        """Monotonic time at which the frame holding `position` left. IndexError if it has not."""
+        """Returns the monotonic time at which the frame with `position` was sent. Raises IndexError before that."""
         return self.sent_s[position // FRAME_SAMPLES]
 
     async def recv(self) -> AudioFrame:
@@ -111,12 +112,12 @@ class Microphone(MediaStreamTrack):
 
 
 class RtcClient:
-    """`async with RtcClient("http://127.0.0.1:7860") as client:` is connected, and leaves nothing behind.
+    """Is connected within `async with RtcClient("http://127.0.0.1:7860") as client:` and leaves nothing behind.
 
-    In a `room` the microphone takes up what is heard. `connect_s` is how long it took from the start to both the
-    connection and the data channel being open. `ice_servers` are as `/webrtc/config` tells them. aiortc is tuned in the
-    client's process, so that its own buffer adds nothing to the times it measures. `peer` and `channel` are aiortc's
-    own, for what no honest client does.
+    With a `room` the microphone also picks up the sound that is heard. `connect_s` is the time from the start until
+    both the connection and the data channel were open. `ice_servers` has the format of `/webrtc/config`. aiortc is
+    tuned in the client's process too, so that its own buffer does not add to the times it measures. `peer` and
+    `channel` are aiortc's own objects, for actions that no honest client takes.
     """
 
     def __init__(
@@ -160,11 +161,11 @@ class RtcClient:
 
     @property
     def state(self) -> str:
-        """The connection's state: new, connecting, connected, failed or closed."""
+        """Returns the state of the connection: new, connecting, connected, failed or closed."""
         return str(self.peer.connectionState)
 
     async def connect(self) -> None:
-        """Raises OfferRefusedError, httpx.TransportError, ConnectionError or TimeoutError."""
+        """Connects. Raises OfferRefusedError, httpx.TransportError, ConnectionError or TimeoutError."""
         aiortc_tuning.apply()
         started_s = time.monotonic()
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers))
@@ -182,7 +183,7 @@ class RtcClient:
         self.connect_s = time.monotonic() - started_s
 
     async def close(self) -> None:
-        """Ends the connection and everything of it; may come twice."""
+        """Closes the connection and all that belongs to it. May be called twice."""
         self.microphone.stop()
         with suppress(TimeoutError):
             await close_peer(self.peer, CLOSE_S)
@@ -191,15 +192,15 @@ class RtcClient:
             self._recording.cancel()
 
     def send(self, message: Json) -> None:
-        """Sends a message up the data channel."""
+        """Sends a message over the data channel."""
         self.channel.send(json.dumps(message))
 
     async def wait_for_message(
         self, matches: Callable[[Json], bool], timeout_s: float = 10.0, *, after: int = 0
     ) -> Json:
-        """The first message, received already or to come, that `matches`. Raises TimeoutError.
+        """Returns the first message, received already or later, that `matches`. Raises TimeoutError.
 
-        Those that were the first `after` ones of all are left out.
+        The first `after` messages of the connection are left out.
         """
         return await self._changed.until(
             lambda: next((message for message in self.messages[after:] if matches(message)), None),
@@ -208,11 +209,11 @@ class RtcClient:
         )
 
     async def wait_for_state(self, state: str, timeout_s: float = 10.0) -> None:
-        """Until the connection is in `state`. Raises TimeoutError."""
+        """Waits until the connection is in `state`. Raises TimeoutError."""
         await self._changed.until(lambda: self.state == state or None, timeout_s, f"connection state {state}")
 
     def rewritten(self, sdp: str) -> str:
-        """The offer as it is sent: here as it is."""
+        """Returns the SDP of the offer as it is sent. Subclasses change it."""
         return sdp
 
     async def _offer(self) -> Json:

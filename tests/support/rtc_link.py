@@ -12,9 +12,9 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class Link:
-    """Loses and reorders the sound packets a peer sends, the same for the same seed; all others pass.
+    """Loses and reorders the sound packets of a peer, always the same ones for the same seed. All other packets pass.
 
-    `loss` and `reorder` are shares from 0 to 1; a reordered packet leaves after `reorder_by` later ones.
+    `loss` and `reorder` are shares from 0 to 1. A reordered packet is sent after `reorder_by` later ones.
     """
 
     def __init__(self, *, loss: float = 0.0, reorder: float = 0.0, reorder_by: int = 1, seed: int = 0) -> None:
@@ -31,22 +31,22 @@ class Link:
         self._send: Send
 
     def drop_next(self, packets: int) -> None:
-        """Loses the next `packets` sound packets in a row."""
+        """Loses the next `packets` sound packets."""
         self._drop += packets
 
     def attach(self, transport: RTCIceTransport) -> None:
-        """Stands between the peer's encryption and its socket."""
+        """Inserts the link between the peer's encryption and its socket."""
         self._transport = transport
         self._send = transport._send
         transport._send = self._pass
 
     def cut(self) -> None:
-        """From now on nothing at all leaves the peer: it has vanished without a goodbye."""
+        """Blocks everything that the peer sends from now on, as if it had vanished without a goodbye."""
         for protocol in self._transport._connection._protocols:
             vars(protocol).update(send_data=_send_nothing, send_stun=lambda message, address: None)
 
     async def _pass(self, data: bytes) -> None:
-        if not 128 <= data[0] < 192 or is_rtcp(data):  # RFC 7983: neither DTLS nor RTCP is sound
+        if not 128 <= data[0] < 192 or is_rtcp(data):  # DTLS and RTCP packets hold no sound (RFC 7983)
             await self._send(data)
             return
         self.sent += 1
@@ -68,4 +68,4 @@ class Link:
 
 
 async def _send_nothing(data: bytes, address: tuple[str, int]) -> None:
-    """In the place of aioice's StunProtocol.send_data."""
+    """Replaces aioice's StunProtocol.send_data."""

@@ -1,4 +1,4 @@
-"""A WebRTC peer that does what no browser does: odd offers, sound packets of its own making, pieces of SCTP."""
+"""A WebRTC peer that misbehaves as no browser does: odd offers, sound packets of its own, and fragments of SCTP."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aiortc.rtp import RtpPacket
 from tests.support.rtc_client import Json, RtcClient
 
 OPUS_SILENCE = b"\xf8\xff\xfe"
-"""20 ms."""
+"""An Opus packet of 20 ms."""
 
 TEXT = 51
 """The protocol number of text in a data channel (RFC 8831)."""
 
 
 class Misuser(RtcClient):
-    """`munge` rewrites the SDP of its offer; after the answer it waits for `may_connect` before it uses it."""
+    """Rewrites the SDP of its offer by `munge`. After the answer it waits for `may_connect` before it connects."""
 
     def __init__(self, base_url: str, munge: Callable[[str], str] = str, **options: Any) -> None:
         super().__init__(base_url, **options)
@@ -45,11 +45,11 @@ class Misuser(RtcClient):
         return audio
 
     def silence_microphone(self) -> None:
-        """From now on only `send_packet` sends sound."""
+        """Stops the microphone, so that only `send_packet` sends sound."""
         self.audio.sender.replaceTrack(None)
 
     async def send_packet(self, payload: bytes = OPUS_SILENCE, *, time: int, ssrc: int = 1) -> None:
-        """A sound packet of this RTP time, in order after the one before it."""
+        """Sends a sound packet of this RTP time, with the next sequence number."""
         self._number += 1
         sender = self.audio.sender
         kind = next(codec.payloadType for codec in self.audio._codecs if codec.mimeType == "audio/opus")
@@ -74,7 +74,7 @@ class Misuser(RtcClient):
         await self.sctp._send_chunk(chunk)
 
     async def send_fragment(self, data: bytes, *, flags: int, stream: int | None = None) -> None:
-        """A piece of a message, without waiting for anything to be acknowledged."""
+        """Sends a fragment of a message without waiting for any acknowledgement."""
         chunk = DataChunk(flags=flags)
         chunk.tsn = self.sctp._local_tsn
         self.sctp._local_tsn = tsn_plus_one(chunk.tsn)

@@ -1,4 +1,4 @@
-"""Records the sound a peer receives, with the time each frame arrived."""
+"""Records the sound that a peer receives, with the time at which each frame arrived."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.signal import Signal
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 SOUND_DBFS = -50.0
-"""A frame louder than this is sound: far above Opus's idea of silence, far below quiet speech."""
+"""The level above which a frame is audible. It is far above what Opus makes of silence and far below quiet speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeardFrame:
-    """Mono sound at 48 kHz, and the monotonic time at which it came out of the decoder."""
+    """Mono audio at 48 kHz, and the monotonic time at which the decoder returned it."""
 
     audio: Audio
     arrived_s: float
@@ -32,7 +32,7 @@ class HeardFrame:
 
 @dataclass(slots=True)
 class Recorder:
-    """Everything heard so far, in order."""
+    """Keeps all frames that were heard so far, in order."""
 
     frames: list[HeardFrame] = field(default_factory=list)
     room: Room | None = None
@@ -58,11 +58,11 @@ class Recorder:
         return Audio.joined((frame.audio for frame in self.frames), WIRE_RATE_HZ)
 
     async def wait_for_frames(self, count: int, timeout_s: float = 10.0) -> None:
-        """Until so many frames have been heard in all. Raises TimeoutError."""
+        """Waits until `count` frames have been heard in all. Raises TimeoutError."""
         await self._changed.until(lambda: len(self.frames) >= count or None, timeout_s, f"{count} frames")
 
     async def wait_for_sound(self, timeout_s: float = 10.0, *, after_s: float | None = None) -> float:
-        """When the first sounding frame arrived after the monotonic time `after_s` (now). Raises TimeoutError."""
+        """Returns when the first audible frame arrived after the time `after_s` (default: now). Raises TimeoutError."""
         since_s = time.monotonic() if after_s is None else after_s
 
         def onset() -> float | None:
@@ -72,10 +72,10 @@ class Recorder:
         return await self._changed.until(onset, timeout_s, "sound")
 
     async def wait_for_silence(self, silence_s: float = 0.2, timeout_s: float = 30.0) -> float:
-        """When the last sounding frame arrived, once `silence_s` of silent frames have followed it.
+        """Returns when the last audible frame arrived, once `silence_s` of silent frames have followed it.
 
-        Silence must be received: a peer that sends nothing is not silent. If nothing ever sounded, the time is the
-        first frame's arrival. Raises TimeoutError.
+        Silent frames must be received: a peer that sends nothing is not silent. If no frame was ever audible, the time
+        is that of the first frame. Raises TimeoutError.
         """
 
         def ended() -> float | None:

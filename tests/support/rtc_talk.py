@@ -1,4 +1,4 @@
-"""A conversation over WebRTC: what the user says or types, and what the page would show of it."""
+"""A conversation over WebRTC: speaks or types for the user, and reads the states that the page would show."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Json = dict[str, Any]
 
 @dataclass
 class Talk:
-    """One client's conversation with one server."""
+    """The conversation of one client with one server."""
 
     server: LiveServer
     client: RtcClient
 
     @property
     def state(self) -> Json:
-        """The newest state; empty before the first."""
+        """Returns the newest state, or an empty one before the first."""
         return next((message for message in reversed(self.client.messages) if message["type"] == "state"), {})
 
     async def until(self, condition: Callable[[Json], object], timeout_s: float = 30) -> Json:
-        """The newest state, once the condition holds for it."""
+        """Returns the newest state, once the condition holds for it."""
         try:
             await self.client.wait_for_message(lambda _: bool(self.state and condition(self.state)), timeout_s)
         except TimeoutError as error:
@@ -36,7 +36,7 @@ class Talk:
         return self.state
 
     async def says(self, text: str, voice: str = "rms") -> None:
-        """Speaks into the microphone, to the end."""
+        """Speaks into the microphone and waits for the end of the speech."""
         self.client.microphone.say(spoken(text, voice).resampled(WIRE_RATE_HZ))
         await self.client.microphone.said()
 
@@ -45,10 +45,10 @@ class Talk:
         self.client.send({"type": "text", "text": text})
 
     async def answered(self, count: int) -> Json:
-        """The state when the bot is at rest and there are so many of the assistant's messages."""
+        """Returns the state once the bot is at rest and there are `count` messages of the assistant."""
         return await self.until(lambda state: state["phase"] == "idle" and len(answers(state)) == count)
 
 
 def answers(state: Json) -> list[Json]:
-    """The assistant's messages."""
+    """Returns the assistant's messages."""
     return [message for message in state["chat"] if message["role"] == "assistant"]

@@ -16,7 +16,7 @@ from voicebot.engines.protocols import Style
 
 
 def brief(_: Style) -> str:
-    """The same short system prompt for every style, where a test is not about prompts."""
+    """Returns the same short system prompt for every style, for tests that are not about prompts."""
     return "Be brief."
 
 
@@ -36,7 +36,7 @@ class Endless:
 
 
 class Script(BaseChatModel):
-    """A model that streams what is written for it, one answer a request; it keeps what it was given.
+    """A model that streams the next answer of its script for each request and keeps the messages of the request.
 
     A step is a piece of text, a call of a tool, an error to raise, or an event to wait for.
     """

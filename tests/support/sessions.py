@@ -1,4 +1,4 @@
-"""A session over a connection that is only noted down."""
+"""A session over a connection that only records what happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voicebot.storage.conversation import StoredConversation
 
 @dataclass
 class NotedConnection:
-    """Plays each frame that there is, and notes what it is sent."""
+    """Takes each frame that is ready, and records the messages that it is sent."""
 
     session: Session | None = None
     sent: list[ServerMessage] = field(default_factory=list)
@@ -36,7 +36,7 @@ class NotedConnection:
         self.changed.notify()
 
     async def cut(self) -> None:
-        """What was played is known."""
+        """Does nothing, because this connection knows what was played."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Running:
 
 @asynccontextmanager
 async def running_session(engines: Engines) -> AsyncIterator[Running]:
-    """A session that runs until the block ends, or until it ends by itself."""
+    """Runs a session until the block ends, or until the session ends by itself."""
     await engines.start()
     application = bootstrap.application(config.load(keep_conversations=False), engines)
     services, connection = application.services, NotedConnection()

@@ -1,4 +1,4 @@
-"""Names to judge `setting_names` by. They were written down before the rules were tuned."""
+"""Names for the tests of `settings.names`. They were written down before the rules were tuned."""
 
 from __future__ import annotations
 
@@ -110,4 +110,4 @@ TERM_SESSION_ID DESKTOP_SESSION UVICORN_PORT SENTRY_DSN ALLOWED_HOSTS
 """
 
 OTHERS = _OTHERS.split()
-"""Environment variables of other programs: of the SDKs in use (taken from their sources), Hugging Face, systems."""
+"""Environment variables of other programs: the SDKs in use (from their sources), Hugging Face and operating systems."""

@@ -1,4 +1,4 @@
-"""The folder `shared` beside the project: real speech that is no part of it, and may be absent."""
+"""Recorded speech in the folder `shared` beside the project, which may be absent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARED = PROJECT.parent / "shared"
 
 
 def recordings(kind: str) -> list[dict[str, Any]]:
-    """The manifest's entries of one kind. Skips the test where the folder is absent."""
+    """Returns the manifest's entries of one kind. Skips the test where the folder is absent."""
     manifest = SHARED / "audio" / "manifest.json"
     if not manifest.exists():
         pytest.skip("there is no folder `shared` with recorded speech beside the project")
@@ -23,6 +23,6 @@ def recordings(kind: str) -> list[dict[str, Any]]:
 
 
 def recording(file: str) -> Audio:
-    """At 16 kHz."""
+    """Reads the audio at 16 kHz."""
     samples, rate_hz = soundfile.read(SHARED / "audio" / file, dtype="int16")
     return Audio(samples, rate_hz).resampled(SPEECH_RATE_HZ)

@@ -1,4 +1,4 @@
-"""Waiting for a condition, without polling."""
+"""A way to wait for a condition without polling."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Signal:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def notify(self) -> None:
-        """Something has changed: the conditions are looked at again."""
+        """Makes every waiter check its condition again."""
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
 
     async def until(self, condition: Callable[[], T | None], timeout_s: float, what: str) -> T:
-        """What `condition` gives once that is not None. Raises TimeoutError saying that there was no `what`."""
+        """Returns the first result of `condition` that is not None. Raises TimeoutError with the description `what`."""
         try:
             async with asyncio.timeout(timeout_s):
                 while (result := condition()) is None:

@@ -1,7 +1,7 @@
-"""A whole conversation on a simulated clock: the real machine, verdicts and player; engines and a user made of chance.
+"""A whole conversation on a simulated clock: the real machine, verdicts and player with a random user and engines.
 
-Everything is drawn from one seed. The simulation keeps its own account of what was played, said and asked for, and
-compares: see `Simulation.check` and the assertions on the way.
+One seed decides everything. The simulation keeps its own record of what was played, said and asked, and compares it
+with the state: see `Simulation.check` and the assertions along the way.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
 SOUND: Samples = (np.arange(1 << 21) * 7 % 20_000 + 5_000).astype(np.int16)
-"""Every reply is a piece of this, from a place of its own: neighbours differ, and no sample is silence."""
+"""The audio from which every reply takes its own piece. Neighbouring samples differ, and none is silent."""
 SENTENCES = (
     "Once there was a cat.",
     "It lived on a ship, far away.",
@@ -69,26 +69,26 @@ SENTENCES = (
     "Shall I go on?",
 )
 IMPATIENT = Rules(idle_timeout_s=4.0, idle_goodbye_s=2.0)
-"""Every second user is asked for while they think."""
+"""Rules for every second conversation: the bot soon asks whether the user is still there."""
 BACKCHANNELS = ("uh-huh", "mm-hmm", "hm", "okay", "yeah", "right")
 STOPS = ("stop", "stop stop", "be quiet")
 
 
 @dataclass
 class Made:
-    """A reply as the engines made it, and what of it was given to the wire."""
+    """A reply as the engines made it, and how much of it was played."""
 
     sentences: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-    """Samples of each sentence that was synthesised whole; of the last one so far."""
+    """The length of each sentence in samples; of the last one, as far as it has been synthesised."""
     whole: int = 0
-    """Sentences synthesised to their end."""
+    """The number of sentences that were synthesised to their end."""
     sound: Samples = field(default_factory=lambda: SOUND[:0])
     cursor: int = 0
     cancelled: bool = False
 
     def heard(self) -> str:
-        """The words of which at least half was played, every word's length being in proportion to its letters."""
+        """Returns the words of which at least half was played. The length of a word is in proportion to its letters."""
         words: list[str] = []
         start = 0
         for sentence, length in zip(self.sentences, self.lengths, strict=False):
@@ -105,7 +105,7 @@ class Made:
 
 
 class Simulation:
-    """`Simulation(seed).run()` plays one conversation and raises AssertionError where a promise is broken."""
+    """Plays one conversation: `Simulation(seed).run()`. Raises AssertionError if the bot breaks a promise."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -119,33 +119,33 @@ class Simulation:
         self.longest_pause_s = 0.0
         self.pauses = 0
         self.ended_transcriptions: set[int] = set()
-        self.patience_s: dict[int, float] = {}
+        self.endpointing_delay_s: dict[int, float] = {}
         self.goodbyes = 0
         self.must_be_kept: list[str] = []
-        """Words of the user's that must be in the history at the end."""
+        """The words of the user that must be in the history at the end."""
         self._rests = False
-        """The player had nothing to give, and will not before something happens."""
+        """True when the player has nothing to play until something happens."""
         self._cut: int | None = None
-        """The reply cancelled last, until it has faded out."""
+        """The reply that was cancelled last, until it has faded out."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._timers: dict[Timer, int] = {}
 
     # The clock ----------------------------------------------------------------------------------------------------
 
-    def at(self, delay_s: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.now_s + delay_s, next(self._order), what))
+    def at(self, delay_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now_s + delay_s, next(self._order), action))
 
     def run(self) -> None:
         self.post(SessionStarted())
         self.at(0.0, self._user)
         frame_s = 0.0
         while self._events or not self.state.is_idle:
-            assert self.now_s < 400, f"stuck in {self.state.phase} after {self.now_s:.1f} s"
+            assert self.now_s < 400, f"the conversation is stuck in {self.state.phase} after {self.now_s:.1f} s"
             sounding = self.live is not None and not self._rests
             if self._events and (not sounding or self._events[0][0] <= frame_s):
-                self.now_s, _, what = heapq.heappop(self._events)
-                what()
+                self.now_s, _, action = heapq.heappop(self._events)
+                action()
                 self._rests = False
                 frame_s = max(frame_s, self.now_s)
             elif sounding:
@@ -153,10 +153,10 @@ class Simulation:
                 self._frame()
                 frame_s += FRAME_S
             else:
-                raise AssertionError(f"nothing will ever happen again in {self.state.phase}")
+                raise AssertionError(f"no event is left to come in {self.state.phase}")
         self.check()
 
-    # The wire -----------------------------------------------------------------------------------------------------
+    # Playback -----------------------------------------------------------------------------------------------------
 
     def _frame(self) -> None:
         live = self.live
@@ -174,31 +174,35 @@ class Simulation:
         made = self.made[live]
         taken = self.player.cursor - before if self.player.cursor >= before else 0
         if made.cancelled:
-            assert not frame.any(), "an old reply is heard"
+            assert not frame.any(), "an old reply is audible"
             return
         assert before == made.cursor, "the cursor jumped"
         made.cursor += taken
         expected = made.sound[before : before + taken]
-        assert not frame[taken:].any(), "something after the last sample"
-        assert len(expected) == taken, "more than was made"
+        assert not frame[taken:].any(), "there is sound after the last sample"
+        assert len(expected) == taken, "the player played more than was synthesised"
         if self.paused_s is not None:
-            assert taken <= FADE_SAMPLES, "a paused reply plays"
+            assert taken <= FADE_SAMPLES, "a paused reply is playing"
         if not np.array_equal(frame[:taken], expected):
-            assert (np.abs(frame[:taken].astype(int)) <= np.abs(expected.astype(int))).all(), "only a fade"
-            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), "lost or repeated"
+            assert (np.abs(frame[:taken].astype(int)) <= np.abs(expected.astype(int))).all(), (
+                "a fade made the sound louder"
+            )
+            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), "samples were lost or repeated"
 
     def _check_last_frame(self, made: Made, frame: Samples) -> None:
-        """A cancelled reply fades out, once."""
+        """Checks that the frame after a cancelled reply is its fade-out."""
         expected = made.sound[made.cursor : made.cursor + FADE_SAMPLES].astype(int)
-        assert not frame[len(expected) :].any(), "an old reply is heard"
-        assert (np.abs(frame[: len(expected)].astype(int)) <= expected).all(), "not the next samples, or louder"
+        assert not frame[len(expected) :].any(), "an old reply is audible"
+        assert (np.abs(frame[: len(expected)].astype(int)) <= expected).all(), (
+            "the fade-out is louder than the next samples"
+        )
 
     def _played(self, input: ReplyInput) -> None:
         self.post(input)
         if isinstance(input, PlaybackFinished) and not self.made[input.reply].cancelled:
             self.at(self._soon(), lambda: self.post(ReplyEnded(input.reply)))
         if self.random.random() < 0.02:
-            self.at(self._soon(), lambda: self.post(input))  # once more, late
+            self.at(self._soon(), lambda: self.post(input))  # the input comes once more, late
 
     # The machine --------------------------------------------------------------------------------------------------
 
@@ -206,17 +210,17 @@ class Simulation:
         before = self.state
         self.state, commands, facts = step(before, input, self.now_s)
         if any(isinstance(fact, ConversationEnded) for fact in facts):
-            assert self.state.is_idle, "ended in the middle of something"
+            assert self.state.is_idle, "the session ended while it was busy"
             self.goodbyes += 1
         for command in commands:
-            self._obey(command, before)
+            self._execute(command, before)
         if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:
             self._check_history(input.reply, before.history, forgotten=before.reply.forgotten)
         paused = self.state.committed is not None and self.state.committed.paused
         if paused:
-            assert Timer.VERDICT in dict(self.state.timers), "a pause without a deadline"
+            assert Timer.VERDICT in dict(self.state.timers), "playback is paused without a deadline"
 
-    def _obey(self, command: Command, before: State) -> None:
+    def _execute(self, command: Command, before: State) -> None:
         match command:
             case StartReply():
                 assert before.reply is None or before.reply.cancelled or before.reply.finished
@@ -231,13 +235,13 @@ class Simulation:
                 self.at(self._soon(), lambda: self.post(ReplyEnded(reply)))
             case PausePlayback(reply):
                 self._must_be_live(reply)
-                assert self.paused_s is None, "paused twice"
+                assert self.paused_s is None, "playback was paused twice"
                 self.paused_s = self.now_s
                 self.pauses += 1
                 self.player.pause(reply)
             case ResumePlayback(reply):
                 self._must_be_live(reply)
-                assert self.paused_s is not None, "resumed what was not paused"
+                assert self.paused_s is not None, "playback was resumed without a pause"
                 self._end_pause()
                 self.player.resume(reply)
             case StartTimer(timer, token, delay_s):
@@ -248,13 +252,13 @@ class Simulation:
             case EndTranscription(utterance):
                 self.ended_transcriptions.add(utterance)
             case SetEndpointingDelay(utterance, silence_s):
-                self.patience_s[utterance] = silence_s
+                self.endpointing_delay_s[utterance] = silence_s
             case _:
                 pass
 
     def _must_be_live(self, reply: int) -> None:
-        assert reply == self.live, "a command for a reply that is not the live one"
-        assert not self.made[reply].cancelled, "a command for a cancelled reply"
+        assert reply == self.live, "the command is for a reply that is not live"
+        assert not self.made[reply].cancelled, "the command is for a cancelled reply"
 
     def _end_pause(self) -> None:
         if self.paused_s is not None:
@@ -287,9 +291,9 @@ class Simulation:
             clock_s = self._synthesis(made, reply, index, text, clock_s)
         self._for(reply, clock_s, lambda: self.player.complete(reply))
 
-    def _for(self, reply: int, delay_s: float, what: Callable[[], None]) -> None:
-        """Done unless the reply has been cancelled by then: its task has."""
-        self.at(delay_s, lambda: None if self.made[reply].cancelled else what())
+    def _for(self, reply: int, delay_s: float, action: Callable[[], None]) -> None:
+        """Schedules `action` for the reply. Skips it if the reply is cancelled by then, because its task has ended."""
+        self.at(delay_s, lambda: None if self.made[reply].cancelled else action())
 
     def _sentence(self, made: Made, reply: int, index: int, text: str) -> None:
         made.sentences.append(text)
@@ -334,7 +338,7 @@ class Simulation:
             match kind:
                 case "click":
                     self._now(delay_s, SpeechSuspected())
-                    if chance.random() < 0.9:  # else the microphone is lost
+                    if chance.random() < 0.9:  # otherwise the microphone is lost
                         self._now(delay_s + 0.03, SpeechCleared())
                 case "speak":
                     utterance += 1
@@ -357,7 +361,7 @@ class Simulation:
         self.post(ConversationCleared())
 
     def _speak(self, number: int, delay_s: float) -> float:
-        """Schedules an utterance with its pauses and texts; when it is over."""
+        """Schedules an utterance with its pauses and texts. Returns the time of its end."""
         chance = self.random
         words = self._words_of(number)
         streams, fails = chance.random() < 0.8, chance.random() < 0.05
@@ -386,7 +390,7 @@ class Simulation:
             if streams and not fails:
                 self._now(delay_s + stt_s, PartialTranscript(number, said, pause=99))
         delay_s += chance.choice((0.1, 0.3, 0.5))
-        if chance.random() < 0.95:  # else the microphone is lost: only the deadline ends it
+        if chance.random() < 0.95:  # otherwise the microphone is lost and only a timeout ends the utterance
             self._now(delay_s, SpeechEnded(number, 0.4, Speech(duration_s=delay_s - start_s)))
         if not fails:
             self._now(delay_s + stt_s, FinalTranscript(number, said))
@@ -408,29 +412,31 @@ class Simulation:
                 return f"what is the answer to question{number}".split()
 
     def _now(self, delay_s: float, input: Input) -> None:
-        """Posted after `delay_s`; now and then twice, or late."""
+        """Posts the input after `delay_s`. Now and then it is late or comes twice."""
         late_s = 0.5 if self.random.random() < 0.01 else 0.0
         self.at(delay_s + late_s, lambda: self.post(input))
         if self.random.random() < 0.03:
             self.at(delay_s + self._soon(), lambda: self.post(input))
 
-    # What must be true --------------------------------------------------------------------------------------------
+    # Checks -------------------------------------------------------------------------------------------------------
 
     def _check_history(self, reply: int, before: History, *, forgotten: bool) -> None:
-        """What was added is what was heard."""
+        """Checks that the history has gained exactly the words that were heard."""
         heard = self.made[reply].heard()
         added = self.state.history[len(before) :]
         texts = [message.text for message in added if message.role is Role.ASSISTANT]
         if forgotten or not heard:
-            assert texts == [], f"nobody heard {texts}"
+            assert texts == [], f"the history holds words that were not heard: {texts}"
         elif texts:
             assert abs(len(texts[0].split()) - len(heard.split())) <= self._unsure(reply), (texts[0], heard)
-            assert " ".join(self.made[reply].sentences).startswith(texts[0]), "words that were not said"
+            assert " ".join(self.made[reply].sentences).startswith(texts[0]), (
+                "the history holds words that were not said"
+            )
         else:
-            assert len(heard.split()) <= self._unsure(reply), f"forgot {heard!r}"
+            assert len(heard.split()) <= self._unsure(reply), f"the history lacks the heard words {heard!r}"
 
     def _unsure(self, reply: int) -> int:
-        """A sentence cut while it was still being synthesised has no known length: its words are estimated."""
+        """Returns how far the number of words may be off. It is estimated for a sentence cut during its synthesis."""
         made = self.made[reply]
         return 0 if made.cursor <= sum(made.lengths[: made.whole]) else 30
 
@@ -438,19 +444,19 @@ class Simulation:
         assert self.state.phase is Phase.IDLE
         rules = self.state.rules
         if rules.idle_timeout_s:
-            assert self.state.idle_stage is IdleStage.ENDED, "it waits for ever"
+            assert self.state.idle_stage is IdleStage.ENDED, "the idle session did not end"
             assert self.goodbyes >= 1
         else:
             assert self.goodbyes == 0
         bound_s = rules.speech_timeout_s + rules.verdict_timeout_s + rules.transcript_timeout_s
-        assert self.longest_pause_s <= bound_s, f"paused for {self.longest_pause_s:.1f} s"
+        assert self.longest_pause_s <= bound_s, f"playback was paused for {self.longest_pause_s:.1f} s"
         said = " ".join(message.text for message in self.state.history if message.role is Role.USER)
         for text in self.must_be_kept:
-            assert text in said, f"lost {text!r}"
+            assert text in said, f"the history lacks the user's words {text!r}"
 
 
 def _chunks(words: list[str], chance: random.Random) -> list[list[str]]:
-    """The words between pauses."""
+    """Splits the words at a pause, or not at all."""
     if len(words) < 3 or chance.random() < 0.5:
         return [words] if words else []
     cut = chance.randint(1, len(words) - 1)

@@ -1,4 +1,4 @@
-"""Sounds made up for tests."""
+"""Synthetic sounds for tests."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ TONE_HZ = 400
 
 
 def tone(duration_s: float) -> Audio:
-    """A steady tone at 48 kHz, about -15 dBFS."""
+    """Returns a steady tone at 48 kHz, about -15 dBFS."""
     time_s = np.arange(round(duration_s * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     return Audio((8000 * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16), WIRE_RATE_HZ)
 
 
 def babble(duration_s: float, seed: int = 0) -> Audio:
-    """Syllables without words, at 48 kHz: a voice whose pitch and formants change."""
+    """Returns syllables without words at 48 kHz: a voice whose pitch and formants change."""
     chance = np.random.default_rng(seed)
     time_s = np.arange(round(0.18 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     pieces = []
@@ -36,19 +36,19 @@ def babble(duration_s: float, seed: int = 0) -> Audio:
 
 
 def noise(duration_s: float, seed: int = 0, level: float = 3000) -> Audio:
-    """White noise of this root mean square."""
+    """Returns white noise whose root mean square is `level`."""
     samples = np.random.default_rng(seed).standard_normal(round(duration_s * WIRE_RATE_HZ)) * level
     return Audio(samples.clip(-32768, 32767).astype(np.int16), WIRE_RATE_HZ)
 
 
 def cough(seed: int = 0) -> Audio:
-    """Two bursts of noise that die away."""
+    """Returns two bursts of noise that die away."""
     burst = noise(0.3, seed, 9000).samples * np.exp(-np.arange(round(0.3 * WIRE_RATE_HZ)) / (0.06 * WIRE_RATE_HZ))
     gap = np.zeros(round(0.12 * WIRE_RATE_HZ))
     return Audio(np.concatenate([burst, gap, burst]).astype(np.int16), WIRE_RATE_HZ)
 
 
 def click(count: int = 5) -> Audio:
-    """As of a keyboard."""
+    """Returns the clicks of a keyboard."""
     key = np.concatenate([noise(0.01, 1, 8000).samples, np.zeros(round(0.15 * WIRE_RATE_HZ), np.int16)])
     return Audio(np.tile(key, count), WIRE_RATE_HZ)

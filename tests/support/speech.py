@@ -17,9 +17,10 @@ from voicebot.audio.sound import Audio
 
 @cache
 def spoken(text: str, voice: str = "rms", *, phones: bool = False) -> Audio:
-    """The text as speech, or, with `phones`, these phones of flite's: it spells "mm-hmm" letter by letter.
+    """Returns the text as speech. With `phones`, the text is a list of flite's phones.
 
-    Skips the test where flite is absent, unless the suite must be whole.
+    Flite spells words such as "mm-hmm" letter by letter, so that they need phones. Skips the test where flite is
+    absent, or fails it if the suite must be complete.
     """
     if shutil.which("flite") is None:
         if os.environ.get("REQUIRE_BROWSER"):

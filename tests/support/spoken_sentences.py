@@ -1,4 +1,4 @@
-"""What a cloud voice says, and the error that ends it."""
+"""The audio of a cloud voice, and the error that ends it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ TEXT = "It is ten thirty in the morning in Tokyo."
 
 
 class Voice(Protocol):
-    """A synthesiser at 24 kHz."""
+    """A synthesizer at 24 kHz."""
 
     def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio]: ...
 
 
 async def outcome(voice: Voice, text: str = TEXT, style: Style = DEFAULT_STYLE) -> tuple[Audio, EngineError | None]:
-    """The sound that came, and what ended it."""
+    """Returns the audio that arrived, and the error that ended it."""
     heard: list[Audio] = []
     error = None
     try:

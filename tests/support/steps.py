@@ -1,4 +1,4 @@
-"""Steps of the machine as observers are told of them."""
+"""Steps of the machine as observers see them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from voicebot.dialogue.state import State
 
 
 def taken(state: State, input: Input, at_s: float = 0.0) -> SessionStep:
-    """The step from `state`."""
+    """Returns the step that this input makes from `state`."""
     after, _, facts = step(state, input, at_s)
     return SessionStep(input, at_s, after, facts, after is not state)
 
 
 class Watcher(Observer):
-    """Hands each step on."""
+    """Passes each step to a function."""
 
     def __init__(self, tell: Callable[[SessionStep], None]) -> None:
         self._tell = tell

@@ -1,4 +1,4 @@
-"""A talk with the offline engine through the real graph, in which the user may hear only the beginning of an answer."""
+"""A talk with the offline engine through the real graph. The user may interrupt an answer after some of its words."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WANTED.set()
 
 
 class Talk:
-    """One conversation at `MOMENT`, or at another."""
+    """One conversation at `MOMENT` or at another time."""
 
     def __init__(self, moment: datetime = MOMENT) -> None:
         self.agent = _agent_at(moment)
         self.history: History = ()
 
     async def say(self, text: str, *, hear: int | None = None, **standing: Any) -> str:
-        """The answer to `text`, of which the user hears the first `hear` words and then interrupts; else all."""
+        """Returns the answer to `text`. The user hears all of it, or interrupts after the first `hear` words."""
         self.history = said(self.history, text)
         async with aclosing(self.agent.reply(self.history, WANTED, **standing)) as tokens:
             answer = "".join([token async for token in tokens])
@@ -40,6 +40,6 @@ class Talk:
 
 @lru_cache(maxsize=8)
 def _agent_at(moment: datetime) -> GraphAgent:
-    """One agent for all talks of the moment: it keeps nothing between replies."""
+    """Returns one agent for all talks at that time. It keeps no state between replies."""
     clock = StoppedClock(moment)
     return GraphAgent(OfflineModel(date_clock=clock), toolbox(clock), "offline")

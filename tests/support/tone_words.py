@@ -1,6 +1,6 @@
 """Speech that can be understood without a recogniser: each word is a tone of its own.
 
-What is lost, cut or said twice shows, as with real words: a tone of which a quarter is missing is no word.
+Lost, cut and repeated words show as they do with real speech. A tone of which a quarter is missing is no word.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ToneWord:
 
 
 def spoken(text: str) -> Samples:
-    """The words, each followed by a gap: int16 of shape (n,), 16 kHz."""
+    """Returns the words, each followed by a gap: int16 of shape (n,), 16 kHz."""
     parts = [part for word in text.split() for part in (_tone(WORDS.index(word)), np.zeros(GAP))]
     return np.round(np.concatenate([np.zeros(0), *parts])).astype(np.int16)
 
@@ -50,13 +50,13 @@ def silence(duration_s: float) -> Samples:
 
 
 class ToneEar:
-    """Understands a stream of such words."""
+    """Recognises the words in a stream of tones."""
 
     def __init__(self) -> None:
         self.heard = 0
         self._words: list[ToneWord] = []
         self._run: list[Samples] = []
-        """The tone that is sounding, in hops."""
+        """The hops of the tone that is sounding now."""
         self._run_start = 0
         self._left_over = np.zeros(0, np.int16)
 
@@ -68,7 +68,7 @@ class ToneEar:
         self._left_over = stretch[whole:]
 
     def words(self, *, all_heard: bool = False) -> list[ToneWord]:
-        """Those that are complete; with one that is sounding if `all_heard`."""
+        """Returns the complete words, and with `all_heard` also the one that is still sounding."""
         sounding = self._sounding() if all_heard else None
         return [*self._words, sounding] if sounding is not None else list(self._words)
 

@@ -1,4 +1,4 @@
-"""Conversations as they are downloaded and imported."""
+"""Transcripts in the format that is downloaded and imported."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ TALK: History = (
 
 
 def transcript(**changes: Any) -> bytes:
-    """A `transcript.json` of two messages, in which some fields may be changed."""
+    """Returns a `transcript.json` of two messages, with the given fields changed."""
     said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
     return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()

@@ -1,4 +1,4 @@
-"""Recognises the words of a sound with the embedded recogniser, without an event loop, so always the same words."""
+"""Recognises the words of a sound with the embedded recogniser, without an event loop and therefore reproducibly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web servers in a test's own process, of which several may run side by side."""
+"""Web servers in a test's own process. Several may run side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voicebot.web.http_server import BoundedServer
 
 
 class Unsignalled(uvicorn.Server):
-    """Leaves the signals of the process to others: servers that end in another order than they began mix them up."""
+    """A server that does not handle signals. Servers that end in another order than they began would mix them up."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -20,8 +20,8 @@ class Unsignalled(uvicorn.Server):
 
 
 class UnsignalledBounded(Unsignalled, BoundedServer):
-    """Ours, for any app."""
+    """Our HTTP server, for any app."""
 
 
 class UnsignalledVoicebot(Unsignalled, server.Server):
-    """Ours, for our app."""
+    """Our HTTP server, for our app."""

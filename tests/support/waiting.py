@@ -1,4 +1,4 @@
-"""Waiting for a state that nothing announces."""
+"""A way to wait for a state that nothing announces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scripted bot for clients of `/ws`, and what is behind its door."""
+"""A scripted bot for clients of `/ws`, and access to its session."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def words(server: LiveServer) -> list[str]:
 
 
 async def play(client: WsClient, clip: dict[str, Any]) -> None:
-    """In real time, and acknowledged."""
+    """Waits for the length of the clip and acknowledges it."""
     await asyncio.sleep(clip["duration_ms"] / 1000)
     await client.send("clip_played", sequence=clip["sequence"])
 
 
 async def until_heard(server: LiveServer, count: int) -> None:
-    """Until the server takes so many words of the reply as heard; the client is playing it."""
+    """Waits until the server counts `count` words of the reply as heard, while the client plays it."""
 
     def is_heard() -> bool:
         reply = session(server).state.reply

@@ -20,7 +20,7 @@ from voicebot.audio.sound import Samples
 
 
 class WsClient:
-    """Keeps what came and was not asked for yet; `came` has all of it."""
+    """Keeps the messages that have not been asked for yet. `came` holds all messages."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -30,7 +30,7 @@ class WsClient:
         await self.socket.send(json.dumps({"type": type, **fields}))
 
     async def next(self, event: str, timeout_s: float = 5.0, **fields: Any) -> dict[str, Any]:
-        """The next message like this; others are passed over."""
+        """Returns the next message of this event with these fields. Other messages are skipped."""
         async with asyncio.timeout(timeout_s):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
@@ -50,7 +50,7 @@ async def ws_client(server: LiveServer, query: str = "") -> AsyncIterator[WsClie
 
 
 async def plays_until(client: WsClient, event: str, **fields: Any) -> dict[str, Any]:
-    """Acknowledges all that is to be played until this event comes."""
+    """Acknowledges all clips until this event comes."""
     async with asyncio.timeout(15):
         played = False
         while True:
@@ -64,7 +64,7 @@ async def plays_until(client: WsClient, event: str, **fields: Any) -> dict[str, 
 
 
 def recording(container: str, duration_s: float = 0.5) -> str:
-    """An utterance as a client uploads it."""
+    """Returns an utterance as a client uploads it."""
     codec, rate = {"wav": ("pcm_s16le", 16_000), "webm": ("libopus", 48_000), "mp3": ("libmp3lame", 48_000)}[container]
     out = io.BytesIO()
     sound = loud(duration_s, rate).samples.reshape(1, -1)
@@ -79,7 +79,7 @@ def recording(container: str, duration_s: float = 0.5) -> str:
 
 
 def sound_of(clip: dict[str, Any]) -> Samples:
-    """A clip's samples, 48 kHz."""
+    """Returns the samples of a clip at 48 kHz."""
     from voicebot.engines.tts.mp3 import decode_mp3
 
     return np.concatenate([piece.samples for piece in decode_mp3(base64.b64decode(clip["audio"]))])

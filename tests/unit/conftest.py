@@ -1,4 +1,4 @@
-"""Unit tests compute and nothing else: they open no socket, start no process, and wait on a clock of their own."""
+"""Fixtures for unit tests, which only compute: no socket, no process, and time passes on a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, settings
 
 TICK_S = 1e-9
 
-# These tests run on what others leave of the processor: however long an example takes says nothing.
+# These tests run on the processor time that others leave, so that the time of an example says nothing.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
 class TickingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
-    """When all its tasks wait, its clock goes on to what comes next, at once.
+    """An event loop whose clock jumps to the next event as soon as all tasks wait.
 
-    It also goes on a little whenever somebody looks at it: code that waits until a time has come, and was woken by a
-    rounding error before it, would otherwise wait for ever.
+    Each reading of the clock also advances it a little. Otherwise code that waits for a point in time, and was woken
+    just before it by a rounding error, would wait for ever.
     """
 
     _looks = 0
@@ -40,14 +40,14 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 class _NoProcess(subprocess.Popen[Any]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.returncode = 0
-        pytest.fail(f"a unit test wanted a process: {arguments}")
+        pytest.fail(f"a unit test tried to start a process: {arguments}")
 
 
 @pytest.fixture(autouse=True)
 def nothing_but_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_socket(self: socket.socket, address: Any) -> None:
         self.close()
-        pytest.fail(f"a unit test wanted a socket: {address}")
+        pytest.fail(f"a unit test tried to use a socket: {address}")
 
     monkeypatch.setattr(socket.socket, "connect", no_socket)
     monkeypatch.setattr(socket.socket, "bind", no_socket)

@@ -1,4 +1,4 @@
-"""The benchmark's own instruments: who is told which words, and how what was heard is judged."""
+"""The instruments of the benchmark: who is told which words, and how received sound is judged."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_the_onset_and_the_end_of_a_cough_are_found_in_its_sound() -> None:
     sound = cough(1)
     made = clip("cough", Audio.joined([Audio.silence(0.2, RATE_HZ), sound, Audio.silence(0.3, RATE_HZ)], RATE_HZ), ())
     loud_at = np.flatnonzero(np.abs(sound.samples) > 0.02 * 32_768)
-    assert made.onset_s == pytest.approx(0.2 + loud_at[0] / RATE_HZ, abs=0.011), "found in steps of 10 ms"
+    assert made.onset_s == pytest.approx(0.2 + loud_at[0] / RATE_HZ, abs=0.011), "the onset is found in steps of 10 ms"
     assert made.end_s == pytest.approx(0.2 + loud_at[-1] / RATE_HZ, abs=0.03), "the cough fades away"
     assert made.words == ()
 
 
-# What was heard ---------------------------------------------------------------------------------------------------
+# Received sound ---------------------------------------------------------------------------------------------------
 
 SENTENCES = [
     {"start": 0, "count": 10 * RATE_HZ, "text": "story alpha", "began_s": -0.1},
@@ -101,7 +101,7 @@ SENTENCES = [
 
 
 def received(*parts: tuple[int | None, float]) -> list[HeardFrame]:
-    """Stretches of the voice from these positions (None: silence), each so many seconds long."""
+    """Returns frames of the voice from these positions (None for silence), each for this many seconds."""
     sound = [
         np.zeros(round(length_s * RATE_HZ), np.int16) if start is None else voice(start, round(length_s * RATE_HZ))
         for start, length_s in parts

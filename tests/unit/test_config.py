@@ -1,4 +1,4 @@
-"""Settings: what is wrong is said by name, and .env.example tells all of them as they are."""
+"""Settings: errors name the setting, and .env.example lists all settings with their defaults."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_hugging_face_space_has_its_own_defaults_for_unset_settings(monkeypatc
     monkeypatch.setenv("SPACE_HOST", "me-voice-bot.hf.space")
     monkeypatch.setenv("SESSION_MINUTES", "3")
     settings = config.load()
-    assert settings.session_minutes == 3, "what is set counts"
+    assert settings.session_minutes == 3, "a setting that is given must count"
     assert (settings.gradio_server_name, settings.gradio_server_port) == ("0.0.0.0", 7860)
     assert settings.trusted_proxies == 1
     assert 0 < settings.minutes_per_day_per_address <= 60
@@ -192,16 +192,16 @@ def test_a_hugging_face_space_has_its_own_defaults_for_unset_settings(monkeypatc
 
 
 def test_a_space_with_the_key_of_a_paid_service_limits_the_turns_per_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines cost nothing"
+    assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines need no limit"
     assert config.load(space_id="me/bot", groq_api_key="  ").turns_per_day == 0
     for key in space.PAID_KEYS:
         assert config.load(**{"space_id": "me/bot", key: "secret"}).turns_per_day == 500
-        assert config.load(**{key: "secret"}).turns_per_day == 0, "elsewhere there is none"
+        assert config.load(**{key: "secret"}).turns_per_day == 0, "only a Space has this default"
     monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
     monkeypatch.setenv("SPACE_ID", "me/bot")
     assert config.load().turns_per_day == 500
     monkeypatch.setenv("TURNS_PER_DAY", "0")
-    assert config.load().turns_per_day == 0, "what is set counts"
+    assert config.load().turns_per_day == 0, "a setting that is given must count"
 
 
 @pytest.mark.parametrize(

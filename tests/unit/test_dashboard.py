@@ -1,4 +1,4 @@
-"""The Grafana dashboard shows our metrics, and asks only for metrics that exist."""
+"""The Grafana dashboard shows every metric of the app and queries only metrics that exist."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
 PANELS = BOARD["panels"]
 
 SCRAPED = {"job", "instance"}
-"""Labels that Prometheus adds."""
+"""The labels that Prometheus adds."""
 
 UNITS = {"short", "s", "percentunit", "bytes"}
 
 
 def series() -> dict[str, set[str]]:
-    """All series that a scrape may have, with their labels."""
+    """Returns all series that a scrape may contain, with their labels."""
     known: dict[str, set[str]] = {}
     for info in all_metrics(Metrics()):
         labels = set(info.labels) | SCRAPED
@@ -47,7 +47,7 @@ def parsed(query: str) -> promql_parser.Expr:
 
 
 def parts(expression: Any) -> Iterator[Any]:
-    """The expression and all within it."""
+    """Yields the expression and all expressions within it."""
     yield expression
     for name in ("expr", "lhs", "rhs", "param", "vector_selector"):
         if (inner := getattr(expression, name, None)) is not None:
@@ -62,7 +62,7 @@ def selectors(expression: Any) -> list[Any]:
 
 
 def labels_of(expression: Any) -> set[str]:
-    """The labels that all metrics of an expression have."""
+    """Returns the labels that all metrics of an expression have."""
     known = series()
     return set.intersection(*(known[selector.name] for selector in selectors(expression)))
 

@@ -1,4 +1,4 @@
-"""The Dockerfile agrees with the settings and the files of the project. It is read, because no daemon is at hand."""
+"""The Dockerfile agrees with the settings and files of the project. The tests parse it, as there is no daemon."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def environment() -> dict[str, str]:
 
 
 def goes_into_the_image(path: str) -> bool:
-    """As .dockerignore has it: the last pattern that fits decides; one that fits a folder fits what is in it."""
+    """Returns whether .dockerignore lets this file into the image.
+
+    The last pattern that matches the file, or a folder that contains it, decides.
+    """
     goes = True
     parents = [path, *(str(each) for each in Path(path).parents if str(each) != ".")]
     for line in (PROJECT / ".dockerignore").read_text("utf-8").splitlines():
@@ -56,8 +59,8 @@ def test_files_copied_into_the_docker_image_exist_and_local_files_stay_out() -> 
 
 def test_the_docker_image_uses_python_3_11_and_runs_as_user_1000() -> None:
     (base,) = of("FROM")
-    assert re.match(r"python:3\.11-slim", base), "the Python that the tests run on"
-    assert of("USER") == ["1000"], "as Spaces run containers; never root"
+    assert re.match(r"python:3\.11-slim", base), "the image must use the Python of the tests"
+    assert of("USER") == ["1000"], "Spaces run containers as user 1000, never as root"
     order = [word for word, _ in instructions()]
     assert order.index("USER") < order.index("CMD")
     assert "--requirement requirements.txt" in " ".join(of("RUN"))

@@ -1,4 +1,4 @@
-"""README and the page on the architecture tell what is so."""
+"""README and the documents agree with the code: diagram, settings, links and names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ README = (PROJECT / "README.md").read_text("utf-8")
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 
 
-@pytest.mark.timeout(300)  # some 40 s of computing where coverage is measured
+@pytest.mark.timeout(300)  # about 40 s of computing while coverage is measured
 def test_the_state_diagram_matches_the_state_machine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

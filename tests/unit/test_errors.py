@@ -1,4 +1,4 @@
-"""What clients are told of errors: a code for programs, the same over every transport."""
+"""The errors that clients get: they have a code for programs, the same over every transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports go one way: to a package of the same layer or of one below."""
+"""Packages import only from their own layer and from the layers below."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAYERS = [
     {"web"},
     {"bootstrap", "check", "client"},
 ]
-"""From the bottom to the top; docs/architecture.md says what is in each package."""
+"""The layers from bottom to top. docs/architecture.md describes each package."""
 
 ENGINES = {
     *("engines.stt.deepgram", "engines.stt.moonshine", "engines.vad.silero"),
@@ -35,7 +35,7 @@ PURE = ("dialogue", "speech_text", "languages")
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}
 
 SEAMS = {"fastrtc": "transports.webrtc", "aiortc": "transports.webrtc", "gradio": "web.ui"}
-"""The one package that imports a framework which may have to go some day."""
+"""For each framework that may be replaced some day, the only package that imports it."""
 
 
 def modules() -> list[Path]:
@@ -52,7 +52,7 @@ def package_of(module: str) -> str:
 
 
 def layer(module: str) -> int:
-    if module == "voicebot":  # the version
+    if module == "voicebot":  # for the version
         return -1
     (found,) = (number for number, packages in enumerate(LAYERS) if package_of(module) in packages)
     return found
@@ -63,7 +63,7 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
+            assert node.level == 0, "imports must be absolute"
             yield node.module or ""
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -83,7 +83,7 @@ def test_a_module_imports_only_from_its_own_layer_and_those_below(path: Path) ->
 
 
 def test_it_prints_the_packages_and_which_of_them_import_which() -> None:
-    """Seen with `-s`. A package more, or an import between two more, wants a reason in docs/architecture.md."""
+    """Shown with `-s`. docs/architecture.md must give a reason for each new package and each new import between two."""
     edges = {
         (package_of(name_of(path)), package_of(name))
         for path in modules()
@@ -115,7 +115,7 @@ def test_a_framework_is_imported_by_one_package_only(framework: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("engines.")], ids=name_of)
 def test_engines_do_not_import_one_another(path: Path) -> None:
-    """What `bootstrap.engines` names is an engine; the other modules of its stage are its parts."""
+    """The modules that `bootstrap.engines` imports are engines. The other modules of their stage are parts of them."""
     own = name_of(path).split(".")
     for name in own_imports(path):
         parts = name.split(".")

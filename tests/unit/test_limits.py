@@ -1,4 +1,4 @@
-"""The limits stand in one module, under one name each."""
+"""All limits are defined in one module, each under one name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicebot.runtime import limits
 
 
 def test_no_limit_is_defined_twice() -> None:
-    """The second of two would silently hold in the place of the first."""
+    """A second definition would silently replace the first."""
     module = ast.parse(Path(limits.__file__).read_text("utf-8"))
     assigned = (each for each in ast.walk(module) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
     assert [name for name, count in Counter(each.id for each in assigned).items() if count > 1] == []

@@ -1,4 +1,4 @@
-"""The page of the metrics is the one generated from the metrics."""
+"""docs/metrics.md is generated from the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Misspelt settings are named with the likely right one; variables of other programs are left alone."""
+"""Misspelt settings are reported with the likely right name. Variables of other programs are ignored."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_a_correct_setting_name_in_any_case_gives_no_suggestion() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, in which `.env` is looked for."""
-    monkeypatch.setitem(Settings.model_config, "env_file", ".env")  # which the tests do without
+    """Makes a temporary folder the working directory, in which `.env` is read."""
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")  # other tests read no file
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,7 +40,7 @@ def test_each_misspelt_name_is_reported_with_its_place_and_without_its_value(
         "GROQ_API_KY=gsk_hush\nLOG_LEVEL=INFO\nPOSTGRES_PASSWORD=hush\ntts_voice=hush\n", "utf-8"
     )
     monkeypatch.setenv("MAX_SESSION", "hush")
-    monkeypatch.setenv("TTS_HOME", "hush")  # some other program's
+    monkeypatch.setenv("TTS_HOME", "hush")  # a variable of another program
     assert misspelt() == [
         "MAX_SESSION in the environment is not a setting; did you mean MAX_SESSIONS?",
         "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",

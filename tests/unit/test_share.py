@@ -1,4 +1,4 @@
-"""What is said of a share link; what goes through one is in `live/test_public`."""
+"""The log messages about a share link. `realtime/test_public` tests the connection through one."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ async def test_a_share_link_is_logged_with_warnings_about_a_missing_password_or_
     await open_link("127.0.0.1", 7860, config.load(**settings), names)
     assert names.has("07ff8706ab.gradio.live")
     assert asked[0][:2] == ("127.0.0.1", 7860)
-    link, *told = [record.message for record in caplog.records]
+    link, *logged = [record.message for record in caplog.records]
     assert link == "public link: https://07ff8706ab.gradio.live"
-    assert len(told) == len(warnings)
-    assert all(warning in line for warning, line in zip(warnings, told, strict=True))
+    assert len(logged) == len(warnings)
+    assert all(warning in line for warning, line in zip(warnings, logged, strict=True))
 
 
 async def test_a_failed_share_link_is_logged_with_its_reason(

@@ -1,4 +1,4 @@
-"""A thousand conversations by chance, on a simulated clock: machine, verdicts and player together."""
+"""A thousand random conversations on a simulated clock, which test machine, verdicts and player together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCRIPTS = 1_000
 BLOCK = 250
 
 
-@pytest.mark.no_cover  # measuring would take three times as long, and find nothing new
+@pytest.mark.no_cover  # measuring coverage would take three times as long and find nothing new
 @pytest.mark.parametrize("first", range(0, SCRIPTS, BLOCK))
 def test_random_conversations_lose_no_sound_and_no_words_and_always_come_to_rest(first: int) -> None:
     pauses = 0
@@ -21,4 +21,4 @@ def test_random_conversations_lose_no_sound_and_no_words_and_always_come_to_rest
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
         pauses += simulation.pauses
-    assert pauses > BLOCK, "the user must have spoken over the bot"
+    assert pauses > BLOCK, "the users must have spoken over the bot"

@@ -1,4 +1,4 @@
-"""Threads of their own for work that takes long."""
+"""Separate thread pools for work that takes long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine tells of its steps. That the facts fit the states is tested in test_machine_properties."""
+"""The facts that the machine reports of its steps. test_machine_properties checks that they agree with the states."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_typed_turn_is_accepted_begun_and_committed_in_this_order() -> None:
     ]
 
 
-def test_an_input_that_changes_nothing_tells_nothing_and_keeps_the_state() -> None:
+def test_an_input_that_changes_nothing_reports_nothing_and_keeps_the_state() -> None:
     session = Session()
     before = session.state
     session.post(TextEnded(9))
@@ -65,7 +65,7 @@ def test_an_input_that_changes_nothing_tells_nothing_and_keeps_the_state() -> No
     assert session.state is before
 
 
-def test_a_transcript_is_told_as_it_changes_and_when_it_is_final() -> None:
+def test_a_transcript_is_reported_as_it_changes_and_when_it_is_final() -> None:
     session = Session()
     session.post(SpeechStarted(1), PartialTranscript(1, "what"), PartialTranscript(1, "what "))
     session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
@@ -75,7 +75,7 @@ def test_a_transcript_is_told_as_it_changes_and_when_it_is_final() -> None:
     assert about == [TranscriptChanged(1, "what"), TranscriptCompleted(1, "what time is it"), WordsAccepted(1)]
 
 
-def test_an_interruption_tells_its_words_the_verdict_the_cancelling_and_what_was_unheard() -> None:
+def test_an_interruption_reports_its_words_the_verdict_the_cancelling_and_the_unheard_words() -> None:
     session = speaking("Once upon a time there was a cat.", "It lived on a ship.")
     session.post(SentencePlayed(1, 0))
     session.facts.clear()
@@ -128,7 +128,7 @@ def test_clearing_the_conversation_changes_the_history_and_finishes_the_reply_wi
     session.facts.clear()
     session.post(ConversationCleared(), ReplyEnded(1))
     (finished,) = [fact for fact in session.facts if isinstance(fact, ReplyFinished)]
-    assert not finished.interrupted, "nothing of it is kept"
+    assert not finished.interrupted, "a cleared reply is discarded, not interrupted"
     assert session.facts.count(HistoryChanged()) == 1
 
 
@@ -136,14 +136,14 @@ def texts(session: Session) -> list[str]:
     return [fact.text for fact in session.facts if isinstance(fact, ReplyTextAdded | ReplyTextCompleted)]
 
 
-def test_the_text_of_a_committed_reply_is_told_piece_by_piece_until_it_is_cancelled() -> None:
+def test_the_text_of_a_committed_reply_is_reported_piece_by_piece_until_it_is_cancelled() -> None:
     session = Session()
     session.post(TextTyped("hello"), TextReceived(1, "Good "), TextReceived(1, "day"), TextReceived(9, "Bad"))
     session.post(InterruptPressed(), TextReceived(1, " to you."))
     assert texts(session) == ["Good ", "day"]
 
 
-def test_the_text_of_a_preemptive_reply_is_told_once_the_turn_has_ended() -> None:
+def test_the_text_of_a_preemptive_reply_is_reported_once_the_turn_has_ended() -> None:
     session = Session(Rules())
     session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "good day", pause=1))
     session.post(TextReceived(1, "Good "), TextReceived(1, "day."), SentenceReady(1, 0, "Good day."), TextEnded(1))
@@ -152,7 +152,7 @@ def test_the_text_of_a_preemptive_reply_is_told_once_the_turn_has_ended() -> Non
     assert texts(session) == ["Good day.", "Good day."]
 
 
-def test_a_dropped_sentence_is_told_unless_its_reply_was_cancelled() -> None:
+def test_a_dropped_sentence_is_reported_unless_its_reply_was_cancelled() -> None:
     session = Session()
     session.post(TextTyped("hello"), SentenceSkipped(1, "One."), InterruptPressed(), SentenceSkipped(1, "Two."))
     assert [fact for fact in session.facts if isinstance(fact, SentenceDropped)] == [SentenceDropped(1, "One.")]

@@ -1,3 +1,5 @@
+"""The history: merging messages, counting heard words, and the limit on length."""
+
 from __future__ import annotations
 
 from hypothesis import given
@@ -72,7 +74,7 @@ def test_editing_the_history_loses_no_words_and_changes_only_the_last_message(ed
 
 
 def test_an_unanswered_message_stays_within_the_length_limit_and_no_text_is_lost() -> None:
-    """It is put together anew for each text that is added, so a stranger could make that ever more work."""
+    """The message is rebuilt for each text that is added. Without a limit, a client could make that ever slower."""
     history: History = ()
     texts = [f"text {number} " + "x" * 1_980 for number in range(100)]
     for text in texts:

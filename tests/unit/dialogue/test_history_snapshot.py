@@ -1,4 +1,4 @@
-"""What is kept of a session at any moment: all that was said and heard, and never a word more."""
+"""The part of the history that is stored at any moment: all that was said and heard, and nothing else."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
     world = World(State(rules=rules))
-    for what, text, pick in script:
-        world.happen(what, text, pick)
+    for kind, text, pick in script:
+        world.happen(kind, text, pick)
         state = world.state
         for message in history_snapshot(state):
-            assert message.role is Role.USER or world.was_heard(message.text), f"nobody heard {message.text!r}"
+            assert message.role is Role.USER or world.was_heard(message.text), (
+                f"the history holds words that were not heard: {message.text!r}"
+            )
         if state.reply is not None and not state.reply.preemptive:
             cut = replace(state, reply=replace(state.reply, cancelled=True), utterances=(), timers=())
             ended, *_ = step(cut, ReplyEnded(state.reply.number), 1.0)

@@ -1,4 +1,4 @@
-"""The machine's transitions, read as scripts: these inputs, these commands, this state."""
+"""The machine's transitions, tested as scripts of inputs with the expected commands and states."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, Status
 from voicebot.languages.prompts import ask_again
 
-# A plain turn -----------------------------------------------------------------------------------------------------
+# An ordinary turn -------------------------------------------------------------------------------------------------
 
 
 def test_a_plain_turn_goes_from_listening_to_speaking_and_ends_idle() -> None:
@@ -81,7 +81,7 @@ def test_a_plain_turn_goes_from_listening_to_speaking_and_ends_idle() -> None:
     assert (session.state.phase, session.state.playback_status) == (Phase.SPEAKING, Status.ACTIVE)
     assert session.state.client_playback_active
     session.post(SentencePlayed(1, 0), PlaybackFinished(1))
-    assert not session.state.is_idle, "the reply's task has not ended yet"
+    assert not session.state.is_idle, "the task of the reply must still run"
 
     assert session.post(ReplyEnded(1)) == []
     assert session.state.is_idle
@@ -100,7 +100,7 @@ def test_utterances_within_the_debounce_are_one_message() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "Hello"))
     session.post(SpeechStarted(2))
-    assert session.time_out(Timer.DEBOUNCE) == [], "the user speaks on"
+    assert session.time_out(Timer.DEBOUNCE) == [], "the bot must wait while the user speaks on"
     session.post(SpeechEnded(2), FinalTranscript(2, "I want to  book a flight"))
     assert session.time_out(Timer.DEBOUNCE) == [StartReply(1, (user("Hello I want to book a flight"),))]
 
@@ -119,7 +119,7 @@ def test_typed_text_is_answered_at_once() -> None:
     assert session.post(TextTyped("   ")) == []
 
 
-# Over a reply -----------------------------------------------------------------------------------------------------
+# Speech over a reply ----------------------------------------------------------------------------------------------
 
 
 def test_a_backchannel_pauses_and_resumes_playback() -> None:
@@ -138,7 +138,7 @@ def test_a_backchannel_pauses_and_resumes_playback() -> None:
 
 
 def test_the_count_of_heard_words_drops_only_when_words_are_taken_back() -> None:
-    """A message that comes again, or late, changes nothing."""
+    """A repeated or late report changes nothing."""
     session = speaking()
     session.post(WordsHeard(1, 0, 4), WordsHeard(1, 0, 2))
     assert session.state.reply is not None
@@ -153,7 +153,9 @@ def test_an_interruption_is_answered_once_the_cancelled_reply_has_ended() -> Non
     session.post(SpeechStarted(2), SpeechEnded(2))
     commands = session.post(FinalTranscript(2, "what is two plus two"))
     assert CancelReply(1) in commands
-    assert not any(isinstance(command, StartReply) for command in commands), "not before the old reply has ended"
+    assert not any(isinstance(command, StartReply) for command in commands), (
+        "no reply may start before the old one has ended"
+    )
     assert session.state.interruption_status is InterruptionStatus.ACTIVE
 
     session.time_out(Timer.DEBOUNCE)
@@ -163,7 +165,7 @@ def test_an_interruption_is_answered_once_the_cancelled_reply_has_ended() -> Non
 
 
 def spoken_at(session: Session, level_dbfs: float, text: str, *partials: str) -> list[Command]:
-    """The user, or somebody else, says something that loud."""
+    """Lets the user, or somebody else, say the text with this loudness. Returns the commands."""
     number = session.state.last_utterance + 1
     commands = session.post(SpeechStarted(number))
     for partial in partials:
@@ -175,7 +177,7 @@ def spoken_at(session: Session, level_dbfs: float, text: str, *partials: str) ->
 
 
 def asked_at(*levels_dbfs: float) -> Session:
-    """The user has said something that loud, turn after turn, and the bot begins to tell a story."""
+    """Returns a session whose user spoke once with each loudness, and in which the bot then begins to tell a story."""
     session = Session()
     for level_dbfs in levels_dbfs:
         if session.state.reply is not None:
@@ -194,7 +196,9 @@ def test_one_turn_is_enough_to_ignore_a_much_softer_voice() -> None:
     assert not any(isinstance(command, CancelReply) for command in commands)
     assert ResumePlayback(1) in commands
     assert session.state.verdicts[-1].verdict.rule == "faint"
-    assert CancelReply(1) in spoken_at(session, -24.0, words), "the user, who is hardly softer than before"
+    assert CancelReply(1) in spoken_at(session, -24.0, words), (
+        "a user who is only a little softer must be able to interrupt"
+    )
 
 
 def test_a_user_who_moves_away_can_interrupt_again_after_three_turns() -> None:
@@ -284,7 +288,7 @@ def test_merging_drops_the_heard_part_of_an_interrupted_reply() -> None:
     assert session.post(ReplyEnded(1)) == [StartReply(2, (user("How are you doing? What are you doing?"),))]
 
 
-# Never stuck ------------------------------------------------------------------------------------------------------
+# Timeouts and failures --------------------------------------------------------------------------------------------
 
 
 def test_playback_resumes_after_a_noise_before_the_recogniser_answers() -> None:
@@ -293,7 +297,7 @@ def test_playback_resumes_after_a_noise_before_the_recogniser_answers() -> None:
     assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
     assert session.state.verdicts[-1].verdict.rule == "silence"
     session.post(FinalTranscript(2, ""))
-    assert len(session.state.verdicts) == 1, "an empty text says nothing new"
+    assert len(session.state.verdicts) == 1, "an empty text must add no verdict"
 
 
 def test_words_that_come_after_playback_resumed_still_interrupt() -> None:
@@ -340,7 +344,7 @@ def test_speech_whose_end_never_comes_times_out() -> None:
 
 
 def test_queued_utterances_get_a_transcription_timeout_of_their_own() -> None:
-    """Two are transcribed at once, the others wait: their time has not begun yet."""
+    """Two utterances are transcribed at once. The timeout of the others does not begin while they wait."""
     session = Session()
     for number in range(1, 5):
         session.post(SpeechStarted(number), SpeechEnded(number))
@@ -352,7 +356,7 @@ def test_queued_utterances_get_a_transcription_timeout_of_their_own() -> None:
     assert Timer.TRANSCRIPT in dict(session.state.timers)
     token = dict(session.state.timers)[Timer.TRANSCRIPT]
     session.post(FinalTranscript(3, "hello"))
-    assert dict(session.state.timers)[Timer.TRANSCRIPT] > token, "the fourth has all of its time"
+    assert dict(session.state.timers)[Timer.TRANSCRIPT] > token, "the fourth utterance must get its whole time"
     session.post(FinalTranscript(4, "there"))
     assert session.state.pending == ("hello", "there")
     assert Timer.TRANSCRIPT not in dict(session.state.timers)
@@ -369,7 +373,7 @@ def test_playback_resumes_when_announced_speech_does_not_come() -> None:
     assert record.verdict.reason == "speech was announced and did not come within 10 s"
     assert session.state.utterances == ()
     session.post(SpeechStarted(3, announced=True), SpeechEnded(3), FinalTranscript(3, "what is the time"))
-    assert session.state.pending == ("what is the time",), "what comes later all the same is answered"
+    assert session.state.pending == ("what is the time",), "words that come later must be answered"
 
 
 def test_a_waiting_reply_starts_when_announced_speech_does_not_come() -> None:
@@ -383,11 +387,11 @@ def test_a_waiting_reply_starts_when_announced_speech_does_not_come() -> None:
 
 
 def test_the_final_transcript_is_awaited_when_the_user_spoke_on_after_the_pause() -> None:
-    """The utterance was cut while the user speaks on, too briefly yet to have ended the pause."""
+    """The utterance is cut while the user speaks on, but too briefly to have ended the pause."""
     session = Session()
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, Speech(duration_s=2.0)))
     session.post(PartialTranscript(1, "tell me", pause=1), SpeechEnded(1, 0.03, Speech(duration_s=2.3)))
-    assert session.state.utterances, "its final text is still to come"
+    assert session.state.utterances, "the machine must still wait for the final text"
     session.post(FinalTranscript(1, "tell me more"))
     assert session.state.pending == ("tell me more",)
 
@@ -434,7 +438,7 @@ def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
 
 
 def test_the_bot_asks_the_user_to_repeat_words_lost_by_a_failed_recogniser() -> None:
-    """Even one short word: that nothing came of it does not show that it was nothing."""
+    """This holds even for one short word, because without a transcript it cannot be dismissed as noise."""
     session = Session()
     died = FinalTranscript(1, "", engine_error("deepgram: the connection broke"))
     session.post(SpeechStarted(1), SpeechEnded(1, speech=Speech(duration_s=0.2)), died)

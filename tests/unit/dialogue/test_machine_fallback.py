@@ -1,4 +1,4 @@
-"""Which model stood in for others, as far as the user has heard: told with the next request for an answer."""
+"""Requests for an answer name the model that stood in for others, as far as the user heard its last answer."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ RULES = EngineReported(Stage.LLM, "offline", ("groq: the service failed",))
 
 
 def stood_in(session: Session) -> str:
-    """Starts the next reply; returns the name of the stand-in that its command tells of."""
+    """Starts the next reply and returns the name of the fallback model in its command."""
     starts = [command for command in session.post(TextTyped("and now")) if isinstance(command, StartReply)]
     return starts[0].stood_in
 
 
 def answered(*served: EngineReported, session: Session | None = None) -> Session:
-    """One turn for each engine, all heard to the end."""
+    """Returns a session with one turn for each engine. The user heard all answers to the end."""
     session = session or Session()
     for each in served:
         session.ask()
@@ -98,7 +98,7 @@ def test_a_fixed_sentence_between_two_answers_does_not_change_the_named_fallback
     session.state = replace(session.state, ask_again=True)
     session.post(EngineReported(Stage.STT, "moonshine"))
     reply = session.state.last_reply
-    assert reply == 2, "it asks to say that again"
+    assert reply == 2, "the second reply asks the user to say that again"
     session.answer("Sorry?")
     session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))
     assert stood_in(session) == "offline"

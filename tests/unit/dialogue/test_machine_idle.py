@@ -1,4 +1,4 @@
-"""A user who says nothing: asked for, said goodbye to, and the session ends."""
+"""A silent user: the bot asks whether the user is there, says goodbye, and ends the session."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ QUESTION, FAREWELL = still_there("en"), goodbye("en")
 
 
 def waiting(timeout_s: float = 120.0, language: str = "en") -> Session:
-    """A session that has just begun."""
+    """Returns a session that has just begun."""
     session = Session(Rules(preemptive_replies=False, idle_timeout_s=timeout_s, language=language))
     session.post(SessionStarted())
     return session
 
 
 def idle_s(session: Session) -> float:
-    """How long the session will wait from now on."""
+    """Returns the time that the session will still wait."""
     assert Timer.IDLE in dict(session.state.timers)
     return session.started[Timer.IDLE].delay_s
 
@@ -75,7 +75,7 @@ def test_an_idle_session_asks_for_the_user_then_says_goodbye_and_ends() -> None:
     assert is_over(session)
     assert session.state.history == (bot(QUESTION), bot(FAREWELL))
     assert session.state.is_idle
-    assert session.state.timers == (), "it ends once"
+    assert session.state.timers == (), "no timer may run after the end"
 
 
 def test_an_idle_timeout_of_zero_starts_no_timer() -> None:
@@ -88,7 +88,7 @@ def test_an_idle_timeout_of_zero_starts_no_timer() -> None:
 def test_the_idle_timeout_starts_once_the_answer_was_heard() -> None:
     session = waiting()
     session.ask("tell me a story")
-    assert Timer.IDLE not in dict(session.state.timers), "nobody is missed while the bot thinks"
+    assert Timer.IDLE not in dict(session.state.timers), "the idle timer must not run while the bot thinks"
     heard_whole(session, "Once.")
     assert idle_s(session) == 120
     session.time_out(Timer.IDLE)

@@ -1,4 +1,4 @@
-"""Pauses of the user's: verdicts at once, replies begun preemptively, turns that end sooner or later, as scripts."""
+"""Pauses of the user, tested as scripts: early verdicts, preemptive replies, and turns that end sooner or later."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SPOKEN = Speech(duration_s=1.0)
 
 
 def pausing(text: str, rules: Rules = EAGER) -> Session:
-    """The user has said `text` and pauses; the recogniser has answered that."""
+    """Returns a session whose user has said `text` and pauses. The recogniser has reported the text of the pause."""
     session = Session(rules)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, text, pause=1))
     return session
 
 
-# Over a reply -----------------------------------------------------------------------------------------------------
+# Speech over a reply ----------------------------------------------------------------------------------------------
 
 
 def test_playback_resumes_at_the_pause_after_a_backchannel() -> None:
@@ -74,7 +74,9 @@ def test_words_from_a_pause_decide_nothing_once_the_user_speaks_on() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1), SpeechContinued(2))
     session.post(PartialTranscript(2, "okay", pause=1))
-    assert session.state.phase is Phase.PAUSED, "the user has said more than this"
+    assert session.state.phase is Phase.PAUSED, (
+        "the words of the pause must decide nothing, because the user has said more"
+    )
 
 
 def test_clear_words_cancel_the_reply_before_the_utterance_ends() -> None:
@@ -121,7 +123,7 @@ def test_playback_resumes_if_speech_shows_no_words_within_the_noise_timeout() ->
     commands = session.post(SpeechStarted(2))
     assert session.state.rules.noise_timeout_s in [c.delay_s for c in commands if isinstance(c, StartTimer)]
     assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
-    assert session.state.speaking, "whoever makes that noise may go on"
+    assert session.state.speaking, "the utterance must still be open"
     assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
 
 
@@ -143,7 +145,7 @@ def test_successive_utterances_pause_playback_no_longer_than_the_limit() -> None
         timer = session.started[Timer.VERDICT]
         if timer.delay_s == 0.0:
             session.post(TimedOut(timer.timer, timer.token))
-        assert number < 15, "for ever"
+        assert number < 15, "playback stays paused for ever"
     assert 7 < session.now_s < 11
 
 
@@ -155,7 +157,9 @@ def test_an_echo_of_a_reply_that_has_just_ended_is_not_answered() -> None:
     assert session.state.is_idle
     session.now_s += 2
     session.post(SpeechStarted(3), SpeechEnded(3), FinalTranscript(3, "raining in paris"))
-    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply], "later it is the user"
+    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply], (
+        "a later repetition must be answered, because it comes from the user"
+    )
 
 
 def test_yes_right_after_the_end_of_the_bots_question_is_answered() -> None:
@@ -179,7 +183,7 @@ def test_suspected_speech_pauses_playback_until_the_suspicion_is_cleared() -> No
     session = speaking()
     assert PausePlayback(1) in session.post(SpeechSuspected())
     assert ResumePlayback(1) in session.post(SpeechCleared())
-    assert session.state.verdicts == (), "nothing was decided"
+    assert session.state.verdicts == (), "a suspicion must lead to no verdict"
 
 
 def test_suspected_speech_that_becomes_speech_pauses_playback_once() -> None:
@@ -203,7 +207,7 @@ def test_suspected_speech_matters_only_during_playback() -> None:
     assert session.post(SpeechSuspected()) == []
     session.post(SpeechCleared())
     session.ask()
-    assert session.post(SpeechSuspected()) == [], "nothing is heard yet"
+    assert session.post(SpeechSuspected()) == [], "a suspicion must not matter before playback"
 
 
 # The user's turn --------------------------------------------------------------------------------------------------
@@ -212,9 +216,9 @@ def test_suspected_speech_matters_only_during_playback() -> None:
 def test_a_preemptive_reply_is_made_in_the_pause_and_held_until_the_turn_ends() -> None:
     session = pausing("what time is it")
     assert session.state.last_reply == 1
-    assert session.state.history == (), "not yet said"
+    assert session.state.history == (), "the words must not be in the history yet"
     assert session.state.phase is Phase.LISTENING
-    assert session.state.interruption_status is InterruptionStatus.IDLE, "nobody interrupts what nobody waits for"
+    assert session.state.interruption_status is InterruptionStatus.IDLE, "the user cannot interrupt a preemptive reply"
     session.answer_quietly("It is ten.")
     commands = session.post(SpeechEnded(1, 0.5))
     assert commands[:2] == [EndTranscription(1), ResumePlayback(1)]
@@ -231,7 +235,7 @@ def test_a_preemptive_reply_starts_with_playback_paused() -> None:
 
 def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     session = pausing("what time is it")
-    assert session.post(SpeechContinued(1)) == [], "it may be a noise"
+    assert session.post(SpeechContinued(1)) == [], "a noise must not cancel the reply"
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
     session.post(ReplyEnded(1), SpeechPaused(1, 2))
     commands = session.post(PartialTranscript(1, "what time is it in tokyo", pause=2))
@@ -251,7 +255,9 @@ def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> 
     session = pausing("what time")
     session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
     assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
-    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not preemptively"
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], (
+        "the new reply must start at once and not be preemptive"
+    )
 
 
 def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:
@@ -306,12 +312,12 @@ def test_the_words_set_the_endpointing_delay_once(text: str, silence_s: float) -
     session.post(SpeechStarted(1))
     assert SetEndpointingDelay(1, silence_s) in session.post(PartialTranscript(1, text))
     assert not any(isinstance(c, SetEndpointingDelay) for c in session.post(PartialTranscript(1, text))), (
-        "once is enough"
+        "the delay must be set only once"
     )
 
 
 def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() -> None:
-    """As with a recogniser that tells its words only then."""
+    """This happens with a recogniser that reports its words only at the end."""
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
     commands = session.post(FinalTranscript(1, "I would like a coffee and"))
@@ -334,9 +340,9 @@ def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
 def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_words() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
-    told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
+    posted = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
     assert EAGER.turn_over_s < EAGER.endpointing_delays.complete_s
-    assert SetEndpointingDelay(1, EAGER.turn_over_s) in told
+    assert SetEndpointingDelay(1, EAGER.turn_over_s) in posted
 
 
 def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
@@ -403,14 +409,14 @@ def test_a_verdict_records_the_context_of_the_decision() -> None:
 
 
 def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None:
-    """The recogniser has made an unfinished sentence of an echo: what follows must be an utterance of its own."""
+    """The recogniser made an unfinished sentence of the echo. Speech after it must be an utterance of its own."""
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
-    told = session.post(PartialTranscript(2, "and then there was a", pause=1))
-    patience = session.state.rules.endpointing_delays
-    assert patience.complete_s < patience.incomplete_s
-    assert SetEndpointingDelay(2, patience.complete_s) in told
+    posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
+    delays = session.state.rules.endpointing_delays
+    assert delays.complete_s < delays.incomplete_s
+    assert SetEndpointingDelay(2, delays.complete_s) in posted
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

@@ -1,4 +1,4 @@
-"""Random scripts: whatever comes in whatever order, the machine never gets stuck, mixes replies up or invents."""
+"""Random scripts: whatever the order of inputs, the machine never gets stuck, mixes up replies or invents words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voicebot.dialogue.events import Input, SessionStarted
 from voicebot.dialogue.history import Role
 from voicebot.dialogue.state import Phase, Rules, State
 
-pytestmark = pytest.mark.no_cover  # measuring would take three times as long, and find nothing new
+pytestmark = pytest.mark.no_cover  # measuring coverage would take three times as long and find nothing new
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))
@@ -20,8 +20,8 @@ def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
     world = World(State(rules=rules))
-    for what, text, pick in script:
-        world.happen(what, text, pick)
+    for kind, text, pick in script:
+        world.happen(kind, text, pick)
     world.post(SessionStarted())
     world.leave()
     assert world.state.phase is Phase.IDLE
@@ -42,13 +42,15 @@ def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rule
 def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -> None:
     world = World()
     typed: list[str] = []
-    for index, (what, text, pick) in enumerate(script):
-        if what == "clear":
+    for index, (kind, text, pick) in enumerate(script):
+        if kind == "clear":
             continue
-        if what == "type":
+        if kind == "type":
             text = f"question-{index}"
             typed.append(text)
-        world.happen(what, text, pick)
+        world.happen(kind, text, pick)
     world.calm_down()
     said = " ".join(message.text for message in world.state.history if message.role is Role.USER)
-    assert [word for word in said.split() if word.startswith("question-")] == typed, "each once, and in order"
+    assert [word for word in said.split() if word.startswith("question-")] == typed, (
+        "each typed text must be there once, in order"
+    )

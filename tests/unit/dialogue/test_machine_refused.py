@@ -1,4 +1,4 @@
-"""The day's turns are used up: the user is told in place of an answer, and then the session ends."""
+"""When the turns of the day are used up, the bot says so instead of answering, and the session ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ END = ConversationEnded(REASON, EndCause.DAY)
 
 
 def refused(rules: Rules | None = None) -> Session:
-    """The user asked something, and the bot begins to say that it has no answers left."""
+    """Returns a session whose user asked something, and in which the bot begins to say that it has no answers left."""
     session = Session(rules or Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted())
     session.ask("what is new")
@@ -51,8 +51,8 @@ def heard_out(session: Session) -> list[Command]:
     return session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))
 
 
-def ends(session: Session) -> list[ConversationEnded]:
-    """The endings of the session since this was asked last."""
+def new_ends(session: Session) -> list[ConversationEnded]:
+    """Returns the ends of the session since the last call."""
     found = [fact for fact in session.facts if isinstance(fact, ConversationEnded)]
     session.facts.clear()
     return found
@@ -62,9 +62,9 @@ def test_the_session_ends_once_the_refusal_was_heard() -> None:
     session = refused()
     assert session.state.phase is Phase.SPEAKING
     assert heard_out(session) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     assert session.state.history == (user("what is new"), bot(FAREWELL))
-    assert Timer.IDLE not in dict(session.state.timers), "nobody is waited for"
+    assert Timer.IDLE not in dict(session.state.timers), "the idle timer must not run after the end"
 
 
 def test_a_refusal_counts_as_no_answered_turn() -> None:
@@ -79,9 +79,9 @@ def test_speech_over_the_refusal_is_recorded_but_not_answered() -> None:
     commands = session.post(FinalTranscript(2, "but what about tomorrow"))
     assert CancelReply(1) in commands
     session.post(ReplyEnded(1))
-    assert ends(session) == []
+    assert new_ends(session) == []
     assert session.time_out(Timer.DEBOUNCE) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     assert session.state.history == (
         user("what is new"),
         bot("I have given all", interrupted=True),
@@ -94,14 +94,14 @@ def test_a_backchannel_over_the_refusal_changes_nothing() -> None:
     session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
     assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
     heard_out(session)
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
 
 
 def test_the_session_ends_when_the_interrupt_button_silences_the_refusal() -> None:
     session = refused()
     session.post(InterruptPressed())
     assert session.post(ReplyEnded(1)) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
 
 
 def test_the_session_ends_even_if_the_refusal_has_no_audio() -> None:
@@ -109,7 +109,7 @@ def test_the_session_ends_even_if_the_refusal_has_no_audio() -> None:
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON), TextEnded(1))
     assert session.post(ReplyEnded(1, engine_error("espeak: there is no voice"))) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     assert session.state.history == (user("what is new"),)
 
 
@@ -123,7 +123,7 @@ def test_words_said_before_the_refusal_is_heard_join_the_question_and_are_refuse
     session.post(ReplyRefused(2, REASON))
     session.answer(FAREWELL)
     assert heard_out(session) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
 
 
 def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
@@ -135,26 +135,26 @@ def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
     session.post(SpeechContinued(1), SpeechEnded(1), FinalTranscript(1, "what is new in Paris"))
     commands = session.post(ReplyEnded(1)) + session.time_out(Timer.DEBOUNCE)
     assert StartReply(2, (user("what is new in Paris"),), preemptive=True) in commands
-    assert ends(session) == []
+    assert new_ends(session) == []
     assert session.state.refused is None
 
 
 def test_text_typed_after_the_refusal_is_recorded_and_ends_the_session_again() -> None:
     session = refused()
     heard_out(session)
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     session.post(TextTyped("hello?"))
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     assert session.state.history[-1] == user("hello?")
 
 
 def test_a_noise_after_the_refusal_does_not_end_the_session_again() -> None:
     session = refused()
     assert heard_out(session) == []
-    assert ends(session) == [END]
+    assert new_ends(session) == [END]
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, ""))
     session.time_out(Timer.DEBOUNCE)
-    assert ends(session) == []
+    assert new_ends(session) == []
     assert session.state.is_idle
 
 

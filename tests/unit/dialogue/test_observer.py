@@ -1,4 +1,4 @@
-"""Those who watch a session."""
+"""Observers of a session."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from voicebot.dialogue.state import State
 from voicebot.session.observers import Observers
 
 
-class Noting(Observer):
-    """Notes all that it is told, and may fail at each."""
+class RecordingObserver(Observer):
+    """Records everything that it is told, and fails each time if `fails` is set."""
 
     def __init__(self, *, fails: bool = False) -> None:
-        self.told: list[object] = []
+        self.seen: list[object] = []
         self._fails = fails
 
     def began(self) -> None:
-        self._note("began")
+        self._record("began")
 
     def stepped(self, step: SessionStep) -> None:
-        self._note(step)
+        self._record(step)
 
     def underran(self, frames: int) -> None:
-        self._note(frames)
+        self._record(frames)
 
     def ended(self) -> None:
-        self._note("ended")
+        self._record("ended")
 
-    def _note(self, what: object) -> None:
-        self.told.append(what)
+    def _record(self, event: object) -> None:
+        self.seen.append(event)
         if self._fails:
             raise OSError("a fault")
 
 
 def test_a_failing_observer_keeps_nothing_from_the_others_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    failing, first, last = Noting(fails=True), Noting(), Noting()
+    failing, first, last = RecordingObserver(fails=True), RecordingObserver(), RecordingObserver()
     observers = Observers(first=first, failing=failing)
     observers.add("last", last)
     step = taken(State(), SessionStarted(), 1.0)
@@ -45,11 +45,11 @@ def test_a_failing_observer_keeps_nothing_from_the_others_and_is_logged_once(cap
     observers.stepped(step)
     observers.underran(3)
     observers.ended()
-    assert first.told == failing.told == last.told == ["began", step, 3, "ended"]
+    assert first.seen == failing.seen == last.seen == ["began", step, 3, "ended"]
     assert [record.getMessage().split(" failed")[0] for record in caplog.records] == ["failing"]
 
 
-def test_an_observer_need_not_want_to_know_anything() -> None:
+def test_an_observer_may_ignore_everything() -> None:
     observer = Observer()
     observer.began()
     observer.stepped(taken(State(), SessionStarted()))

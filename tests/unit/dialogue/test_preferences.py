@@ -1,4 +1,4 @@
-"""What the user chooses: when it holds, and what it takes then to interrupt the bot."""
+"""The user's preferences: when they take effect, and how easily they let the bot be interrupted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kinds(commands: list[Command]) -> list[type[Command]]:
     return [type(command) for command in commands]
 
 
-# When they hold ---------------------------------------------------------------------------------------------------
+# When they take effect --------------------------------------------------------------------------------------------
 
 
 def test_choices_made_in_an_idle_session_apply_at_once() -> None:
@@ -46,7 +46,7 @@ def test_choices_made_in_an_idle_session_apply_at_once() -> None:
     assert session.post(PreferencesChanged(GERMAN)) == [ApplyPreferences(GERMAN)]
     assert session.state.rules.language == "de"
     assert session.state.preferences == GERMAN
-    assert session.post(PreferencesChanged(GERMAN)) == [], "nothing new"
+    assert session.post(PreferencesChanged(GERMAN)) == [], "unchanged preferences must cause no command"
 
 
 def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
@@ -59,11 +59,11 @@ def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
     session.ask("and now a poem")
     session.answer("A rose is a rose.")
     session.post(WordsHeard(2, 0, 2), InterruptPressed(), ReplyEnded(2))
-    assert session.state.history[-1] == user("and now a poem"), "nothing is remembered of the second one"
+    assert session.state.history[-1] == user("and now a poem"), "nothing of the second reply may be kept"
 
 
 def test_choices_made_during_a_reply_apply_before_the_interruption_is_answered() -> None:
-    """However quick the user is: no reply is begun preemptively that would be made as before."""
+    """However quick the user is, no preemptive reply with the old preferences is begun."""
     session = speaking()
     session.state = replace(session.state, rules=Rules(preemptive_replies=True))
     session.post(PreferencesChanged(GERMAN), SpeechStarted(2))
@@ -99,13 +99,13 @@ TELLING = VerdictContext(sentence="Once upon a time there was a cat that lived o
 @pytest.mark.parametrize(
     ("text", "final", "hard", "balanced", "easy"),
     [
-        # Few words, said to the end.
+        # Few words in a final transcript.
         ("to Paris", True, Decision.RESUME, Decision.REGENERATE, Decision.REGENERATE),
         ("why", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
         ("stop", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
         ("my dog is green", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
         ("uh-huh", True, Decision.RESUME, Decision.RESUME, Decision.RESUME),
-        # While they are being said.
+        # Words in a partial transcript.
         ("green dogs", False, Decision.WAIT, Decision.WAIT, Decision.REGENERATE),
         ("my dog sings", False, Decision.WAIT, Decision.REGENERATE, Decision.REGENERATE),
         ("my dog sings green songs", False, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
@@ -124,7 +124,7 @@ def test_brief_words_interrupt_at_hard_sensitivity_after_a_question_or_before_pl
     assert (
         give_verdict("to Paris", VerdictContext(sensitivity=Sensitivity.HARD), final=True).decision
         is Decision.REGENERATE
-    ), "nothing was heard yet: the words are added to the question"
+    ), "before playback, the words must join the question"
 
 
 def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:

@@ -1,4 +1,4 @@
-"""Where sentences end: the golden rules, and what is said to a voice bot."""
+"""Where sentences end: the golden rules of sentence segmentation, and typical answers of a voice bot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOLDEN_RULES = SHARED / "text" / "golden_rules.json"
 
 def golden_cases(language: str) -> list[tuple[str, list[str]]]:
     if not GOLDEN_RULES.exists():
-        pytest.skip(f"the golden rules are not beside the project ({GOLDEN_RULES})")
+        pytest.skip(f"the file of the golden rules is not beside the project ({GOLDEN_RULES})")
     cases = json.loads(GOLDEN_RULES.read_text(encoding="utf-8"))["cases"][language]
     return [(case["text"], case["sentences"]) for case in cases]
 
@@ -76,7 +76,7 @@ OWN_CASES = [
     "I thought ... well, maybe...see . . . it is this, you know . . . I forgot it.",
     "The old road . . . was never used again.|. . . Nobody missed it. . . .",
 ]
-"""One case of our own for each of the 48 English golden rules, in their order; `|` parts the sentences."""
+"""One case of our own for each of the 48 English golden rules, in their order. `|` separates the sentences."""
 
 HINDI_CASE = "आज मौसम बहुत अच्छा है।|शायद हम पार्क में जाएँगे, या फिर घर पर रहेंगे।"
 

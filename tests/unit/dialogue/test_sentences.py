@@ -1,4 +1,4 @@
-"""Sentences from a stream: the same for every chunking, nothing lost, nothing too long, nothing late."""
+"""Sentences from a stream: the same for every chunking, with no text lost, too long or too late."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def without_space(text: str) -> str:
 
 
 def released_by(text: str, token_chars: int, batcher: SentenceBatcher) -> Iterator[tuple[int, SentenceBatch]]:
-    """Each batch with the number of characters after which it was there."""
+    """Yields each batch with the number of characters after which it was released."""
     for start in range(0, len(text), token_chars):
         token = text[start : start + token_chars]
         for batch in batcher.push(token):
@@ -63,7 +63,7 @@ def test_a_code_block_is_one_batch_and_is_not_read_aloud() -> None:
     ]
 
 
-# --- when -------------------------------------------------------------------------------------------------------------
+# --- times of release ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_a_long_sentence_is_released_in_parts_before_its_end() -> None:
     assert released[0][0] <= 80
 
 
-# --- before the end ---------------------------------------------------------------------------------------------------
+# --- release on request -------------------------------------------------------------------------------------------
 
 
 def held_after(text: str) -> SentenceBatcher:
-    """Without a clause that leaves early."""
+    """Returns a batcher that has been given the text and releases no clause early."""
     batcher = SentenceBatcher(first_clause_chars=0)
     batcher.push(text)
     return batcher
@@ -165,7 +165,7 @@ def test_finish_words_also_releases_a_sentence_completed_by_the_release() -> Non
     assert batcher.held == "x"
 
 
-# --- for every text ---------------------------------------------------------------------------------------------------
+# --- properties of every text -------------------------------------------------------------------------------------
 
 
 @settings(max_examples=400)
@@ -234,13 +234,13 @@ def test_batches_without_limits_are_whole_sentences(text: str, language: str) ->
     assert without_space("".join(sentences(text, language))) == without_space(text)
     made = texts([text], language=language)
     joined = iter(sentences(text, language))
-    for batch in made:  # a sentence of mere markup goes with its neighbour
+    for batch in made:  # a sentence of nothing but markup joins its neighbour
         collected = next(joined)
         while without_space(collected) != without_space(batch):
             collected += next(joined)
 
 
-# --- long sentences ---------------------------------------------------------------------------------------------------
+# --- long sentences -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_the_sentence_spoken_for_code_fits_into_the_smallest_batch() -> None:
         SentenceBatcher(max_chars=LEAST_MAX_CHARS - 1)
 
 
-# --- little to say ----------------------------------------------------------------------------------------------------
+# --- text without words -------------------------------------------------------------------------------------------
 
 
 def test_markup_and_emoji_without_words_join_the_neighbouring_sentence() -> None:
@@ -307,7 +307,7 @@ def test_an_empty_reply_gives_no_batch_and_the_batcher_can_be_used_again() -> No
     assert batches(["Another."], batcher) == [SentenceBatch("Another.", "Another.")]
 
 
-# --- cost -------------------------------------------------------------------------------------------------------------
+# --- processor time -----------------------------------------------------------------------------------------------
 
 
 def cpu_s(text: str, token_chars: int) -> float:
@@ -320,12 +320,12 @@ def test_an_answer_of_2000_characters_costs_less_than_20_ms() -> None:
     answer = ("Well, Dr. Smith said it is 3.5 km away, e.g. by bus. **You** can walk, too! Is that all right? " * 25)[
         :2000
     ]
-    traced = 2 if sys.gettrace() else 1  # coverage counts each line
+    traced = 2 if sys.gettrace() else 1  # measuring coverage slows down each line
     assert min(cpu_s(answer, 4) for _ in range(5)) < 0.020 * traced
 
 
 @pytest.mark.parametrize("unit", ["x", "😊", "😊 ", "`", "。", "\n", ". ", "a.", "(", "[1]", "a, ", "```\n"])
 def test_the_cost_grows_in_proportion_to_the_text(unit: str) -> None:
-    """A text 8 times as long costs about 8 times as much (64 times if all were scanned anew for each token)."""
+    """A text 8 times as long costs about 8 times as much. Scanning it whole for each token would cost 64 times."""
     short, long = (f"A {unit * (chars // len(unit))} end" for chars in (2_500, 20_000))
     assert min(cpu_s(long, 4) for _ in range(2)) < 24 * max(min(cpu_s(short, 4) for _ in range(3)), 0.002)

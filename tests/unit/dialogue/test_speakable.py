@@ -1,4 +1,4 @@
-"""What is said for what is written."""
+"""Written text as it is spoken."""
 
 from __future__ import annotations
 

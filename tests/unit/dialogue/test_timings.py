@@ -1,4 +1,4 @@
-"""Where the time of an answer went."""
+"""The latency of an answer, divided into its steps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EAGER = {
     "first_audio": (430, 450),
     "first_frame": (610, 618),
 }
-"""The reply was ready before the bot was sure that the user had finished."""
+"""The steps of a preemptive reply that was ready before the end of the turn."""
 
 
 def test_a_slow_recogniser_is_named_as_the_longest_wait() -> None:
@@ -58,7 +58,7 @@ def test_work_during_the_endpointing_delay_takes_no_extra_time() -> None:
     [("first_token", "llm"), ("first_sentence", "llm"), ("first_audio", "tts"), ("final_text", "stt")],
 )
 def test_the_slowest_step_is_named_with_its_engine_stage(slow: str, stage: str) -> None:
-    """Every step takes 100 ms, and one of them 900."""
+    """Every step takes 100 ms, except for one of 900 ms."""
     at_ms, spans = 100, {"end_of_turn": (0, 100)}
     for name in ("final_text", "first_token", "first_sentence", "first_audio", "first_frame"):
         from_ms = 0 if name == "final_text" else at_ms
@@ -69,7 +69,7 @@ def test_the_slowest_step_is_named_with_its_engine_stage(slow: str, stage: str) 
 
 
 def test_time_between_two_steps_counts_as_the_bots_own() -> None:
-    """The reply was begun 300 ms after the words were known and the turn had ended, for no reason of an engine's."""
+    """The reply starts 300 ms after the words are known and the turn has ended. No engine causes that delay."""
     late = EAGER | {"first_token": (910, 1000), "first_sentence": (1000, 1001), "first_audio": (1001, 1002)}
     result = response_budget(**late | {"first_frame": (1002, 1004)})
     assert (result["most"], result["own_ms"]) == ("end of turn", 302)
@@ -82,7 +82,7 @@ def test_the_bots_own_step_can_be_named_as_the_longest() -> None:
 
 @pytest.mark.parametrize("spans", [SLOW_RECOGNISER, EAGER], ids=["one after another", "preemptive"])
 def test_longer_engine_times_lengthen_the_gap_but_not_the_bots_own_share(spans: dict[str, tuple[int, int]]) -> None:
-    """No engine's time is counted as the bot's own and none twice: longer engines leave the own share as it is."""
+    """The time of an engine never counts as the bot's own, and never counts twice."""
     longer = {name: (from_ms + 500 * (from_ms > 0), to_ms + 500) for name, (from_ms, to_ms) in spans.items()}
     assert response_budget(**longer)["own_ms"] == response_budget(**spans)["own_ms"]
     assert response_budget(**longer)["gap_ms"] == response_budget(**spans)["gap_ms"] + 500
@@ -95,7 +95,7 @@ def test_steps_done_before_the_user_falls_silent_take_no_time() -> None:
 
 
 def test_a_turn_whose_steps_take_no_time_has_a_gap_of_zero() -> None:
-    """A typed question may be answered within the millisecond in which it was asked."""
+    """A typed question may be answered within the same millisecond."""
     result = response_budget(**dict.fromkeys(EAGER, (0, 0)))
     assert (result["gap_ms"], result["most"], result["stage"], result["own_ms"]) == (0, "first frame", None, 0)
 

@@ -1,3 +1,5 @@
+"""Verdicts on speech over a reply: whether it interrupts the bot, and whether it is answered."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -161,7 +163,9 @@ def test_speech_that_sounds_like_the_bot_is_an_echo_except_stop_words_and_long_m
     loud = sounding(Speech(duration_s=1.2, echo=0.9, outlasted_s=0.1))
     brief = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
     assert ruled("bone", loud) == (Decision.RESUME, "echo")
-    assert ruled("what was that for", brief) == (Decision.RESUME, "echo"), "nobody says so much so quickly"
+    assert ruled("what was that for", brief) == (Decision.RESUME, "echo"), (
+        "a long text in a short sound must be an echo"
+    )
     assert ruled("stop", brief) == (Decision.REGENERATE, "stop word")
     assert ruled("what is two plus two", loud) == (Decision.REGENERATE, "words")
     assert ruled("stop", loud) == (Decision.REGENERATE, "stop word")
@@ -176,7 +180,9 @@ def test_a_stop_word_that_the_bot_said_is_an_echo_only_if_it_sounds_like_the_bot
 def test_an_offered_choice_that_the_user_repeats_is_no_echo() -> None:
     offering = VerdictContext(sentence="Tea or coffee?", words_heard=3)
     assert ruled("coffee", offering) == (Decision.REGENERATE, "words")
-    assert give_verdict("coffee", offering, final=True).answer, "it answers the bot's question"
+    assert give_verdict("coffee", offering, final=True).answer, (
+        "the words must count as an answer to the bot's question"
+    )
     telling = VerdictContext(sentence="They drink tea or coffee.", words_heard=5)
     assert ruled("coffee", telling) == (Decision.RESUME, "echo")
 

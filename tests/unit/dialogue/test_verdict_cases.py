@@ -1,4 +1,4 @@
-"""The labelled cases: what people say over a reply, in five languages, and what should come of it."""
+"""Labelled cases in five languages: utterances over a reply, and the expected decisions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KNOWN_WRONG = [
     ("es", "mjm"),
     ("es", "¿seguro?"),
 ]
-"""Decided otherwise than labelled. A case that is decided rightly some day must go from this list."""
+"""The cases that are known to be decided wrongly. A case that is decided rightly must be removed from this list."""
 
 
 def decided(case: VerdictCase) -> Decision:

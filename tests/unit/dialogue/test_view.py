@@ -1,4 +1,4 @@
-"""What the page is told, for states that the machine can be in."""
+"""The view that the page gets, for states that the machine can be in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANSWERED = Turn(
     audio_s=10.95,
     frame_s=10.96,
 )
-"""Asked of a recogniser that gives the text only after the end of the turn."""
+"""A turn with a recogniser that returns the text only after the end of the turn."""
 
 EAGER = Turn(
     speech_ended_s=10.0,
@@ -41,7 +41,7 @@ EAGER = Turn(
     turn_ended_s=10.5,
     frame_s=10.51,
 )
-"""The reply was made in the user's last pause, and waited for the end of the turn."""
+"""A turn whose reply was made in the user's last pause and waited for the end of the turn."""
 
 STORY = VerdictContext(sentence="Once upon a time there was a fox.", words_heard=5)
 RODE_OUT = VerdictRecord(
@@ -202,7 +202,7 @@ def test_a_disputed_verdict_comes_with_a_case_that_expects_the_opposite() -> Non
     assert case_of_line(gave_way["case"]).expected is Decision.RESUME
 
 
-# Times ------------------------------------------------------------------------------------------------------------
+# Latency ----------------------------------------------------------------------------------------------------------
 
 
 def bars(turn: Turn) -> dict[str, tuple[int, int]]:

@@ -1,18 +1,12 @@
-"""An engine that failed rests."""
+"""The circuit breaker lets an engine rest after a failure."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.engines.circuit import LONGEST_REST_S, UNUSED, CircuitBreaker
 from voicebot.engines.errors import EngineError, Fault
-
-
-class Clock:
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def test_a_failure_opens_the_circuit_until_the_rest_is_over(circuit: CircuitBrea
 
 
 def test_unsuitable_work_does_not_open_the_circuit(circuit: CircuitBreaker) -> None:
-    """However often somebody asks for it."""
+    """This holds for any number of such requests."""
     for _ in range(5):
         circuit.failed(broken(Fault.UNSUITABLE))
     assert circuit.closed

@@ -1,4 +1,4 @@
-"""The ledger with an ideal recogniser, and with events in any order."""
+"""The audio ledger with an ideal recogniser, and with events in random order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORD = round(0.15 * RATE_HZ)
 
 
 def word(number: int) -> Samples:
-    """Returns the sound of a word, whose level tells its number, and a gap after it."""
+    """Returns the audio of a word, whose level encodes its number, and a gap after it."""
     return np.concatenate([np.full(WORD, LOUD + number, np.int16), np.zeros(WORD // 3, np.int16)])
 
 
@@ -36,7 +36,7 @@ def quiet(duration_s: float) -> Samples:
 
 
 class Recogniser:
-    """Recognises each word of which three quarters were sent over this connection. Its times are off by `jitter_s`."""
+    """Recognises each word of which three quarters were sent over this connection. Its times vary by `jitter_s`."""
 
     def __init__(self, jitter_s: float = 0.0, random: Random | None = None) -> None:
         self.stream = np.zeros(0, np.int16)
@@ -73,7 +73,7 @@ class Recogniser:
         return StreamResult(" ".join(each.text for each in words), words, end / RATE_HZ, finality, answer=answer)
 
     def safe_end(self, wanted: int) -> int:
-        """Returns the last sample up to `wanted` at which a final result may end, as it may not end within a word."""
+        """Returns the last sample up to `wanted` that is not within a word, at which a final result may end."""
         end = min(wanted, self.heard)
         while end > self.final_to and self.stream[end - 1]:
             end -= 1
@@ -81,7 +81,7 @@ class Recogniser:
 
 
 def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> list[FinalizeRequest]:
-    """Sends up to `steps` things to the recogniser, and returns the requests among them."""
+    """Sends up to `steps` items to the recogniser and returns the requests among them."""
     requests: list[FinalizeRequest] = []
     for _ in range(steps):
         match ledger.next_item():
@@ -94,14 +94,14 @@ def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> li
     return requests
 
 
-def told(utterance: StreamedUtterance) -> Transcript | None:
+def new_transcript(utterance: StreamedUtterance) -> Transcript | None:
     news = list(utterance.new_transcripts())
     assert len(news) <= 1
     return news[0] if news else None
 
 
 def final(utterance: StreamedUtterance) -> str:
-    news = told(utterance)
+    news = new_transcript(utterance)
     assert news is not None
     assert news.final
     return news.text
@@ -123,16 +123,16 @@ def test_words_become_final_piece_by_piece() -> None:
     utterance = heard(ledger, 1, 2)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(finality=Finality.INTERIM))
-    assert told(utterance) == Transcript("1 2", final=False, confidence=0.9)
+    assert new_transcript(utterance) == Transcript("1 2", final=False, confidence=0.9)
     ledger.add_result(recogniser.result())
-    assert told(utterance) is None, "there is nothing new to tell"
+    assert new_transcript(utterance) is None, "there must be no new transcript"
     utterance.add_audio(word(3))
     utterance.end()
     (request,) = send(ledger, recogniser)
     assert request.closing
     ledger.add_result(recogniser.result(answer=True))
     assert final(utterance) == "1 2 3"
-    assert told(utterance) is None, "an utterance has one final"
+    assert new_transcript(utterance) is None, "an utterance must have only one final transcript"
 
 
 def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> None:
@@ -145,7 +145,7 @@ def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> 
     utterance.add_audio(word(3))
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(recogniser.safe_end(request.position), answer=True))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert answer is not None
     assert (answer.text, answer.pause, answer.final) == ("1 2", 1, False)
 
@@ -157,7 +157,7 @@ def test_silence_after_an_answered_pause_needs_no_further_question() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    assert told(utterance) is not None
+    assert new_transcript(utterance) is not None
     utterance.add_audio(quiet(0.5))
     utterance.end()
     assert final(utterance) == "1"
@@ -173,7 +173,7 @@ def test_room_noise_after_an_answered_pause_counts_as_silence() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    told(utterance)
+    new_transcript(utterance)
     utterance.add_audio(hum)
     utterance.end()
     assert final(utterance) == "1"
@@ -186,10 +186,10 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    told(utterance)
+    new_transcript(utterance)
     utterance.add_audio(word(2))
     utterance.end()
-    assert told(utterance) is None
+    assert new_transcript(utterance) is None
     (request,) = send(ledger, recogniser)
     assert request.closing
     ledger.add_result(recogniser.result(answer=True))
@@ -201,9 +201,9 @@ def test_an_utterance_of_silence_has_an_empty_final_text_at_once_and_needs_no_qu
     utterance = ledger.begin_utterance()
     utterance.add_audio(quiet(0.5))
     utterance.add_pause(1)
-    assert told(utterance) == Transcript("", final=False, pause=1)
+    assert new_transcript(utterance) == Transcript("", final=False, pause=1)
     utterance.end()
-    assert told(utterance) == Transcript("", final=True)
+    assert new_transcript(utterance) == Transcript("", final=True)
     assert send(ledger, Recogniser()) == []
 
 
@@ -246,10 +246,10 @@ def test_late_results_of_a_closed_utterance_do_not_go_to_the_next_utterance() ->
     second.end()
     requests = send(ledger, recogniser)
     assert [request.utterance for request in requests] == [None, second], (
-        "the words of the utterance that was given up are requested first"
+        "the words of the abandoned utterance must be requested first"
     )
     ledger.add_result(recogniser.result(2 * len(word(0)), answer=True))
-    assert told(second) is None, "the answer to the first request is not taken for one to the second"
+    assert new_transcript(second) is None, "the answer to the first request must not count for the second"
     ledger.add_result(recogniser.result(answer=True))
     assert final(second) == "3"
 
@@ -265,22 +265,22 @@ def test_a_result_that_spans_two_utterances_is_split_by_time() -> None:
 
 
 def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> None:
-    """A service may answer a request after an ordinary result has told everything."""
+    """A service may answer a request after an ordinary result has already contained all words."""
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
     utterance.add_audio(quiet(0.2))
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result())
-    assert told(utterance) is not None
+    assert new_transcript(utterance) is not None
     utterance.add_audio(np.concatenate([word(2), word(3), quiet(0.2)]))
     utterance.add_pause(2)
     end = recogniser.heard
     send(ledger, recogniser)
     ledger.add_result(StreamResult("", (), end / RATE_HZ, Finality.FINAL, answer=True))
-    assert told(utterance) is None
+    assert new_transcript(utterance) is None
     ledger.add_result(recogniser.result(answer=True))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert answer is not None
     assert (answer.text, answer.pause) == ("1 2 3", 2)
 
@@ -308,7 +308,7 @@ def test_memory_is_bounded_even_if_nothing_ever_becomes_final() -> None:
 
 
 def test_an_utterance_keeps_no_copy_of_its_sound() -> None:
-    """The replay buffer holds the sound; the utterance refers to the same arrays."""
+    """The replay buffer holds the audio, and the utterance refers to the same arrays."""
     sound = np.full(60 * RATE_HZ, LOUD, np.int16)
     utterance = AudioLedger().begin_utterance()
     tracemalloc.start()
@@ -341,7 +341,7 @@ def test_silence_sent_between_utterances_does_not_shift_the_words_of_the_next() 
 def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_events(
     seed: int, at_pauses: bool, jitter_s: float
 ) -> None:
-    """Audio, pauses, results, lost connections and ends come at random; then the rest is sent and answered."""
+    """Audio, pauses, results, lost connections and ends come at random. Then the rest is sent and answered."""
     random = Random(seed)
     ledger = AudioLedger(at_pauses=at_pauses, min_chunk_s=random.choice([0.0, 0.08]))
     recogniser = Recogniser(jitter_s, random)
@@ -395,12 +395,12 @@ def collect(
     ledger: AudioLedger, known: dict[StreamedUtterance, str], pauses: dict[StreamedUtterance, list[str]]
 ) -> None:
     for utterance in list(ledger.utterances):
-        news = told(utterance)
+        news = new_transcript(utterance)
         if news is None:
             continue
         if news.pause is not None:
             before = pauses[utterance][news.pause - 1]
-            assert news.text.startswith(before), "no word before the pause is missing"
+            assert news.text.startswith(before), "no word before the pause may be missing"
         if news.final:
             assert utterance not in known
             known[utterance] = news.text

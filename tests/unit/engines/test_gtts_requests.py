@@ -1,4 +1,4 @@
-"""How a text is split for Google Translate's voice, which takes at most 100 characters at a time."""
+"""A text is split for Google Translate's voice, which takes at most 100 characters at a time."""
 
 from __future__ import annotations
 

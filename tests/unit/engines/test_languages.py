@@ -1,4 +1,4 @@
-"""Which languages the engines say that they have, by the model where that matters."""
+"""The languages that the engines report, which may depend on the model."""
 
 from __future__ import annotations
 

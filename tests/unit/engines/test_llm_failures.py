@@ -1,4 +1,4 @@
-"""What failed requests mean."""
+"""Failed requests to a language model: the fault, the message, and the delay before a retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a conversation a language model is told, and in which messages."""
+"""The part of a conversation that a language model gets, and in which messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voicebot.engines.llm.offline.topics import AWAY, BEYOND, STILL_BEYOND
 
 
 def talk(turns: int, words: int = 20) -> History:
-    """User and assistant in turn, the user first and last; each message begins with its number."""
+    """Returns a history of user and assistant in turn, the user first and last. Each message begins with its number."""
     roles = (Role.USER, Role.ASSISTANT)
     return tuple(Message(roles[number % 2], f"{number} {'word ' * words}".strip()) for number in range(2 * turns - 1))
 
@@ -22,13 +22,13 @@ def talk(turns: int, words: int = 20) -> History:
 @pytest.mark.parametrize("most", range(0, 2_000, 37))
 def test_the_model_gets_as_much_of_the_end_of_the_history_as_fits(most: int) -> None:
     history = talk(20)
-    whole, told = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
-    assert told[0] == whole[0], "the persona stays"
-    assert told[1:] == whole[len(whole) - len(told) + 1 :], "the end, in one piece"
-    assert isinstance(told[1], HumanMessage)
-    assert tokens(told) <= most or len(told) == 2, "the last message stays, however long it is"
-    more = [*whole[:1], *whole[len(whole) - len(told) - 1 :]]
-    assert len(told) == len(whole) or tokens(more) > most, "two messages more would not fit"
+    whole, sent = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
+    assert sent[0] == whole[0], "the system prompt must stay"
+    assert sent[1:] == whole[len(whole) - len(sent) + 1 :], "the messages must be the end of the history, without a gap"
+    assert isinstance(sent[1], HumanMessage)
+    assert tokens(sent) <= most or len(sent) == 2, "only the last message may exceed the limit"
+    more = [*whole[:1], *whole[len(whole) - len(sent) - 1 :]]
+    assert len(sent) == len(whole) or tokens(more) > most, "two more messages must not fit"
 
 
 def test_the_model_gets_a_short_history_whole() -> None:
@@ -37,17 +37,17 @@ def test_the_model_gets_a_short_history_whole() -> None:
 
 
 def test_old_messages_of_a_very_long_history_are_not_even_examined() -> None:
-    """Ten thousand messages, as an import may have, took a tenth of a second of all sessions' time in each turn."""
+    """Examining the ten thousand messages of an import would stall all sessions for 0.1 s in each turn."""
     unseen = cast("History", (None,) * 3)
     assert to_messages(unseen + talk(30), "Be brief.", 300) == to_messages(talk(30), "Be brief.", 300)
 
 
 def test_devanagari_counts_as_more_tokens_per_character_than_latin() -> None:
-    """ "नमस्ते" is six characters, and about as many tokens as six English words' letters would not be."""
+    """Six characters of Devanagari are more tokens than six Latin letters."""
     assert tokens([HumanMessage("नमस्ते दुनिया " * 10)]) > 2 * tokens([HumanMessage("hello worlds! " * 10)])
 
 
-# After an outage -----------------------------------------------------------------------------------------------------
+# After an outage --------------------------------------------------------------------------------------------------
 
 
 def system_prompt(*turns: str) -> str:
@@ -66,12 +66,12 @@ def test_a_history_without_an_outage_notice_gets_no_explanation() -> None:
 
 
 def test_the_explanation_counts_towards_the_token_limit_and_goes_when_the_notice_goes() -> None:
-    told = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
+    sent = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
     later = tuple(Message(Role.USER, "word " * 40) for _ in range(6))
-    whole = to_messages((*told, *later), "Be brief.")
+    whole = to_messages((*sent, *later), "Be brief.")
     assert MODEL_AWAY_EXPLAINED in whole[0].text
     most = tokens(whole) - 1
-    some = to_messages((*told, *later), "Be brief.", most)
+    some = to_messages((*sent, *later), "Be brief.", most)
     assert tokens(some) <= most
-    few = to_messages((*told, *later), "Be brief.", 200)
+    few = to_messages((*sent, *later), "Be brief.", 200)
     assert MODEL_AWAY_EXPLAINED not in few[0].text

@@ -1,4 +1,4 @@
-"""Which of a service's models is used, and what is known of each."""
+"""The model of a service that is used, and what is known of each model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ OSS, LLAMA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile"
 
 def test_uses_the_first_preferred_model_that_the_service_lists() -> None:
     models = Models((OSS, LLAMA))
-    assert models.current == OSS, "before the service was asked"
+    assert models.current == OSS, "the preferred model is used until the service has listed its models"
     assert models.choose([ListedModel(LLAMA), ListedModel("other")])
     assert models.current == LLAMA
     assert models.choose([ListedModel(LLAMA), ListedModel(OSS)])
     assert models.current == OSS
     assert not models.choose([ListedModel("other"), ListedModel("another")])
     assert models.current == OSS
-    assert models.listed == ("other", "another"), "what the service has instead can be told"
+    assert models.listed == ("other", "another"), "the models that the service lists must be known"
 
 
 def test_an_ollama_model_name_matches_without_its_tag() -> None:

@@ -1,4 +1,4 @@
-"""Which sound is decoded next, with a clock and workers that the tests move on by hand."""
+"""The order in which audio is decoded, on a clock and with workers that the tests control."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HandTurnedClock:
         self.sleepers.append((self.now_s + delay_s, sleeper))
 
     def pass_to(self, now_s: float) -> None:
-        """Moves the clock, and wakes the sleepers that are due until then in their order."""
+        """Moves the clock and wakes the sleepers that are due by then, in order."""
         while due := sorted((at_s, number) for number, (at_s, _) in enumerate(self.sleepers) if at_s <= now_s):
             at_s, number = due[0]
             self.now_s = max(self.now_s, at_s)
@@ -66,7 +66,7 @@ class NamedWork:
 
 @dataclass(frozen=True)
 class Owner:
-    """Notes its name when its jobs begin and end. With `again` it submits another job when one has ended."""
+    """Records its name when its jobs begin and end. With `again` it submits another job after each."""
 
     bench: Bench
     name: str
@@ -92,20 +92,20 @@ class Owner:
 
 
 class OwnerWithoutWork:
-    """Has no work any more when its turn comes."""
+    """Has no work left when its turn comes."""
 
     def prepare(self) -> None:
         return None
 
     def done(self, result: object) -> None:
-        pytest.fail("there is no work")
+        pytest.fail("the owner has no work")
 
     def preempted(self) -> None:
-        pytest.fail("there is no work")
+        pytest.fail("the owner has no work")
 
 
 class Bench:
-    """A scheduler with its clock and workers, and notes of the jobs that began and ended."""
+    """A scheduler with its clock and workers, and records of the jobs that began and ended."""
 
     def __init__(self, workers: int = 2) -> None:
         self.clock, self.workers = HandTurnedClock(), ManualWorkers(workers)
@@ -121,7 +121,7 @@ class Bench:
         return Owner(self, name, share or InterimShare(), again).submit(urgency)
 
     def work(self, until_s: float, costs_s: Mapping[str, float]) -> dict[str, float]:
-        """Runs jobs until then, each for its cost. Returns how much time each has used."""
+        """Runs jobs until `until_s`, each for its cost. Returns the time that each has used."""
         spent_s = dict.fromkeys(costs_s, 0.0)
         while self.clock.now_s < until_s:
             if self.workers.busy:
@@ -145,7 +145,7 @@ def test_finals_go_before_pauses_and_pauses_before_parts_and_interim_texts() -> 
         ("next final", Urgency.FINAL),
     ):
         bench.submit(name, urgency)
-    assert bench.begun == ["first"], "one thread runs one job at a time"
+    assert bench.begun == ["first"], "a thread must run one job at a time"
     while bench.workers.busy:
         bench.workers.finish()
     assert bench.begun == ["first", "final", "next final", "pause", "part", "interim"]
@@ -170,7 +170,7 @@ def test_an_interim_text_is_stopped_when_it_keeps_a_final_waiting() -> None:
     assert interim.stop.is_set()
     assert bench.preempted == ["interim"]
     bench.workers.finish()
-    assert bench.ended == [], "the result of a stopped job is dropped"
+    assert bench.ended == [], "the result of a stopped job must be dropped"
     assert bench.begun == ["interim", "final", "second final"]
 
 
@@ -183,7 +183,7 @@ def test_interim_texts_take_their_share_of_a_core_and_no_more(cost_s: float) -> 
     spent_s = bench.work(30.0, costs_s)
     share_s = INTERIM_SHARE * bench.clock.now_s
     assert 0.95 * share_s < sum(spent_s.values()) <= share_s + INTERIM_BURST_S + cost_s
-    assert max(spent_s.values()) - min(spent_s.values()) <= 1.01 * cost_s, "all sessions get the same share"
+    assert max(spent_s.values()) - min(spent_s.values()) <= 1.01 * cost_s, "all sessions must get the same share"
 
 
 def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
@@ -235,7 +235,7 @@ def test_a_job_that_is_dropped_while_running_is_stopped_and_its_result_is_discar
     bench.submit("final", Urgency.FINAL)
     bench.scheduler.drop(running)
     assert running.stop.is_set()
-    assert bench.begun == ["pause"], "its thread is busy until the job has stopped"
+    assert bench.begun == ["pause"], "the thread must be busy until the job has stopped"
     bench.workers.finish()
     bench.workers.finish()
     assert bench.ended == ["final"]

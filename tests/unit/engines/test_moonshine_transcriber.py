@@ -1,4 +1,4 @@
-"""The jobs of an utterance, with a fake model whose work ends when the test says so."""
+"""The decoding jobs of an utterance, with a fake model whose work ends when the test says so."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def silence(duration_s: float) -> Audio:
 
 
 class Model:
-    """Finds one word for each half second of the sound. Its threads wait for `go_on`."""
+    """Finds one word in each half second of audio. Its threads wait for `go_on`."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -50,7 +50,7 @@ class Model:
 
 
 class Talk:
-    """One session, which gets its sound from the test."""
+    """One session, which gets its audio from the test."""
 
     def __init__(self) -> None:
         self.model = Model()
@@ -97,7 +97,9 @@ async def test_the_final_does_not_wait_for_an_interim_text_that_misses_the_last_
         assert await talk.model.begun.get() == pytest.approx(1.0)
         talk.hears(loud(1.0), silence(0.5), None)
         assert await talk.model.begun.get() == pytest.approx(2.15, abs=0.02)
-        assert await asyncio.to_thread(talk.model.stopped.acquire, timeout=10), "the interim text is not needed now"
+        assert await asyncio.to_thread(talk.model.stopped.acquire, timeout=10), (
+            "decoding an interim text that is no longer needed must stop"
+        )
         talk.model.go_on.set()
         assert await waiting == Transcript("word word word word", final=True, confidence=0.9)
 
@@ -113,7 +115,7 @@ async def test_a_pause_decoding_in_progress_becomes_the_final_text(talk: Talk) -
         talk.model.go_on.set()
         told = await waiting
         assert told.final
-    assert talk.model.begun.empty(), "the sound was decoded once"
+    assert talk.model.begun.empty(), "the audio must be decoded only once"
 
 
 async def test_a_model_failure_affects_only_one_utterance(talk: Talk) -> None:

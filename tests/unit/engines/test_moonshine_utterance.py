@@ -22,7 +22,7 @@ def loud(duration_s: float, level: float = 3_000, seed: int = 1) -> Samples:
     return noise.astype(np.int16)
 
 
-def needed(utterance: GrowingUtterance) -> DecodeRequest:
+def pending_request(utterance: GrowingUtterance) -> DecodeRequest:
     request = utterance.next_request()
     assert request is not None
     return request
@@ -30,15 +30,15 @@ def needed(utterance: GrowingUtterance) -> DecodeRequest:
 
 def decoded(utterance: GrowingUtterance, text: str) -> DecodeRequest:
     """Gives this text as the result of the next request."""
-    request = needed(utterance)
+    request = pending_request(utterance)
     utterance.add_result(request, RecognisedText(text, 0.9))
     return request
 
 
-def told(utterance: GrowingUtterance) -> Transcript:
+def new_transcript(utterance: GrowingUtterance) -> Transcript:
     transcript = utterance.next_transcript()
     assert transcript is not None
-    assert utterance.next_transcript() is None, "once"
+    assert utterance.next_transcript() is None, "a transcript must be returned only once"
     return transcript
 
 
@@ -48,22 +48,22 @@ def test_an_interim_text_needs_enough_new_sound_and_a_changed_text() -> None:
     assert utterance.next_request() is None
     utterance.add_audio(loud(0.2))
     assert decoded(utterance, "hello").urgency is Urgency.INTERIM
-    assert told(utterance).text == "hello"
+    assert new_transcript(utterance).text == "hello"
     utterance.add_audio(loud(0.3))
     assert utterance.next_request() is None
     utterance.add_audio(loud(0.2))
     decoded(utterance, "hello")
-    assert utterance.next_transcript() is None, "an unchanged text is not told again"
+    assert utterance.next_transcript() is None, "an unchanged text must not be returned again"
 
 
 def test_a_pause_needs_no_decoding_if_the_interim_text_has_the_last_word() -> None:
     utterance = GrowingUtterance()
     utterance.add_audio(np.concatenate([loud(0.8), silence(0.1)]))
     decoded(utterance, "hello there")
-    assert told(utterance).pause is None
+    assert new_transcript(utterance).pause is None
     utterance.add_pause(1)
     assert utterance.next_request() is None
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert (answer.text, answer.pause, answer.final) == ("hello there", 1, False)
     assert answer.confidence == pytest.approx(0.9)
 
@@ -74,19 +74,19 @@ def test_a_transcript_names_the_backchannel_that_a_short_sound_may_have_been() -
     request = utterance.next_request()
     assert request is not None
     utterance.add_result(request, RecognisedText("school", 0.6, backchannel="Cool."))
-    assert told(utterance).backchannel == "Cool."
+    assert new_transcript(utterance).backchannel == "Cool."
 
 
 def test_a_pause_is_decoded_if_a_word_came_after_the_interim_text() -> None:
     utterance = GrowingUtterance()
     utterance.add_audio(loud(0.8))
     decoded(utterance, "hello")
-    assert told(utterance).text == "hello"
+    assert new_transcript(utterance).text == "hello"
     utterance.add_audio(np.concatenate([loud(0.2), silence(0.1)]))
     utterance.add_pause(1)
     assert utterance.next_transcript() is None
     assert decoded(utterance, "hello there").urgency is Urgency.PAUSE
-    assert told(utterance).pause == 1
+    assert new_transcript(utterance).pause == 1
 
 
 def test_the_final_is_the_answer_to_the_last_pause_if_only_silence_followed() -> None:
@@ -94,10 +94,10 @@ def test_the_final_is_the_answer_to_the_last_pause_if_only_silence_followed() ->
     utterance.add_audio(np.concatenate([loud(0.4), silence(0.1)]))
     utterance.add_pause(1)
     decoded(utterance, "stop")
-    assert told(utterance).pause == 1
+    assert new_transcript(utterance).pause == 1
     utterance.add_audio(silence(0.4))
     utterance.end()
-    final = told(utterance)
+    final = new_transcript(utterance)
     assert (final.text, final.final, final.pause) == ("stop", True, None)
 
 
@@ -106,11 +106,11 @@ def test_the_final_is_decoded_if_speech_followed_the_pause() -> None:
     utterance.add_audio(np.concatenate([loud(0.4), silence(0.1)]))
     utterance.add_pause(1)
     decoded(utterance, "stop")
-    assert told(utterance).pause == 1
+    assert new_transcript(utterance).pause == 1
     utterance.add_audio(np.concatenate([loud(0.3), silence(0.3)]))
     utterance.end()
     assert decoded(utterance, "stop it").urgency is Urgency.FINAL
-    assert told(utterance).text == "stop it"
+    assert new_transcript(utterance).text == "stop it"
 
 
 def test_a_noisy_room_does_not_make_the_final_wait_for_another_decoding() -> None:
@@ -118,10 +118,10 @@ def test_a_noisy_room_does_not_make_the_final_wait_for_another_decoding() -> Non
     utterance.add_audio(np.concatenate([loud(0.6, 3_000), loud(0.1, 600, 2)]))
     utterance.add_pause(1)
     decoded(utterance, "stop")
-    assert told(utterance).pause == 1
+    assert new_transcript(utterance).pause == 1
     utterance.add_audio(loud(0.5, 600, 3))
     utterance.end()
-    assert told(utterance).final
+    assert new_transcript(utterance).final
 
 
 def test_an_unanswered_pause_is_dropped_when_the_speaker_goes_on() -> None:
@@ -129,11 +129,11 @@ def test_an_unanswered_pause_is_dropped_when_the_speaker_goes_on() -> None:
     utterance.add_audio(np.concatenate([loud(0.8), silence(0.1)]))
     utterance.add_pause(1)
     utterance.add_audio(loud(0.4))
-    request = needed(utterance)
+    request = pending_request(utterance)
     assert request.urgency is Urgency.INTERIM
     assert request.end * HOP > 1.2 * SPEECH_RATE_HZ
     utterance.add_result(request, RecognisedText("hello there", 0.9))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert (answer.text, answer.pause, answer.final) == ("hello there", None, False)
 
 
@@ -141,22 +141,22 @@ def test_silence_has_no_words_and_needs_no_decoding() -> None:
     utterance = GrowingUtterance()
     utterance.add_audio(silence(0.5))
     utterance.add_pause(1)
-    assert told(utterance) == Transcript("", final=False, confidence=0.0, pause=1)
+    assert new_transcript(utterance) == Transcript("", final=False, confidence=0.0, pause=1)
     utterance.end()
-    assert told(utterance) == Transcript("", final=True, confidence=0.0)
+    assert new_transcript(utterance) == Transcript("", final=True, confidence=0.0)
 
 
 def test_an_utterance_without_sound_has_a_final_text() -> None:
     utterance = GrowingUtterance()
     utterance.end()
-    assert told(utterance).final
+    assert new_transcript(utterance).final
 
 
 def test_silence_before_and_after_the_speech_is_not_decoded() -> None:
     utterance = GrowingUtterance()
     utterance.add_audio(np.concatenate([silence(2.0), loud(0.5), silence(2.0)]))
     utterance.end()
-    request = needed(utterance)
+    request = pending_request(utterance)
     assert len(utterance.audio_of(request)) == round(0.95 * SPEECH_RATE_HZ)
     assert (request.start, request.end) == (200 - 30, 250 + 15)
 
@@ -169,9 +169,9 @@ def numbered(count: int, each_s: float, gap_s: float) -> list[Samples]:
 
 
 def all_decoded(utterance: GrowingUtterance, sounds: list[Samples]) -> str:
-    """Decodes all requests: each of `sounds` that is at least half there is one word."""
+    """Decodes all requests. Each of `sounds` of which at least half is there becomes one word."""
     while (transcript := utterance.next_transcript()) is None:
-        request = needed(utterance)
+        request = pending_request(utterance)
         values, counts = np.unique(utterance.audio_of(request), return_counts=True)
         half = [np.count_nonzero(sound) / 2 for sound in sounds]
         found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > half[int(v) - 1_000]]
@@ -217,21 +217,21 @@ def test_a_long_utterance_is_cut_in_a_silence_and_reuses_the_text_of_its_first_p
     utterance.add_audio(np.concatenate([np.full(round(first_s * SPEECH_RATE_HZ), 1_000, np.int16), silence(0.2)]))
     utterance.add_pause(1)
     first = decoded(utterance, "the first part")
-    assert told(utterance).pause == 1
+    assert new_transcript(utterance).pause == 1
     utterance.add_audio(silence(0.3))
     utterance.add_audio(np.full(SPEECH_RATE_HZ, 2_000, np.int16))
-    request = needed(utterance)
-    assert request.part == first.part + 1, "the answer to the pause is the text of the first part"
+    request = pending_request(utterance)
+    assert request.part == first.part + 1, "the answer to the pause must end the first part"
     sound = utterance.audio_of(request)
-    assert set(sound.tolist()) == {0, 2_000}, "nothing of the first part is decoded again"
-    assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part is decoded"
+    assert set(sound.tolist()) == {0, 2_000}, "the first part must not be decoded again"
+    assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part must be decoded"
     utterance.add_result(request, RecognisedText("the second", 0.9))
-    assert told(utterance).text == "the first part the second"
+    assert new_transcript(utterance).text == "the first part the second"
     utterance.add_audio(silence(0.5))
     utterance.end()
-    last = needed(utterance)
+    last = pending_request(utterance)
     assert last.part == request.part
-    assert set(utterance.audio_of(last).tolist()) == {0, 2_000}, "the first part is not decoded for the final text"
+    assert set(utterance.audio_of(last).tolist()) == {0, 2_000}, "the first part must not be decoded for the final text"
     utterance.add_result(last, RecognisedText("the second one", 0.9))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert (answer.text, answer.final) == ("the first part the second one", True)

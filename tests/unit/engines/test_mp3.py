@@ -17,7 +17,7 @@ from voicebot.engines.tts.mp3 import Mp3Error, decode_mp3
 
 RATE_HZ = 24_000
 LAME_GAIN = 0.95
-"""LAME turns its input down by this much, so that it does not clip."""
+"""The factor by which LAME reduces the level of its input to avoid clipping."""
 
 
 def tone(samples: int, hz: float = 440.0) -> Audio:
@@ -39,7 +39,9 @@ def test_a_file_that_declares_its_padding_decodes_to_the_exact_length_and_positi
     assert len(sound.samples) == len(TONE.samples)
     assert sound.level_dbfs == pytest.approx(TONE.level_dbfs, abs=1)
     difference = sound.samples - LAME_GAIN * TONE.samples
-    assert np.abs(difference[600:-600]).max() < 200, "the codec's noise: a sample's shift would be 900"
+    assert np.abs(difference[600:-600]).max() < 200, (
+        "the noise of the codec is small, whereas a shift by one sample would make a difference of 900"
+    )
 
 
 def test_a_file_without_declared_padding_is_longer_only_by_encoder_delay_and_padding() -> None:
@@ -47,9 +49,9 @@ def test_a_file_without_declared_padding_is_longer_only_by_encoder_delay_and_pad
 
 
 def test_no_decoding_step_takes_longer_than_ten_milliseconds() -> None:
-    """The event loop has to wait for one step at most; a step makes a short piece.
+    """A step decodes a short piece, and the event loop waits for one step at most.
 
-    Only the time that this thread computes counts. The best of three runs is taken, as other work on the machine
+    Only the processor time of this thread counts. The best of three runs is taken, because other work on the machine
     empties the processor's caches.
     """
     file = encoded(tone(20 * RATE_HZ), tagged=False)
@@ -62,7 +64,9 @@ def test_no_decoding_step_takes_longer_than_ten_milliseconds() -> None:
             start_s = time.thread_time()
         return longest_s
 
-    assert min(longest_step_s() for _ in range(3)) < 0.01, "about 2 ms; the first step opens the file"
+    assert min(longest_step_s() for _ in range(3)) < 0.01, (
+        "a step usually takes about 2 ms; the first one opens the file"
+    )
 
 
 def test_files_that_declare_their_padding_join_without_gap_or_click() -> None:

@@ -1,4 +1,4 @@
-"""The offline model understands days, counts them right, and leaves alone what is no question about the clock."""
+"""The offline model understands and counts days, and ignores text that is no question about the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The offline model's share of right answers to questions that were written without looking at its rules."""
+"""The share of questions, written without looking at its rules, that the offline model answers rightly."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ REFUSALS_SAID = {*(topic.reply for topic in topics().values() if topic.is_refusa
 
 
 def digits(text: str) -> str:
-    """The text in lower case, with numbers in digits: "the twenty-first" is "the 21st"."""
+    """Returns the text in lower case with numbers in digits: "the twenty-first" becomes "the 21st"."""
     return str(alpha2digit(text.lower().replace("’", "'"), "en", threshold=0))
 
 
 def hour_and_minute(text: str) -> set[tuple[int, int]]:
-    """All times of day in an answer, such as "ten thirty in the morning" and "noon"."""
+    """Returns all times of day in an answer, such as "ten thirty in the morning" and "noon"."""
     found = {(12, 0)} if re.search(r"\bnoon\b", text) else {(0, 0)} if re.search(r"\bmidnight\b", text) else set()
     for match in re.finditer(
         r"\b(\d{1,2})(?:[: ](?:oh )?(\d{1,2})| o'clock)(?: (in the (?:morning|afternoon|evening)|at night))?",
@@ -99,7 +99,7 @@ async def wrong_answers(phrases: Iterable[Phrase]) -> list[str]:
 
 
 async def guesses(questions: Iterable[str]) -> list[str]:
-    """The answers in which something else is said than that the question is beyond the model."""
+    """Returns the answers that say anything else than that the question is beyond the model."""
     answers = {question: await Talk(NOW).say(question) for question in questions}
     refusals = re.compile("|".join(map(re.escape, REFUSALS_SAID)))
     return [f"{question} -> {answer}" for question, answer in answers.items() if refusals.sub("", answer).strip()]

@@ -1,4 +1,4 @@
-"""The offline model tells no joke twice in a row and resumes an interrupted story where the user stopped hearing it."""
+"""The offline model repeats no joke and resumes an interrupted story where the user stopped hearing it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_story_resumes_after_other_talk() -> None:
 
 
 async def test_a_story_interrupted_at_words_that_open_another_story_resumes() -> None:
-    # "In the" begins the story before.
+    # "In the" is also the beginning of the story before.
     talk = Talk()
     for words_heard in (20, 20, 7):
         await talk.say("tell me another story", hear=words_heard)
@@ -139,7 +139,7 @@ def test_a_story_interrupted_anywhere_loses_no_word_and_repeats_at_most_one_clau
         assert 0 <= position - start <= LONGEST_CLAUSE_WORDS
         history = heard(history, " ".join(answer.split()[:cut]), interrupted=True)
         newly_heard = len(bare_words(history[-1].text)) - len(bare_words(RESUMED))
-        # One word alone could stand anywhere.
+        # A single word could occur anywhere.
         position = max(position, start + newly_heard) if newly_heard > 1 else position
         if position == len(story.words):
             return

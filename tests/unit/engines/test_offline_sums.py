@@ -100,7 +100,7 @@ PIECES = "( ) - + * / 2 3 0.5 to for the half of square root percent squared and
 
 
 def is_answerable(expression: str) -> bool:
-    """Whether the calculator gives a number, or a reason of mathematics why there is none."""
+    """Returns whether the calculator gives a number or a mathematical reason for giving none."""
     try:
         return Decimal(calculated(expression)).is_finite()
     except ToolException as error:

@@ -1,20 +1,13 @@
-"""Rate limits are read from response headers and refill with time; the tests turn the clock."""
+"""Rate limits are read from response headers and refill with time, on a clock that the tests set."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits, duration_s
 
 FREE = 8_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def headers(left: float, *, requests_left: int = 900, limit: int = FREE) -> dict[str, str]:
@@ -87,7 +80,7 @@ def test_spent_tokens_refill_with_time() -> None:
     assert limits.wait_s(200) == pytest.approx(4.5, abs=0.1)
     clock.now_s += 3_600
     assert limits.wait_s(FREE) == 0
-    assert limits.wait_s(10 * FREE) == 0, "what is too much for any minute is for the service to judge"
+    assert limits.wait_s(10 * FREE) == 0, "a request above the limit of a whole minute must be left to the service"
 
 
 def test_a_preemptive_reply_needs_half_of_the_tokens_and_a_tenth_of_the_requests() -> None:
@@ -102,7 +95,7 @@ def test_a_preemptive_reply_needs_half_of_the_tokens_and_a_tenth_of_the_requests
     limits.observe(headers(8_000, requests_left=90))
     assert not limits.allows_preemptive
     limits.observe(headers(8_000, requests_left=0))
-    assert limits.wait_s(1) > 1, "no request is left"
+    assert limits.wait_s(1) > 1, "no request may be left"
 
 
 def test_the_history_gets_a_third_of_the_tokens_left_after_two_requests_up_to_a_limit() -> None:
@@ -120,9 +113,9 @@ def test_the_token_count_of_the_service_corrects_the_estimate() -> None:
     limits = RateLimits(Clock())
     limits.observe(headers(6_000))
     limits.answered(500, 1_000, 0)
-    assert limits.wait_s(3_100) > 0, "they will count as 6,200"
+    assert limits.wait_s(3_100) > 0, "the tokens must count as 6,200"
     limits.answered(500, 10_000_000, 0)
-    assert limits.wait_s(1_900) == 0, "one strange count is not believed"
+    assert limits.wait_s(1_900) == 0, "one strange count must not change the estimate"
 
 
 def test_a_reset_given_as_a_timestamp_does_not_stop_the_refill() -> None:

@@ -1,4 +1,4 @@
-"""Which fields of a request each family of models gets, and what is left out after a model has refused a field."""
+"""The request fields that each family of models gets, and those that are omitted after a model has refused them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_error_that_names_only_unsent_fields_leads_to_no_retry() -> None:
     ("address", "asked"), [("http://127.0.0.1:9/v1", False), ("https://eu.api.openai.com/v1/", True)]
 )
 async def test_only_openai_itself_is_asked_for_the_token_usage(address: str, asked: bool) -> None:
-    """Not every other server knows the field."""
+    """Some other servers do not know the field."""
     engine = OpenAI("a-key", base_url=address, models=Models((LUNA,)))
     assert isinstance(engine.model, ChatOpenAI)
     assert engine.model.stream_usage is asked

@@ -1,3 +1,5 @@
+"""The header Retry-After, in seconds or as a date."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

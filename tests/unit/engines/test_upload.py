@@ -1,4 +1,4 @@
-"""Uploaded recordings: whether they are long enough, and the errors for those that cannot be read."""
+"""Uploaded recordings: their length, and the errors for those that cannot be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_whole_recording_lasts_as_long_as_its_sound(container: Container) -> N
 @settings(max_examples=120)
 @given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
 def test_a_damaged_recording_is_read_or_refused_with_a_plain_reason(container: Container, seed: int) -> None:
-    """Its first bytes are undamaged, so the format is still recognised."""
+    """The first bytes are undamaged, so that the format is still recognised."""
     random = Random(seed)
     good = GOOD[container]
     data = bytearray(good[: random.randrange(16, len(good))])

@@ -80,7 +80,7 @@ def test_a_complete_label_of_the_user_ends_the_bots_text_at_once() -> None:
 def test_reasoning_without_an_opening_tag_is_removed_for_models_known_to_omit_it(
     model: str, text: str, expected: str
 ) -> None:
-    """The second text is from a server that has taken the reasoning out."""
+    """The second text comes from a server that has already removed the reasoning."""
     visible = VisibleText(model)
     assert "".join([*(visible.push(char) for char in text), visible.finish()]) == expected
 

@@ -1,4 +1,4 @@
-"""The language files: what the package holds, and how a mistake in one is reported."""
+"""The language files: their contents, and how a mistake in one is reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from voicebot.languages.schema import (
 PACKAGE = PROJECT / "voicebot"
 FOLDER = PACKAGE / "languages"
 COMPLETE = ("en", "es", "hi", "de", "fr")
-"""The languages whose files have all tables; the others have at least a name."""
+"""The languages whose files have all tables. The others have at least a name."""
 
 
 def test_the_complete_languages_have_all_that_a_conversation_needs() -> None:
@@ -94,7 +94,7 @@ def test_hindi_knows_the_english_phrases_too() -> None:
 
 
 def tables_by_language() -> Iterator[str]:
-    """Dictionaries of the package with the codes of two or more languages that have a complete file as keys."""
+    """Yields the dictionaries in the package whose keys are codes of two or more complete languages."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Dict):
@@ -109,7 +109,7 @@ def test_no_module_has_a_table_by_language_since_a_language_is_one_file() -> Non
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with two language files, English and the shared one."""
+    """Creates a folder with two language files: English and the shared one."""
     for name in ("en", "shared"):
         (tmp_path / f"{name}.toml").write_bytes((FOLDER / f"{name}.toml").read_bytes())
     return tmp_path

@@ -74,7 +74,7 @@ CONTEXT = VerdictContext(language="eo", sentence="La vetero hodiaŭ estas bela k
 
 @pytest.fixture
 def esperanto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package's language files and one more."""
+    """Adds one more file to the package's language files."""
     for file in loader.FOLDER.iterdir():
         if file.name.endswith(".toml"):
             (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -147,7 +147,7 @@ async def test_prompts_and_fillers_are_those_of_the_file() -> None:
 
 
 @WITH_THE_FILE
-def test_the_language_is_offered_by_its_name_and_told_to_the_model() -> None:
+def test_the_language_is_offered_by_its_name_and_named_to_the_model() -> None:
     both = frozenset({"en", "eo"})
     engines = scripted(ScriptedStt(languages=both), ScriptedAgent(languages=both), ToneTts(languages=both))
     offered = AvailablePreferences(engines, Preferences()).view()["language"]

@@ -1,4 +1,4 @@
-"""The sentences that the bot says of its own accord, in the language of the session."""
+"""The sentences that the bot says on its own initiative, in the language of the session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is downloaded."""
+"""The archive of a recording that users download."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def packed(snapshot: RecordingSnapshot) -> zipfile.ZipFile:
 
 
 def recorded(history: History, **settings: Any) -> zipfile.ZipFile:
-    """The archive of a session that begins with this history and plays one frame."""
+    """Returns the archive of a session that begins with this history and plays one frame."""
     recordings = Recordings(config.load(**settings))
     recorder = recordings.new(history)
     recorder.begin()
@@ -74,7 +74,7 @@ class EndedLog(SessionLog):
 
 
 def long_talk(minutes: int, words_per_message: int) -> SessionLog:
-    """A talk as it is recorded, at 150 words a minute."""
+    """Returns the log of a talk at 150 words a minute."""
     messages: list[TimedMessage] = []
     for number in range(minutes * 150 // words_per_message):
         at_s = number * words_per_message * 0.4
@@ -99,7 +99,7 @@ def test_an_exported_conversation_of_three_hours_is_imported_whole(words_per_mes
 
 
 def test_a_long_recording_is_packed_and_serialised_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pydantic serialises without giving up Python's global lock: no session would hear or play meanwhile."""
+    """Pydantic holds Python's global lock while it serialises. One large piece would stall all sessions."""
     lengths: list[int] = []
     dump = BaseModel.model_dump_json
 

@@ -1,4 +1,4 @@
-"""docs/recording.md describes the files of a recording."""
+"""docs/recording.md describes the files of a recording and is generated from their models."""
 
 from __future__ import annotations
 

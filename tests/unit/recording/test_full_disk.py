@@ -1,4 +1,4 @@
-"""A disk that is full ends the recording, and nothing else."""
+"""A full disk ends the recording but nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOM_BYTES = 101_001
 
 
 class FullDisk:
-    """Takes only `ROOM_BYTES` of each file; the last write that fits is cut short."""
+    """Accepts only `ROOM_BYTES` of each file. The last write that fits is cut short."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._write = os.pwrite

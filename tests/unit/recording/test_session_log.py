@@ -1,4 +1,4 @@
-"""What is logged of a session: its messages with their times, and the facts."""
+"""The log of a session: its messages with their times, and its facts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Session:
         self.state = State(rules=Rules(debounce_s=0.0, preemptive_replies=False), history=EARLIER, merge_next=False)
         self.log = SessionLog(self.state, BEGAN_S)
 
-    def happens(self, at_s: float, *inputs: Input) -> None:
+    def post(self, at_s: float, *inputs: Input) -> None:
         for input in inputs:
             step = taken(self.state, input, BEGAN_S + at_s)
             self.state = step.state
@@ -54,34 +54,32 @@ class Session:
 
 def test_answers_have_the_time_of_their_heard_words_and_store_unheard_words_apart() -> None:
     session = Session()
-    session.happens(0.0, SessionStarted())
-    session.happens(1.0, TextTyped("tell me"))
+    session.post(0.0, SessionStarted())
+    session.post(1.0, TextTyped("tell me"))
     reply = session.state.last_reply
-    session.happens(
-        1.5, TokenReceived(reply), SentenceReady(reply, 0, "One two."), SentenceReady(reply, 1, "Three four.")
-    )
-    session.happens(2.0, PlaybackStarted(reply))
-    session.happens(2.25, WordsHeard(reply, 0, 1))
+    session.post(1.5, TokenReceived(reply), SentenceReady(reply, 0, "One two."), SentenceReady(reply, 1, "Three four."))
+    session.post(2.0, PlaybackStarted(reply))
+    session.post(2.25, WordsHeard(reply, 0, 1))
     (asked, telling) = session.new
     assert asked == TimedMessage(Message(Role.USER, "tell me"), (1.0, 1.0))
     assert telling == TimedMessage(Message(Role.ASSISTANT, "One", interrupted=True), (2.25, 2.25), "two. Three four.")
-    session.happens(2.5, SentencePlayed(reply, 0))
-    session.happens(3.0, WordsHeard(reply, 1, 2))
-    session.happens(3.1, WordsTakenBack(reply, 1, 1))
-    session.happens(3.25, InterruptPressed())
-    session.happens(3.5, ReplyEnded(reply))
+    session.post(2.5, SentencePlayed(reply, 0))
+    session.post(3.0, WordsHeard(reply, 1, 2))
+    session.post(3.1, WordsTakenBack(reply, 1, 1))
+    session.post(3.25, InterruptPressed())
+    session.post(3.5, ReplyEnded(reply))
     (_, told) = session.new
     assert told == TimedMessage(Message(Role.ASSISTANT, "One two. Three", interrupted=True), (2.25, 3.0), "four.")
 
 
 def test_an_interrupted_reply_keeps_its_times_when_the_next_begins_in_the_same_step() -> None:
     session = Session()
-    session.happens(1.0, TextTyped("tell me"))
+    session.post(1.0, TextTyped("tell me"))
     reply = session.state.last_reply
-    session.happens(1.5, TokenReceived(reply), SentenceReady(reply, 0, "One two three."))
-    session.happens(2.0, PlaybackStarted(reply), WordsHeard(reply, 0, 1))
-    session.happens(3.0, TextTyped("no, this"))
-    session.happens(3.5, ReplyEnded(reply))
+    session.post(1.5, TokenReceived(reply), SentenceReady(reply, 0, "One two three."))
+    session.post(2.0, PlaybackStarted(reply), WordsHeard(reply, 0, 1))
+    session.post(3.0, TextTyped("no, this"))
+    session.post(3.5, ReplyEnded(reply))
     assert session.state.last_reply == reply + 1
     assert session.new == (
         TimedMessage(Message(Role.USER, "tell me"), (1.0, 1.0)),
@@ -92,48 +90,48 @@ def test_an_interrupted_reply_keeps_its_times_when_the_next_begins_in_the_same_s
 
 def test_a_spoken_message_lasts_from_the_start_of_speech_to_the_start_of_silence() -> None:
     session = Session()
-    session.happens(0.0, SessionStarted())
-    session.happens(4.0, SpeechStarted(1))
-    session.happens(5.5, SpeechEnded(1, silence_s=0.5))
-    session.happens(5.75, FinalTranscript(1, "what time is it"))
+    session.post(0.0, SessionStarted())
+    session.post(4.0, SpeechStarted(1))
+    session.post(5.5, SpeechEnded(1, silence_s=0.5))
+    session.post(5.75, FinalTranscript(1, "what time is it"))
     reply = session.state.last_reply
     assert session.new == (TimedMessage(Message(Role.USER, "what time is it"), (4.0, 5.0)),)
-    # Nothing of the answer was heard: more words join the message
-    session.happens(6.0, SpeechStarted(2))
-    session.happens(7.5, SpeechEnded(2, silence_s=0.5))
-    session.happens(7.75, FinalTranscript(2, "in Tokyo please"))
-    session.happens(8.0, ReplyEnded(reply))
+    # No word of the answer was heard, so that further words join the message
+    session.post(6.0, SpeechStarted(2))
+    session.post(7.5, SpeechEnded(2, silence_s=0.5))
+    session.post(7.75, FinalTranscript(2, "in Tokyo please"))
+    session.post(8.0, ReplyEnded(reply))
     assert session.new == (TimedMessage(Message(Role.USER, "what time is it in Tokyo please"), (4.0, 7.0)),)
-    # Noise is no message, and lends its time to none
+    # Noise is no message, and its time counts for no message
     reply = session.state.last_reply
-    session.happens(9.0, TokenReceived(reply), SentenceReady(reply, 0, "Noon."), TextEnded(reply))
-    session.happens(9.5, PlaybackStarted(reply), WordsHeard(reply, 0, 1), SentencePlayed(reply, 0), ReplyEnded(reply))
-    session.happens(10.0, SpeechStarted(3))
-    session.happens(11.0, SpeechEnded(3, silence_s=0.5), FinalTranscript(3, ""))
-    session.happens(12.0, TextTyped("thanks"))
+    session.post(9.0, TokenReceived(reply), SentenceReady(reply, 0, "Noon."), TextEnded(reply))
+    session.post(9.5, PlaybackStarted(reply), WordsHeard(reply, 0, 1), SentencePlayed(reply, 0), ReplyEnded(reply))
+    session.post(10.0, SpeechStarted(3))
+    session.post(11.0, SpeechEnded(3, silence_s=0.5), FinalTranscript(3, ""))
+    session.post(12.0, TextTyped("thanks"))
     assert [timed.period for timed in session.new] == [(4.0, 7.0), (9.5, 9.5), (12.0, 12.0)]
 
 
 def test_a_partial_transcript_has_its_times_when_the_final_one_never_comes() -> None:
     session = Session()
-    session.happens(4.0, SpeechStarted(1), PartialTranscript(1, "what time"))
-    session.happens(5.5, SpeechEnded(1, silence_s=0.5))
+    session.post(4.0, SpeechStarted(1), PartialTranscript(1, "what time"))
+    session.post(5.5, SpeechEnded(1, silence_s=0.5))
     token = dict(session.state.timers)[Timer.TRANSCRIPT]
-    session.happens(15.5, TimedOut(Timer.TRANSCRIPT, token))
+    session.post(15.5, TimedOut(Timer.TRANSCRIPT, token))
     assert session.new == (TimedMessage(Message(Role.USER, "what time"), (4.0, 5.0)),)
 
 
 def test_events_are_the_facts_up_to_a_maximum_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FACTS", 12)
     session = Session()
-    session.happens(0.0, SessionStarted())
-    session.happens(1.0, TextTyped("tell me"))
+    session.post(0.0, SessionStarted())
+    session.post(1.0, TextTyped("tell me"))
     reply = session.state.last_reply
-    session.happens(1.25, TokenReceived(reply), SentenceReady(reply, 0, "One two three four."))
-    session.happens(2.0, PlaybackStarted(reply), WordsHeard(reply, 0, 2))
-    session.happens(3.0, SpeechStarted(1))
-    session.happens(4.0, SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "stop"))
-    session.happens(4.5, ReplyEnded(reply))
+    session.post(1.25, TokenReceived(reply), SentenceReady(reply, 0, "One two three four."))
+    session.post(2.0, PlaybackStarted(reply), WordsHeard(reply, 0, 2))
+    session.post(3.0, SpeechStarted(1))
+    session.post(4.0, SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "stop"))
+    session.post(4.5, ReplyEnded(reply))
     file = events(session.log)
     assert file.dropped > 0
     assert len(file.events) == 12
@@ -150,8 +148,8 @@ def test_events_are_the_facts_up_to_a_maximum_number(monkeypatch: pytest.MonkeyP
 
 def test_a_copy_of_the_log_does_not_change_with_the_session() -> None:
     session = Session()
-    session.happens(1.0, TextTyped("tell me"))
+    session.post(1.0, TextTyped("tell me"))
     copied = session.log.copy()
     messages, count = copied.messages(), len(copied.facts)
-    session.happens(2.0, InterruptPressed(), TextTyped("no, this"))
+    session.post(2.0, InterruptPressed(), TextTyped("no, this"))
     assert (copied.messages(), len(copied.facts)) == (messages, count)

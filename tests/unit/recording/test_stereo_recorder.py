@@ -1,4 +1,4 @@
-"""The sound of a recording, as it is written to disk and read again."""
+"""The audio of a recording as it is written to disk and read back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAME = RATE_HZ // 50
 
 
 def read(recorder: StereoRecorder) -> npt.NDArray[np.int16]:
-    """Both channels, of shape (n, 2)."""
+    """Returns both channels as an array of shape (n, 2)."""
     sound = recorder.snapshot()
     file = io.BytesIO(b"".join(sound.to_wav()))
     with wave.open(file) as wav:
@@ -29,7 +29,7 @@ def read(recorder: StereoRecorder) -> npt.NDArray[np.int16]:
 
 
 def loud_starts(samples: npt.NDArray[np.int16]) -> list[int]:
-    """Where sound begins after at least 0.1 s of silence."""
+    """Returns the positions at which sound begins after at least 0.1 s of silence."""
     loud = np.flatnonzero(np.abs(samples.astype(int)) > 8_000)
     return [int(at) for at, before in zip(loud, [-RATE_HZ, *loud], strict=False) if at - before > RATE_HZ // 10]
 
@@ -67,7 +67,7 @@ def test_a_recording_of_exactly_the_longest_length_is_not_cut_off() -> None:
 
 
 def test_late_packets_are_written_sample_by_sample_without_a_seam() -> None:
-    """An event loop that is at times 15 ms late."""
+    """The event loop is up to 15 ms late."""
     recorder, chance = StereoRecorder(60 * RATE_HZ), np.random.default_rng(2)
     tone = (np.sin(np.arange(400 * FRAME_SAMPLES) * 0.02) * 9_000).astype(np.int16)
     for number in range(400):
@@ -84,7 +84,7 @@ def test_late_packets_are_written_sample_by_sample_without_a_seam() -> None:
 
 
 def test_uploads_of_other_sample_rates_and_lengths_are_placed_at_their_times() -> None:
-    """Uploads of a websocket: 16 kHz and 44.1 kHz, long and far apart."""
+    """Uploads over a WebSocket come at 16 kHz and 44.1 kHz. They are long and far apart."""
     recorder = StereoRecorder(60 * RATE_HZ)
     for start_s, rate_hz in ((1.0, 16_000), (5.0, 44_100), (9.0, 16_000)):
         samples = np.zeros(2 * rate_hz, np.int16)
@@ -109,4 +109,4 @@ def test_a_snapshot_does_not_change_what_is_recorded_afterwards() -> None:
     one, other = (read(recorder) for recorder in recorders)
     for recorder in recorders:
         recorder.close()
-    assert np.abs(one.astype(int) - other).max() <= 2, "the resampler's dither"
+    assert np.abs(one.astype(int) - other).max() <= 2, "the two may differ only by the dither of the resampler"

@@ -1,4 +1,4 @@
-"""Where sound is placed on the time line when clocks drift, and packets are late, lost or held back."""
+"""The position of audio on the time line when clocks drift and packets are late, lost or held back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from voicebot.recording.timeline import RATE_HZ, WINDOW, TimelineAligner, segmen
 
 FRAME = RATE_HZ // 50
 CLOSE = RATE_HZ // 50
-"""20 ms."""
+"""A tolerance of 20 ms."""
 
 
 def place(starts: dict[int, int]) -> dict[int, int]:
-    """Returns the place of each frame of a stream that holds only these frames, by their numbers. `starts` says where
-    each one began by the time of its arrival."""
+    """Returns the place of each frame of a stream that holds only these frames, by their numbers.
+
+    `starts` gives for each frame the position at which it began, by the time of its arrival.
+    """
     aligner = TimelineAligner()
     for index, start in enumerate(starts.values()):
         aligner.add(index * FRAME, start)
@@ -28,14 +30,14 @@ def place(starts: dict[int, int]) -> dict[int, int]:
 
 
 def test_half_an_hour_of_sound_stays_in_place_despite_clock_drift_and_jitter() -> None:
-    """Packets come up to 80 ms late, and the sender's clock is as wrong as those of bad sound cards."""
+    """Packets are up to 80 ms late, and the sender's clock is as inaccurate as that of a bad sound card."""
     for drift in (-200e-6, 0.0, 200e-6):
         aligner, chance = TimelineAligner(), random.Random(1)
         came = 0.0
         for number in range(90_000):
             came = max(came, number * FRAME * (1 + drift) + FRAME + chance.random() ** 4 * 0.08 * RATE_HZ)
             aligner.add(number * FRAME, round(came) - FRAME)
-        last = 90_000 * FRAME - WINDOW  # the last pieces have none after them that could be more prompt
+        last = 90_000 * FRAME - WINDOW  # no later, more punctual packet can correct the last ones
         for segment in segments(aligner.moves(), last):
             for sample in (segment.offset, segment.offset + segment.length):
                 place = segment.position + sample - segment.offset
@@ -52,14 +54,14 @@ def test_packets_up_to_15_ms_late_are_placed_without_gaps() -> None:
 
 
 def test_missing_packets_leave_silence_and_the_others_stay_in_place() -> None:
-    """A microphone that is away for 3 s, and one packet in ten that is lost for good."""
+    """The microphone is away for 3 s, and one packet in ten is lost."""
     there = [each for each in range(600) if not (200 <= each < 350 or (each % 10 == 5 and each > 400))]
     placed = place({number: number * FRAME for number in there})
     assert all(abs(placed[number] - number * FRAME) <= 0.016 * RATE_HZ for number in there)
 
 
 def test_packets_that_the_network_held_back_are_placed_where_they_were_spoken() -> None:
-    """For 1.5 s nothing comes, then all of it at once."""
+    """No packet arrives for 1.5 s. Then all of them arrive at once."""
     placed = place({each: max(each, 175 if 100 <= each < 175 else 0) * FRAME for each in range(300)})
     assert placed == {number: number * FRAME for number in range(300)}
 

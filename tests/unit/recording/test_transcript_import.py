@@ -1,4 +1,4 @@
-"""What can be imported, and how other files are refused."""
+"""Transcripts that can be imported, and the errors for other files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_refusal_of_an_import_names_the_problem(content: bytes, complaint: s
 
 
 def longest(**changes: Any) -> bytes:
-    """A transcript of about the greatest length that is allowed."""
+    """Returns a transcript of about the greatest length that is allowed."""
     content = transcript(**changes)
     assert len(content) <= MAX_TRANSCRIPT_BYTES
     return content
@@ -96,7 +96,7 @@ WORST = {
 
 @pytest.mark.parametrize("name", WORST)
 def test_the_worst_imports_take_less_than_40_ms_of_processor_time(name: str) -> None:
-    """Others wait for Python's global lock no longer than a job computes."""
+    """An import holds Python's global lock, so that all sessions wait for it."""
     computed_s = []
     for _ in range(3):
         began_s = time.thread_time()
@@ -107,7 +107,7 @@ def test_the_worst_imports_take_less_than_40_ms_of_processor_time(name: str) -> 
 
 
 def test_a_damaged_transcript_is_refused_or_still_gives_messages_with_text() -> None:
-    """Bytes are changed, cut out or doubled anywhere."""
+    """Bytes are changed, removed or doubled at random places."""
     chance = random.Random(3)
     messages = [{"role": message.role.value, "text": message.text} for message in TALK]
     originals = [transcript(messages=messages), transcript()]

@@ -1,4 +1,4 @@
-"""Imports on a server that keeps no conversations."""
+"""Imports on a server that stores no conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The voice that tells its position: found to the sample, through Opus, through fades, and not where it is not."""
+"""The voice that encodes its position is located to the sample, also after Opus and fades, and only where it is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WINDOW = round(0.06 * RATE_HZ)
 
 
 def through(encoder: OpusEncoder, decoder: OpusDecoder, sound: Samples) -> Samples:
-    """Encoded and decoded, frame by frame."""
+    """Encodes and decodes the sound, frame by frame."""
     heard = []
     for start in range(0, len(sound) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         samples = sound[start : start + FRAME_SAMPLES].reshape(1, -1)
@@ -82,7 +82,7 @@ def test_gains_measure_the_loudness_of_the_voice() -> None:
 
 
 class Wire:
-    """A player's frames through Opus, as a peer records them."""
+    """Passes a player's frames through Opus, as a peer records them."""
 
     def __init__(self, player: Player) -> None:
         self.player = player
@@ -102,7 +102,7 @@ class Wire:
 
 @pytest.mark.parametrize(("frames", "skipped"), [(7, 0), (25, 0), (12, 100), (31, FRAME_SAMPLES), (9, -480)])
 def test_the_samples_lost_or_repeated_at_a_pause_are_measured(frames: int, skipped: int) -> None:
-    """`skipped` samples are left out of what is played after the pause; below 0, they are played twice."""
+    """`skipped` samples are left out after the pause. If it is negative, they are played twice."""
     start, first_part = 300_000, 50 * FRAME_SAMPLES + 384
     player = Player(ReadMailbox())
     player.begin(1)

@@ -1,4 +1,4 @@
-"""The training of the hum classifier: what is thrown away, what is repeatable, and what happens without Kokoro."""
+"""The training of the hum classifier: discarded sounds, reproducible samples, and its error without Kokoro."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def spoken(phones: str, seed: int) -> Sound:
 
 
 def with_fricative(hum: Sound) -> Sound:
-    """The hum with 0.15 s of noise behind it that is as loud, and nearly all above 3 kHz: like "mmms"."""
+    """Returns the hum followed by 0.15 s of noise, like "mmms". The noise is as loud and nearly all above 3 kHz."""
     noise = np.diff(np.random.default_rng(1).standard_normal(2_404), 4)
     return np.concatenate([hum, noise * float(hum.std() / noise.std())])
 

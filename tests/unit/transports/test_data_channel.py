@@ -1,4 +1,4 @@
-"""Whatever a session has to tell, the client gets as much of it as it takes."""
+"""Messages of any length are shortened to the size that the client accepts."""
 
 from __future__ import annotations
 

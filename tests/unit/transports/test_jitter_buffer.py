@@ -1,4 +1,4 @@
-"""Packets in any order go in, packets in the right order come out, and none waits long."""
+"""Packets go into the buffer in any order and come out in the right order, and none waits long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKET_SAMPLES = 960
 
 
 def packet(number: int, *, timestamp: int | None = None, ssrc: int = 1) -> RtpPacket:
-    """A packet whose payload tells its number."""
+    """Returns a packet whose payload is its number."""
     return RtpPacket(
         payload_type=111,
         sequence_number=number,
@@ -25,7 +25,7 @@ def packet(number: int, *, timestamp: int | None = None, ssrc: int = 1) -> RtpPa
 
 
 def played(arrivals: Iterable[int]) -> list[list[int]]:
-    """What comes out as each of these sequence numbers arrives."""
+    """Returns the packets that come out as each of these sequence numbers arrives."""
     buffer = SoundJitterBuffer()
     runs = [buffer.add(packet(number))[1] for number in arrivals]
     return [[int(payload) for _, payload in run.pieces] if run else [] for run in runs]
@@ -80,7 +80,9 @@ def test_another_source_starts_a_new_stream_whatever_its_sequence_numbers() -> N
     buffer.add(packet(50))
     buffer.add(packet(52))
     runs = [buffer.add(packet(number, ssrc=2))[1] for number in (49, 50, 51)]
-    assert [run.data for run in runs if run] == [b"49", b"50", b"51"], "nor does what waited of the first one come"
+    assert [run.data for run in runs if run] == [b"49", b"50", b"51"], (
+        "waiting packets of the first source must be dropped"
+    )
 
 
 def test_a_run_gives_the_timestamp_offset_of_each_packet() -> None:
@@ -107,7 +109,7 @@ def test_packets_in_any_order_come_out_in_order_at_most_once_and_soon(start: int
     out: list[int] = []
     for turn, run in enumerate(played((start + place) % 2**16 for place in order), 1):
         out += [place_of[number] for number in run]
-        assert len({place for place in order[:turn] if place > out[-1]}) < MAX_HELD, "too many wait"
+        assert len({place for place in order[:turn] if place > out[-1]}) < MAX_HELD, "too many packets wait"
     assert out == sorted(set(out))
 
 

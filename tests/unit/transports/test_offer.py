@@ -1,4 +1,4 @@
-"""What an offer may hold, and which of its addresses are tried."""
+"""The contents of an offer that are accepted, and the addresses in it that are tried."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def candidate(host: str, port: int = 50_000, *, protocol: str = "udp", component
     return f"a=candidate:1 {component} {protocol} 2122260223 {host} {port} typ host\r\n"
 
 
-def kept(*lines: str, address: str = VISITOR) -> list[str]:
-    """The hosts that are tried of an offer with these candidates."""
+def tried_hosts(*lines: str, address: str = VISITOR) -> list[str]:
+    """Returns the hosts that are tried for an offer with these candidates."""
     sdp = check_offer(OFFER + "".join(lines), address).sdp
     return [line.split()[4] for line in sdp.splitlines() if line.startswith("a=candidate:")]
 
@@ -77,32 +77,32 @@ def test_the_offer_sets_the_maximum_message_size(line: str, most: int) -> None:
     ],
 )
 def test_loopback_link_local_and_multicast_addresses_and_host_names_are_not_tried(host: str) -> None:
-    assert kept(candidate(host), candidate("192.0.2.1")) == ["192.0.2.1"]
+    assert tried_hosts(candidate(host), candidate("192.0.2.1")) == ["192.0.2.1"]
 
 
 def test_a_client_on_this_machine_may_offer_loopback_addresses() -> None:
     hosts = ["127.0.0.1", "::1", "192.168.1.7"]
-    assert kept(*map(candidate, hosts), address=HERE) == hosts
-    assert kept(*map(candidate, hosts), address="::/64") == hosts
-    assert kept(candidate("224.0.0.251"), address=HERE) == []
+    assert tried_hosts(*map(candidate, hosts), address=HERE) == hosts
+    assert tried_hosts(*map(candidate, hosts), address="::/64") == hosts
+    assert tried_hosts(candidate("224.0.0.251"), address=HERE) == []
 
 
 def test_a_limited_number_of_private_addresses_is_tried() -> None:
     hosts = [f"192.168.1.{number}" for number in range(1, 41)]
-    assert kept(*map(candidate, hosts)) == hosts[: limits.OFFER_HOSTS]
+    assert tried_hosts(*map(candidate, hosts)) == hosts[: limits.OFFER_HOSTS]
 
 
 def test_a_limited_number_of_mdns_names_is_tried() -> None:
     names = [f"{number}.local" for number in range(20)]
-    assert kept(*map(candidate, names)) == names[: limits.OFFER_MDNS_NAMES]
+    assert tried_hosts(*map(candidate, names)) == names[: limits.OFFER_MDNS_NAMES]
 
 
 def test_candidates_on_system_ports_over_tcp_or_for_other_components_are_left_out() -> None:
-    assert kept(candidate("192.0.2.1", 22), candidate("192.0.2.2", 443), candidate("192.0.2.3", 1_024)) == [
+    assert tried_hosts(candidate("192.0.2.1", 22), candidate("192.0.2.2", 443), candidate("192.0.2.3", 1_024)) == [
         "192.0.2.2",
         "192.0.2.3",
     ]
-    assert kept(candidate("192.0.2.1", protocol="tcp"), candidate("192.0.2.1", component=2)) == []
+    assert tried_hosts(candidate("192.0.2.1", protocol="tcp"), candidate("192.0.2.1", component=2)) == []
 
 
 def test_a_very_long_offer_is_checked_within_5_ms() -> None:

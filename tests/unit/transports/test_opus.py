@@ -1,4 +1,4 @@
-"""Sound in, packets, sound out: nothing missing, nothing too long, whatever becomes of the packets."""
+"""Sound through the encoder and the decoder: nothing is missing or too long, whatever happens to the packets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from voicebot.transports.webrtc.aiortc_tuning.opus import (
 )
 
 LOOK_AHEAD = 120
-"""Samples by which what comes out is later: 2.5 ms."""
+"""The delay of the decoded sound in samples: 2.5 ms."""
 
 
 def run(payloads: dict[int, bytes]) -> SoundRun:
-    """A run of these payloads, by their place in the stream."""
+    """Returns a run of these payloads, by their place in the stream."""
     return SoundRun(
         [
             RtpPacket(sequence_number=place, timestamp=place * FRAME_SAMPLES, payload=payload)
@@ -85,7 +85,7 @@ def test_silence_is_encoded_once_and_does_not_degrade_the_speech_after_it() -> N
     samples = np.concatenate([speech, np.zeros(100 * FRAME_SAMPLES, np.int16), speech])
 
     def through(encoder: VoiceEncoder) -> tuple[list[bytes], float]:
-        """The payloads, and how far the speech after the silence is above its error, in dB."""
+        """Returns the payloads, and how far the speech after the silence is above its error, in dB."""
         packets = [encoder.encode(frame) for frame in frames_of(samples)]
         assert [time for _, time in packets] == list(range(0, len(samples), FRAME_SAMPLES))
         payloads = [payload for (payload,), _ in packets]
@@ -117,7 +117,7 @@ def test_lost_packets_are_concealed_without_a_shift_of_the_timestamps() -> None:
     assert len(sound(first + second).samples) == 20 * FRAME_SAMPLES
     assert [frame.pts for frame in first + second] == [place * FRAME_SAMPLES for place in range(20)]
     concealed = sound(second[:1])
-    assert concealed.level_dbfs > sound(first[5:]).level_dbfs - 12, "the tone goes on where a packet is missing"
+    assert concealed.level_dbfs > sound(first[5:]).level_dbfs - 12, "the tone must continue where a packet is missing"
 
 
 def test_the_first_packet_may_have_any_timestamp() -> None:

@@ -1,4 +1,4 @@
-"""How much of what a peer sends is read at all, and what is made of the rest."""
+"""Limits on what is read of the packets that a peer sends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sound(source: int = 1) -> bytes:
 
 
 class Wire:
-    """An ICE connection that goes to PEER, or nowhere yet; `checked` are further pairs of addresses."""
+    """An ICE connection to PEER, or to nobody yet. `checked` holds further pairs of addresses."""
 
     def __init__(self, *checked: SimpleNamespace, connected: bool = True) -> None:
         self.clock = Clock()
@@ -116,7 +116,7 @@ def test_data_packets_are_dropped_when_too_many_wait_for_the_connection() -> Non
 
 
 def aiortcs_own(module: ModuleType) -> ModuleType:
-    """A second copy of a module of aiortc's, in which nothing has been replaced."""
+    """Returns a second copy of one of aiortc's modules, in which nothing is replaced."""
     spec = module.__spec__
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""How much sound is decoded of the packets that a peer sends."""
+"""The amount of sound that is decoded of the packets that a peer sends."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from voicebot.transports.webrtc.aiortc_tuning.sound_path import InlineDecoder
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)
 
 
-class Ear:
-    """A receiver's decoder, and what has come out of it."""
+class Receiver:
+    """A receiver's decoder, and the length of the sound that it has decoded."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -34,7 +34,7 @@ class Ear:
         self.heard_s += frame.samples / frame.sample_rate
 
     def receive_audio(self, packets: int, *, step: int = FRAME_SAMPLES, start: int = 0, every_s: float = 0.0) -> float:
-        """How much sound these packets made."""
+        """Decodes this number of packets and returns the length of their sound in seconds."""
         before_s = self.heard_s
         for number in range(packets):
             self.decoder.put((OPUS, JitterFrame(self._payload, start + number * step)))
@@ -43,30 +43,35 @@ class Ear:
 
 
 def test_a_minute_of_sound_in_real_time_is_decoded_whole() -> None:
-    assert Ear().receive_audio(3_000, every_s=FRAME_S) == pytest.approx(60)
-    assert Ear().receive_audio(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), (
+    assert Receiver().receive_audio(3_000, every_s=FRAME_S) == pytest.approx(60)
+    assert Receiver().receive_audio(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), (
         "the client's clock may be a little fast"
     )
 
 
 def test_a_burst_of_late_sound_is_decoded_up_to_five_seconds() -> None:
-    ear = Ear()
-    assert ear.receive_audio(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
-    ear.clock.now_s += 2
-    assert ear.receive_audio(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
+    receiver = Receiver()
+    assert receiver.receive_audio(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
+    receiver.clock.now_s += 2
+    assert receiver.receive_audio(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
 
 
 def test_timestamp_jumps_do_not_make_more_sound_than_the_limit() -> None:
-    ear = Ear()
-    assert ear.receive_audio(500, step=48_000, every_s=FRAME_S) <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
+    receiver = Receiver()
+    assert (
+        receiver.receive_audio(500, step=48_000, every_s=FRAME_S)
+        <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
+    )
 
 
 def test_a_gap_is_concealed_for_at_most_200_ms() -> None:
-    ear = Ear()
-    ear.receive_audio(1)
-    assert ear.receive_audio(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
-    ear.receive_audio(1, start=100_000)
-    assert ear.receive_audio(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
+    receiver = Receiver()
+    receiver.receive_audio(1)
+    assert receiver.receive_audio(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
+    receiver.receive_audio(1, start=100_000)
+    assert receiver.receive_audio(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), (
+        "ten lost packets must be concealed"
+    )
 
 
 def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,9 +83,9 @@ def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.Monkey
         return make(codec)
 
     monkeypatch.setattr(sound_path, "decoder_for", decoder_for)
-    ear = Ear()
+    receiver = Receiver()
     pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
     for number in range(10):
-        ear.receive_audio(1, start=number * 2 * FRAME_SAMPLES)
-        ear.decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
+        receiver.receive_audio(1, start=number * 2 * FRAME_SAMPLES)
+        receiver.decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
     assert made == ["audio/opus", "audio/PCMU"]

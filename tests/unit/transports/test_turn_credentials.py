@@ -135,5 +135,5 @@ def test_an_answer_without_a_usable_relay_raises_an_error(answer: Any) -> None:
 
 
 def test_a_signed_login_consists_of_an_expiring_user_name_and_its_hmac() -> None:
-    """The values are `openssl dgst -sha1 -hmac north -binary | base64` of the user name."""
+    """The expected values come from `openssl dgst -sha1 -hmac north -binary | base64` of the user name."""
     assert signed_login("north", 600, now_s=1_000) == ("1600:voicebot", "v0GOEyjIkawL/TUyWFw6e7mHY1I=")

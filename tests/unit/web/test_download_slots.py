@@ -1,4 +1,4 @@
-"""Which download gets a slot, and which one gives way."""
+"""Download slots: which download gets one, and which download gives way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Client:
-    """Holds a slot until it is told to leave, or has to. It reads a megabyte at first, and no more."""
+    """Holds a slot until it leaves or has to give way. It reads a megabyte at first, and then nothing."""
 
     def __init__(self, slots: DownloadSlots, address: str, read: int = 1_000_000) -> None:
         self._slots, self._address, self._read = slots, address, read
@@ -44,7 +44,7 @@ class Client:
 
 @asynccontextmanager
 async def clients(slots: DownloadSlots, *addresses: str, read: int = 1_000_000) -> AsyncIterator[list[Client]]:
-    """All hold slots, and are past their grace period."""
+    """Yields clients that all hold slots and are past their grace period."""
     found = []
     for address in addresses:
         found.append(Client(slots, address, read))

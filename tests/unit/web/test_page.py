@@ -1,4 +1,4 @@
-"""The page's HTML, and the modules and styles that it loads."""
+"""The HTML of the page, and the modules and styles that it loads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicebot.web.ui.rendered import STATIC, STYLES, StaticFiles
 
 @pytest.fixture
 async def blocks() -> gr.Blocks:
-    """Built on a running loop, as the server does: else Gradio would make loops and leave them open."""
+    """Builds the page on a running event loop, as the server does. Otherwise Gradio would leave loops open."""
     return page.build_page(max_text_chars=77)
 
 

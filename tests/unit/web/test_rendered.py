@@ -1,4 +1,4 @@
-"""How the page is sent: compressed or not, asked for again or not, and never more of it at once than a client reads."""
+"""How the page is sent: with and without compression, from caches, and never more at once than a client reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a session a client is told, and when."""
+"""The events of a session that a client gets, and when it gets them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ SPEECH = Speech(duration_s=1.0)
 
 
 class Session:
-    """The machine, and an emitter that is told of each of its steps."""
+    """The machine, and an emitter that gets each of its steps."""
 
     def __init__(self) -> None:
         self.state = State(rules=Rules(debounce_s=0.0))
-        self.told: list[ServerMessage] = []
+        self.sent: list[ServerMessage] = []
         self.emitter = EventEmitter(self)
 
     def send(self, message: ServerMessage) -> None:
-        self.told.append(message)
+        self.sent.append(message)
 
-    def happens(self, *inputs: Input) -> None:
+    def post(self, *inputs: Input) -> None:
         for input in inputs:
             step = taken(self.state, input, 1.0)
             self.state = step.state
@@ -57,54 +57,54 @@ class Session:
 
     @property
     def texts(self) -> list[str]:
-        return [each.text for each in self.told if isinstance(each, LlmDelta | LlmFinal)]
+        return [each.text for each in self.sent if isinstance(each, LlmDelta | LlmFinal)]
 
 
 def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
     session = Session()
-    session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
-    session.happens(TextReceived(1, "For "))
-    session.happens(TextReceived(1, "nothing."))
-    session.happens(SpeechContinued(1), SpeechPaused(1, 2, 0.2, SPEECH), PartialTranscript(1, "good day to you", 2))
-    session.happens(ReplyEnded(1))
-    assert session.state.last_reply == 2, "the first one did not answer all words"
-    session.happens(TextReceived(2, "Good "))
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
+    session.post(TextReceived(1, "For "))
+    session.post(TextReceived(1, "nothing."))
+    session.post(SpeechContinued(1), SpeechPaused(1, 2, 0.2, SPEECH), PartialTranscript(1, "good day to you", 2))
+    session.post(ReplyEnded(1))
+    assert session.state.last_reply == 2, "a second reply must answer all words"
+    session.post(TextReceived(2, "Good "))
     assert session.texts == []
-    session.happens(SpeechEnded(1, 0.6, SPEECH))
+    session.post(SpeechEnded(1, 0.6, SPEECH))
     assert session.texts == ["Good "]
-    session.happens(TextReceived(2, "d"))
-    session.happens(TextReceived(2, "ay."))
+    session.post(TextReceived(2, "d"))
+    session.post(TextReceived(2, "ay."))
     assert session.texts == ["Good ", "d", "ay."]
-    session.happens(SentenceReady(2, 0, "Good day."), TextEnded(2))
+    session.post(SentenceReady(2, 0, "Good day."), TextEnded(2))
     assert session.texts == ["Good ", "d", "ay.", "Good day."]
 
 
 def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_ended() -> None:
     session = Session()
-    session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
-    session.happens(TextReceived(1, "Hello."))
-    session.happens(SentenceReady(1, 0, "Hello."), TextEnded(1))
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
+    session.post(TextReceived(1, "Hello."))
+    session.post(SentenceReady(1, 0, "Hello."), TextEnded(1))
     assert session.texts == []
-    session.happens(SpeechEnded(1, 0.6, SPEECH))
+    session.post(SpeechEnded(1, 0.6, SPEECH))
     assert session.texts == ["Hello.", "Hello."]
 
 
-@pytest.mark.parametrize("and_over", [False, True])
-def test_a_reply_that_was_cut_sends_no_further_text(and_over: bool) -> None:
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_reply_that_was_cut_sends_no_further_text(has_ended: bool) -> None:
     session = Session()
-    session.happens(TextTyped("hello"))
-    session.happens(TextReceived(1, "Good "))
-    session.happens(InterruptPressed(), *[ReplyEnded(1)] * and_over)
-    session.happens(TextReceived(1, "day."))
-    session.happens(TextEnded(1))
+    session.post(TextTyped("hello"))
+    session.post(TextReceived(1, "Good "))
+    session.post(InterruptPressed(), *[ReplyEnded(1)] * has_ended)
+    session.post(TextReceived(1, "day."))
+    session.post(TextEnded(1))
     assert session.texts == ["Good "]
 
 
 def test_words_are_sent_as_they_change_and_once_they_are_final() -> None:
     session = Session()
-    session.happens(SpeechStarted(1), *[PartialTranscript(1, text) for text in ("good", "good", " good  day ")])
-    session.happens(SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "good day"))
-    words = [each for each in session.told if isinstance(each, AsrPartial | AsrFinal)]
+    session.post(SpeechStarted(1), *[PartialTranscript(1, text) for text in ("good", "good", " good  day ")])
+    session.post(SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "good day"))
+    words = [each for each in session.sent if isinstance(each, AsrPartial | AsrFinal)]
     assert words == [
         AsrPartial(utterance=1, text="good"),
         AsrPartial(utterance=1, text="good day"),
@@ -114,20 +114,20 @@ def test_words_are_sent_as_they_change_and_once_they_are_final() -> None:
 
 def test_a_transcript_that_is_too_late_ends_with_the_words_known_by_then() -> None:
     session = Session()
-    session.happens(SpeechStarted(1), PartialTranscript(1, "good"), SpeechEnded(1, 0.6, SPEECH))
-    session.happens(TimedOut(Timer.TRANSCRIPT, dict(session.state.timers)[Timer.TRANSCRIPT]))
-    assert [each for each in session.told if isinstance(each, AsrFinal)] == [AsrFinal(utterance=1, text="good")]
+    session.post(SpeechStarted(1), PartialTranscript(1, "good"), SpeechEnded(1, 0.6, SPEECH))
+    session.post(TimedOut(Timer.TRANSCRIPT, dict(session.state.timers)[Timer.TRANSCRIPT]))
+    assert [each for each in session.sent if isinstance(each, AsrFinal)] == [AsrFinal(utterance=1, text="good")]
 
 
 def test_the_words_of_an_interruption_are_final_before_the_verdict_on_them() -> None:
     session = Session()
-    session.happens(TextTyped("hello"), SpeechStarted(1), SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "stop"))
-    kinds = [type(each) for each in session.told if isinstance(each, AsrFinal | VerdictMessage)]
+    session.post(TextTyped("hello"), SpeechStarted(1), SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "stop"))
+    kinds = [type(each) for each in session.sent if isinstance(each, AsrFinal | VerdictMessage)]
     assert kinds == [AsrFinal, VerdictMessage]
 
 
 def test_a_status_is_sent_when_it_changes_and_not_again() -> None:
     session = Session()
-    session.happens(TextTyped("hello"), SentenceReady(1, 0, "Hi."), SentenceReady(1, 1, "Ho."))
-    phases = [(each.phase, each.tts) for each in session.told if isinstance(each, StateMessage)]
+    session.post(TextTyped("hello"), SentenceReady(1, 0, "Hi."), SentenceReady(1, 1, "Ho."))
+    phases = [(each.phase, each.tts) for each in session.sent if isinstance(each, StateMessage)]
     assert phases == [("thinking", "idle"), ("thinking", "processing")]
