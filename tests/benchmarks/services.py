@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from tests.benchmarks import control
 from tests.benchmarks.oracle import Oracle
 from tests.simulators import deepgram, elevenlabs
-from tests.simulators.brain import Answer, Said
+from tests.simulators.brain import Answer, ChatMessage
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator, HeardWord, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
@@ -65,7 +65,7 @@ class OracleEar:
         return [HeardWord(*word) for word in zip(words, places[:-1], places[1:], strict=True)]
 
 
-def think(_conversation: Sequence[Said], _tools: Sequence[str]) -> Answer:
+def think(_conversation: Sequence[ChatMessage], _tools: Sequence[str]) -> Answer:
     return ANSWER
 
 

@@ -1,8 +1,8 @@
-"""`python -m tests.simulators`: all services on local ports, for trying the app by hand without a key or a network.
+"""`python -m tests.simulators` runs all simulated services on local ports, to try the app without a key or a network.
 
-Prints the settings with which the app uses them; they run until Ctrl-C. They understand real speech (the embedded
-recogniser) and speak with a real voice (espeak-ng). `--fault` makes one of them fail from the start, as for
-`--fault elevenlabs=500`.
+It prints the settings with which the app uses the services, which run until Ctrl-C. They understand real speech with
+the embedded recogniser and speak with espeak-ng. `--fault` makes one of them fail from the start, for example `--fault
+elevenlabs=500`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ ANY_KEY = "any-key-will-do"
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
-    parser.add_argument("--fault", action="append", default=[], metavar="SERVICE=FAULT", help="such as gtts=hang")
+    parser.add_argument("--fault", action="append", default=[], metavar="SERVICE=FAULT", help="for example gtts=hang")
     return parser.parse_args()
 
 
 def planned(told: list[str], services: dict[str, Faults]) -> None:
-    """Plans the faults that the command line names. Raises ValueError."""
+    """Returns the fault of each service that the command line names. Raises ValueError."""
     for each in told:
         service, _, fault = each.partition("=")
         if service not in services or fault not in list(Fault):
@@ -59,7 +59,7 @@ async def serve(faults: list[str]) -> None:
         reads = await running.enter_async_context(GttsSimulator(espeak_of))
         services = {
             "deepgram": hears.faults,
-            "groq": chat.faults,  # one simulator for both
+            "groq": chat.faults,  # Both URLs belong to the same simulator.
             "openai": chat.faults,
             "openai-realtime": realtime.faults,
             "huggingface": router.faults,

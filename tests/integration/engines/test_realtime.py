@@ -25,7 +25,7 @@ from tests.integration.engines.replies import (
     said,
     weather,
 )
-from tests.simulators.brain import Answer, Call, Said
+from tests.simulators.brain import Answer, Call, ChatMessage
 from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
 from tests.simulators.realtime import RealtimeSimulator
@@ -174,7 +174,7 @@ async def test_a_spare_connection_that_died_or_grew_old_is_replaced(
 
 
 async def test_concurrent_replies_keep_their_histories_apart(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
-    def echo(conversation: list[Said], _: object) -> Answer:
+    def echo(conversation: list[ChatMessage], _: object) -> Answer:
         return Answer(" ".join(each.text for each in conversation))
 
     simulator.brain, simulator.first_token_s = echo, 0.02  # type: ignore[assignment]
@@ -186,7 +186,7 @@ async def test_concurrent_replies_keep_their_histories_apart(simulator: Realtime
 
 async def test_closing_while_a_connection_opens_leaves_no_task(simulator: RealtimeSimulator) -> None:
     before = Left.now().tasks
-    simulator.door_faults.plan(Injected.HANG)
+    simulator.handshake_faults.plan(Injected.HANG)
     engine = engine_on(simulator)
     await engine.start()
     await until(lambda: simulator.hanging)
@@ -239,10 +239,10 @@ async def test_a_handshake_fault_is_reported_and_the_next_reply_succeeds(
     planned: Planned, fault: Fault, message: str, simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = agent_on(engine_on(simulator, timeout_s=0.3))
-    simulator.door_faults.plan(planned)
+    simulator.handshake_faults.plan(planned)
     error = await failure(agent, caplog)
     assert (error.fault, error.message, error.retry_after_s) == (fault, message, planned.retry_after_s)
-    simulator.door_faults.plan(planned)
+    simulator.handshake_faults.plan(planned)
     with pytest.raises(EngineError, match="openai-realtime: "):
         await agent.probe()
     assert await said(agent) != ""
@@ -313,7 +313,7 @@ async def test_a_response_that_the_service_ends_early_is_reported_as_an_error(
 async def test_a_late_handshake_and_a_late_response_are_waited_for(
     simulator: RealtimeSimulator, agent: GraphAgent
 ) -> None:
-    simulator.door_faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
+    simulator.handshake_faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     simulator.faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     assert await said(agent) != ""
 
@@ -413,7 +413,7 @@ async def test_200_turns_leak_no_sockets_threads_or_tasks(simulator: RealtimeSim
                 with pytest.raises(EngineError):
                     await said(agent)
             case 9:
-                simulator.door_faults.plan(Injected.REFUSE)
+                simulator.handshake_faults.plan(Injected.REFUSE)
                 await said(agent)
             case _:
                 await said(agent)

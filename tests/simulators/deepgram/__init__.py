@@ -1,4 +1,4 @@
-"""Deepgram's speech-to-text as a service of its own on a local port: listen v1 and v2 live, and recordings by REST.
+"""Simulates Deepgram's speech-to-text on a local port: listen v1 and v2 live, and recordings over REST.
 
 Written from Deepgram's AsyncAPI and OpenAPI descriptions (developers.deepgram.com/asyncapi.yaml, /openapi.yaml) and its
 guides: /docs/finalize, /docs/audio-keep-alive, /docs/close-stream, /docs/endpointing, /docs/interim-results,
