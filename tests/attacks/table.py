@@ -1,4 +1,4 @@
-"""The rows as lines for a reader, and as JSON."""
+"""Formats the rows as lines for a reader, and as JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lag(lag: Lag) -> str:
 
 
 def counts(row: Row) -> str:
-    """What the attacker saw: statuses, events, errors."""
+    """Describes what the attacker saw: statuses, events, errors."""
     told = ", ".join(f"{what} × {round(count)}" for what, count in sorted(row.counts.items()))
     return f"    {row.attack.meaning}\n    the app answered: {told or 'nothing'}"
 
