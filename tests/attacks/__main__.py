@@ -35,7 +35,7 @@ Plan = tuple[Attack, Lock, Place]
 
 
 def planned(chosen: list[Attack], locked: bool) -> Iterator[Plan]:
-    """Yields the runs on one kind of app. Without the password, only guesses at it come from the honest users' address."""
+    """Yields the runs on one kind of app. Without the password, only guesses at it come from the honest address."""
     for attack in chosen:
         for lock in attack.locks:
             if (lock != "unlocked") == locked:
