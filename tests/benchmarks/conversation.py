@@ -147,12 +147,12 @@ def crowd(app: App) -> list[str]:
         while not select([users.stdout], [], [], 0.5)[0]:
             most_mb = max(most_mb, app.process.memory_info().rss / 1e6)
         used_s = sum(app.process.cpu_times()[:2]) - used_s
-        measured: dict[str, Any] = json.loads(users.stdout.readline())
+        stats: dict[str, Any] = json.loads(users.stdout.readline())
     texts, soon = (after - earlier for after, earlier in zip(final_texts(app), before, strict=True))
     return [
-        f"\n{PEOPLE} people at once for {CROWD_S:g} s: response gap {median(measured['gaps_ms']):.0f} ms, p95 "
-        f"{p95(measured['gaps_ms']):.0f} ms (n {len(measured['gaps_ms'])}), unanswered {measured['unanswered']}, dropouts "
-        f"{measured['dropouts']}; of {texts:.0f} final texts {100 * soon / texts:.0f} % within {TEXT_S:g} s of the end of "
+        f"\n{PEOPLE} people at once for {CROWD_S:g} s: response gap {median(stats['gaps_ms']):.0f} ms, p95 "
+        f"{p95(stats['gaps_ms']):.0f} ms (n {len(stats['gaps_ms'])}), unanswered {stats['unanswered']}, dropouts "
+        f"{stats['dropouts']}; of {texts:.0f} final texts {100 * soon / texts:.0f} % within {TEXT_S:g} s of the end of "
         f"the speech; CPU {100 * used_s / CROWD_S:.0f} % of a core; memory {before_mb:.0f} MB before, "
         f"{most_mb:.0f} MB at most."
     ]
