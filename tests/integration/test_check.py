@@ -1,4 +1,4 @@
-"""`python app.py --check`: what it says of services that work and of each fault, and its exit status."""
+"""`python app.py --check`: its report on services that work and on each fault, and its exit status."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
     assert "hush" not in done.stdout + done.stderr
 
 
-# With services, in this process ---------------------------------------------------------------------------------------
+# Services in this process ---------------------------------------------------------------------------------------------
 
 KEY = "sk-secret-4711"
 
@@ -63,12 +63,12 @@ def hearing() -> ScriptedEar:
 
 
 PATIENT = TrialLimits(probe_s=30.0, turn_s=30.0)
-"""The machine may be busy with something else."""
+"""The time limit is long, since the machine may be busy with something else."""
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded recogniser is loaded once, and hears, as fast as it is spoken, a sentence of less than a second."""
+    """Loads the embedded recogniser only once, and replaces its test sentence with one of less than a second."""
     loaded = model()
     monkeypatch.setattr(Model, "load", staticmethod(lambda: loaded))
     monkeypatch.setattr(trials, "sentence_in", lambda language: "Hello.")
@@ -77,14 +77,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Lines(list[str]):
-    """A report's lines."""
+    """The lines of a report."""
 
     def write_line(self, line: str) -> None:
         self.append(line)
 
 
 async def report(limits: TrialLimits = PATIENT, **settings: Any) -> tuple[str, int]:
-    """The report on these settings and its exit status; the other stages are the embedded engines."""
+    """Returns the report on these settings and its exit status. The other stages have the embedded engines."""
     options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
     lines = Lines()
     status = await check(options, build(options), lines, limits)
@@ -138,9 +138,9 @@ async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fa
     assert status == 1
     failed = text[text.index("FAILED  groq") :].splitlines()
     assert told in failed[0], text
-    assert failed[1].strip(), "there is advice"
-    assert "ok      offline" in text, "the others are tried all the same"
-    assert "groq" in text.splitlines()[-1], "the verdict names it"
+    assert failed[1].strip(), "the report gives advice"
+    assert "ok      offline" in text, "the other services are checked all the same"
+    assert "groq" in text.splitlines()[-1], "the last line names the service"
 
 
 async def test_a_missing_model_is_reported_with_the_models_that_the_service_has() -> None:

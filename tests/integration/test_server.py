@@ -1,4 +1,4 @@
-"""What the server says of itself, and that it ends."""
+"""The server's information for visitors, and its end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
             {},
             "What is said here is answered by huggingface, over the internet.",
         ),
-        # A gateway on this machine may hand it on.
+        # A gateway on this machine may pass it on.
         (
             ["moonshine"],
             ["openai", "offline"],

@@ -1,4 +1,4 @@
-"""One session, whatever the transport: how it ends, and what faults do to it."""
+"""The end of a session on any transport, and the effect of faults on it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fails(*_: object, **__: object) -> None:
     raise ValueError("a fault")
 
 
-class Stubborn(ScriptedAgent):
-    """Does not stop when it is cancelled, until `released`."""
+class UncancellableAgent(ScriptedAgent):
+    """Does not stop when it is cancelled, until `released` is set."""
 
     released: asyncio.Event
     asked_s: asyncio.Event
@@ -43,7 +43,7 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "ENDING_S", 0.2)
-    agent = Stubborn()
+    agent = UncancellableAgent()
     agent.released, agent.asked_s = asyncio.Event(), asyncio.Event()
     async with running_session(scripted(ScriptedStt(), agent, ToneTts())) as running:
         running.session.take(TextMessage(type="text", text="hello"))

@@ -13,7 +13,7 @@ from voicebot.engines.worker.messages import WorkerMessage
 class EchoHandler:
     def __init__(self) -> None:
         if "unfit" in sys.argv:
-            raise ValueError("this worker is not fit for work")
+            raise ValueError("this worker cannot start")
         self._jobs = 0
 
     def handle(self, request: WorkerMessage, parent: Parent) -> None:

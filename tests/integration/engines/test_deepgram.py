@@ -1,4 +1,4 @@
-"""Deepgram's listen v1 when nothing goes wrong; test_deepgram_faults has the rest."""
+"""Deepgram's listen v1 without faults; test_deepgram_faults has the faults."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ async def test_an_utterance_without_words_has_an_empty_final(simulator: Deepgram
 
 
 async def test_an_utterance_of_many_segments_is_transcribed_whole() -> None:
-    """Deepgram makes a long utterance final segment by segment: here 14 s in segments of 3 s."""
+    """Deepgram finishes a long utterance segment by segment: here 14 s in segments of 3 s."""
     begins: set[int] = set()
 
-    class Noting(ToneWordEar):
+    class NotingRecogniser(ToneWordEar):
         async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
             begins.add(since)
             return await super().words(since, all_heard=all_heard)
 
     text = words(Random(5), 80)
-    async with DeepgramSimulator(Setting(make_ear=Noting)) as simulator, talking(simulator) as transcriber:
+    async with DeepgramSimulator(Setting(make_ear=NotingRecogniser)) as simulator, talking(simulator) as transcriber:
         assert await final(transcriber, sound(0.3, text, 0.5)) == text
     assert len(begins) >= 4, "each segment begins where the one before ended"
 
@@ -126,11 +126,11 @@ async def test_a_long_silence_does_not_close_the_connection() -> None:
             assert len(simulator.requests) == 1
         simulator.setting.idle_timeout_s = 0.1
         async with talking(simulator, keep_alive_s=60) as transcriber:
-            await simulator.requested(3)  # closed by the service, and opened again
+            await simulator.requested(3)  # The service closes the connection, and the engine opens another.
 
 
 async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> None:
-    """The machine gives an utterance up once its pause is answered. Here all other results come very late."""
+    """The machine gives an utterance up once its pause is answered. All other results come very late here."""
     async with DeepgramSimulator(Setting(delay_s=0.1)) as simulator, talking(simulator) as transcriber:
         for text in ("the one", "you and he", "in his"):
             assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
@@ -141,7 +141,7 @@ async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> 
 
 
 async def test_an_utterance_may_begin_before_the_final_of_the_previous_one_arrives() -> None:
-    """Each utterance begins before the final of the one before has come."""
+    """Each utterance begins before the final of the previous one has come."""
     texts = ["you and he", "in", "the one of it", "one"]
     async with DeepgramSimulator(Setting(delay_s=0.2)) as simulator, talking(simulator) as transcriber:
         finals: list[asyncio.Task[str]] = []
@@ -313,7 +313,7 @@ async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulato
 
 
 async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> AsyncGenerator[Audio | Pause]:
-    """Yields the sound forty times as fast as it is spoken, and notes when the pause was marked."""
+    """Yields the audio forty times as fast as it is spoken, and notes when the pause was marked."""
     async for item in audio:
         if isinstance(item, Pause):
             marked.append(time.monotonic())
@@ -323,7 +323,7 @@ async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> As
 
 
 async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() -> None:
-    """The words come from a script by time."""
+    """The words come from a script, by time."""
     ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
     async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
         told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))

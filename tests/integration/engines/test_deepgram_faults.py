@@ -1,4 +1,4 @@
-"""Faults of Deepgram's live connections, and what becomes of the words."""
+"""Faults of Deepgram's live connections, and their effect on the words."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def simulator() -> AsyncIterator[DeepgramSimulator]:
         yield simulator
 
 
-# A connection can't be opened ----------------------------------------------------------------------------------------
+# A connection cannot be opened ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
         await (await simulator.requested(1)).gone.wait()
         await asyncio.sleep(
             0.2
-        )  # after other failures there would be another attempt by now; nothing announces that there is none
+        )  # After other failures the engine would have tried again by now. The absence of an attempt has no event.
         with pytest.raises(EngineError, match="key is not accepted"):
             await final(transcriber, sound(*utterance(TEXT)))
         assert len(simulator.requests) == 1
@@ -151,7 +151,7 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
 async def test_a_session_retries_a_denied_key_after_a_while(
     simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In production the fallback leaves the engine alone for all sessions; here there is none."""
+    """In production the fallback keeps all sessions from using the engine. Here there is no fallback."""
     monkeypatch.setattr(transcriber_module, "REFUSED_S", 0.3)
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     loop = asyncio.get_running_loop()
@@ -265,7 +265,7 @@ async def test_a_connection_dropped_mid_speech_loses_and_repeats_no_words(
         spoken = sum(
             [2 * len(piece.samples) async for piece in sound(0.3, TEXT, 0.2, 0.4) if not isinstance(piece, Pause)]
         )
-        assert transcriber.bytes_sent > spoken, "sound that is sent again counts"
+        assert transcriber.bytes_sent > spoken, "the audio that is sent again counts"
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")

@@ -1,4 +1,4 @@
-"""Deepgram by REST: whole utterances, and files."""
+"""Deepgram over REST: whole utterances, and files."""
 
 from __future__ import annotations
 

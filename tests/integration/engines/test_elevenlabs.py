@@ -114,7 +114,7 @@ async def test_a_fault_raises_an_error_that_names_the_cause_and_the_next_request
     assert error.fault is fault
     assert error.retry_after_s is None
     assert re.fullmatch(f"elevenlabs: .*{message}", str(error))
-    assert (await said(voice)).samples.size, "the next request goes well"
+    assert (await said(voice)).samples.size, "the next request succeeds"
 
 
 async def test_waits_for_a_first_byte_that_comes_before_the_timeout(

@@ -1,4 +1,4 @@
-"""Hugging Face's Inference Providers: used only on a token that is made for them, and what each fault comes to."""
+"""Hugging Face's Inference Providers: the permission of the token, and the effect of each fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OSS = "openai/gpt-oss-120b"
 
 @pytest.fixture(autouse=True)
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that runs on a developer's own machine does not count."""
+    """Makes sure that a server on the developer's own machine is not found."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
         monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
 
@@ -53,7 +53,7 @@ def agent_on(service: HuggingFaceSimulator, *models: str, token: str = TOKEN) ->
 
 
 async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
-    """The engine that answered, and what it said."""
+    """Returns the engine that answered, and its text."""
     engine, text = "", ""
     async for output in chain.reply(ASKED, WANTED):
         if isinstance(output, EngineSelected):
@@ -240,7 +240,7 @@ async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: py
 
 
 async def test_a_reply_with_an_unpermitted_token_reports_the_refusal_by_the_service() -> None:
-    """Where `huggingface` is named, and the Hub did not say so before."""
+    """This covers `huggingface` as the configured engine, whose token the Hub did not check before."""
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
         chain = AgentFallbackGroup([agent_on(service)], FallbackRules(retries=0))
         await chain.start()

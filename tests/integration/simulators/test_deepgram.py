@@ -1,4 +1,4 @@
-"""The simulator keeps to Deepgram's protocols, also where the engines don't go: driven by the real SDK."""
+"""The simulator follows Deepgram's protocols, including parts that the engines do not use. The real SDK drives it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_flux_refuses_to_end_a_turn_that_has_not_begun(deepgram: AsyncDeep
 
 
 async def test_recognises_real_speech_with_the_embedded_engine() -> None:
-    """With the embedded engine for an ear: what `python -m tests.simulators` serves."""
+    """This simulator has the embedded engine as its recogniser, as that of `python -m tests.simulators` has."""
     speech = spoken_by_a_voice("what time is it").resampled(16_000)
     engine = Moonshine()
     await engine.start()
