@@ -110,7 +110,7 @@ class Talker(User):
         return await self._peer.heard.wait_for_sound(patience_s, after_s=ended_s) - ended_s
 
     async def leave(self) -> None:
-        """Ends the session with a close_code."""
+        """Ends the session with a goodbye."""
         if self.is_connected:
             self._peer.send({"type": "bye"})
             await self._peer.wait_for_state("closed", 5)

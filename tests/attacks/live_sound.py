@@ -1,4 +1,4 @@
-"""Attacks by messages on `/ws` that no microphone and no user send_repeatedly."""
+"""Attacks by messages on `/ws` that no microphone and no user sends."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.benchmarks.bots import Bot, Spoken, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import hush
+from tests.benchmarks.heard_audio import hush
 from tests.benchmarks.users import Clip
 
 ANSWER_S = 12.0

@@ -7,7 +7,7 @@ import asyncio
 from tests.benchmarks import answers, overlaps
 from tests.benchmarks.bots import Bot, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import Track
+from tests.benchmarks.heard_audio import Track
 from tests.benchmarks.overlaps import Overlap
 from tests.benchmarks.users import Clip
 from tests.support.rtc_link import Candidate

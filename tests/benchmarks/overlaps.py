@@ -10,7 +10,7 @@ from itertools import pairwise
 from tests.benchmarks.answers import ANSWER_S
 from tests.benchmarks.bots import Bot, Spoken, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import NOTHING_S, RESOLUTION, Run, Track, runs
+from tests.benchmarks.heard_audio import NOTHING_S, RESOLUTION, Run, Track, runs
 from tests.benchmarks.users import Clip
 
 TALKING_S = 1.0

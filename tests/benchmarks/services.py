@@ -37,7 +37,7 @@ LOUD = 500
 """A sample above this, -36 dBFS, counts as speech."""
 
 
-class OracleEar:
+class OracleRecogniser:
     """Returns the words that the client has announced, once as much speech has arrived.
 
     The words are spread evenly over the speech. Words that were heard to the end are not returned again.
@@ -76,7 +76,7 @@ def speak(_text: str) -> Audio:
 async def serve() -> None:
     stage = control.Stage()
     # No audio becomes final before the bot asks for it, or the recogniser would return its words once more.
-    setting = Setting(make_ear=lambda: OracleEar(stage.oracle), segment_s=math.inf)
+    setting = Setting(make_recogniser=lambda: OracleRecogniser(stage.oracle), segment_s=math.inf)
     async with AsyncExitStack() as running:
         hears = await running.enter_async_context(DeepgramSimulator(setting))
         thinks = await running.enter_async_context(ChatSimulator(brain=think))

@@ -61,7 +61,7 @@ NONSENSE = ("", "{", "[]", '{"type":"dance"}', '{"type":"text"}', '{"type":"spee
 GONE = (OSError, TimeoutError, httpx.HTTPError, OfferRefusedError, WebSocketException)
 
 
-class PacedEar:
+class PacedRecogniser:
     """Returns as many words of the question as there has been loud sound for."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Services:
 @asynccontextmanager
 async def services() -> AsyncIterator[Services]:
     async with AsyncExitStack() as running:
-        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=PacedEar)))
+        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_recogniser=PacedRecogniser)))
         thinks = await running.enter_async_context(ChatSimulator(first_token_s=0.1, token_s=0.02))
         speaks = await running.enter_async_context(ElevenLabsSimulator(tone_of))
         settings: dict[str, object] = {

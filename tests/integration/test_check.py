@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
-from tests.simulators.deepgram import DeepgramSimulator, ScriptedEar, Setting
+from tests.simulators.deepgram import DeepgramSimulator, ScriptedRecogniser, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
@@ -58,8 +58,8 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
 KEY = "sk-secret-4711"
 
 
-def hearing() -> ScriptedEar:
-    return ScriptedEar(("today", 0.1, 0.4))
+def hearing() -> ScriptedRecogniser:
+    return ScriptedRecogniser(("today", 0.1, 0.4))
 
 
 PATIENT = TrialLimits(probe_s=30.0, turn_s=30.0)
@@ -97,7 +97,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
     async with (
         ChatSimulator(key=KEY, models=("llama-3.3-70b-versatile",)) as chat,
         ElevenLabsSimulator(espeak_of) as speaks,
-        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+        DeepgramSimulator(Setting(make_recogniser=hearing)) as hears,
     ):
         text, status = await report(
             groq_api_key=KEY,
@@ -212,7 +212,7 @@ async def test_a_host_that_does_not_exist_is_reported_with_its_setting() -> None
 async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_key_settings() -> None:
     async with (
         ElevenLabsSimulator(espeak_of) as speaks,
-        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+        DeepgramSimulator(Setting(make_recogniser=hearing)) as hears,
     ):
         speaks.faults.always(Fault.UNAUTHORIZED)
         hears.faults.always(Fault.UNAUTHORIZED)

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 
 from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
-from tests.simulators.deepgram import DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.deepgram import DeepgramSimulator, EmbeddedRecogniser, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault, Faults
 from tests.simulators.gtts import GttsSimulator
@@ -48,8 +48,10 @@ async def serve(faults: list[str]) -> None:
         recogniser = Moonshine()
         running.push_async_callback(recogniser.close)
         await recogniser.start()
-        ears = await running.enter_async_context(recogniser.session())
-        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears))))
+        session = await running.enter_async_context(recogniser.session())
+        hears = await running.enter_async_context(
+            DeepgramSimulator(Setting(make_recogniser=lambda: EmbeddedRecogniser(session)))
+        )
         chat = await running.enter_async_context(ChatSimulator(first_token_s=0.15, token_s=0.025))
         realtime = await running.enter_async_context(RealtimeSimulator(first_token_s=0.15, token_s=0.025))
         router = await running.enter_async_context(HuggingFaceSimulator(first_token_s=0.15, token_s=0.025))

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
+from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedRecogniser, Setting, ToneWordRecogniser
 from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError
@@ -74,13 +74,16 @@ async def test_an_utterance_of_many_segments_is_transcribed_whole() -> None:
     """Deepgram finishes a long utterance segment by segment: here 14 s in segments of 3 s."""
     begins: set[int] = set()
 
-    class NotingRecogniser(ToneWordEar):
+    class NotingRecogniser(ToneWordRecogniser):
         async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
             begins.add(since)
             return await super().words(since, all_heard=all_heard)
 
     text = words(Random(5), 80)
-    async with DeepgramSimulator(Setting(make_ear=NotingRecogniser)) as simulator, talking(simulator) as transcriber:
+    async with (
+        DeepgramSimulator(Setting(make_recogniser=NotingRecogniser)) as simulator,
+        talking(simulator) as transcriber,
+    ):
         assert await final(transcriber, sound(0.3, text, 0.5)) == text
     assert len(begins) >= 4, "each segment begins where the one before ended"
 
@@ -324,8 +327,11 @@ async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> As
 
 async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() -> None:
     """The words come from a script, by time."""
-    ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
-    async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
+    recogniser = ScriptedRecogniser(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
+    async with (
+        DeepgramSimulator(Setting(make_recogniser=lambda: recogniser)) as simulator,
+        talking(simulator) as transcriber,
+    ):
         told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
     assert {each.pause: each.text for each in told}[1] == "hello there"
     assert told[-1].text == "hello there friend"

@@ -233,11 +233,11 @@ async def test_a_connection_in_use_while_the_database_file_is_recreated_is_close
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(database.StoreError):
-        await here.purge(0)  # From here on, the store does not know the state of the file.
+        await here.purge(0)  # From here on, the next use checks the file again.
     asking = asyncio.create_task(here.purge(0))
     await asyncio.sleep(0.2)  # Waiting for the lock has no event.
     path.unlink()
-    assert await here.purge(0) == 0, "the conversation is stored in the new file"
+    assert await here.purge(0) == 0, "the new file is used"
     with pytest.raises(database.StoreError):
         await asking
     await asyncio.gather(*(here.purge(0) for _ in range(2)))

@@ -6,19 +6,25 @@ guides: /docs/finalize, /docs/audio-keep-alive, /docs/close-stream, /docs/endpoi
 /docs/flux/configure, /docs/flux/force-end-turn, /docs/flux/close-stream.
 """
 
-from tests.simulators.deepgram.ears import Ear, EmbeddedEar, HeardWord, ScriptedEar, ToneWordEar
 from tests.simulators.deepgram.live import Disturbance, Setting
+from tests.simulators.deepgram.recognisers import (
+    EmbeddedRecogniser,
+    HeardWord,
+    ScriptedRecogniser,
+    SimulatedRecogniser,
+    ToneWordRecogniser,
+)
 from tests.simulators.deepgram.simulator import KEY, DeepgramSimulator, Request
 
 __all__ = [
     "KEY",
     "DeepgramSimulator",
     "Disturbance",
-    "Ear",
-    "EmbeddedEar",
+    "EmbeddedRecogniser",
     "HeardWord",
     "Request",
-    "ScriptedEar",
+    "ScriptedRecogniser",
     "Setting",
-    "ToneWordEar",
+    "SimulatedRecogniser",
+    "ToneWordRecogniser",
 ]

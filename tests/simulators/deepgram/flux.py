@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.live import Live, seconds, text_of
+from tests.simulators.deepgram.recognisers import HeardWord
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 
 UPDATE_S = 0.25
@@ -35,7 +35,7 @@ class FluxLive(Live):
         await self._tell({"type": "Connected"})
 
     async def on_sound(self) -> None:
-        words = await self.ear.words(self._begun, all_heard=False)
+        words = await self.recogniser.words(self._begun, all_heard=False)
         new, self._words = len(words) > len(self._words), words
         silence_s = (self.heard - max(words[-1].end, self.loud_to)) / RATE_HZ if words else 0.0
         if new and not self._active:
@@ -82,7 +82,7 @@ class FluxLive(Live):
 
     async def _force_end(self) -> None:
         """Ends the turn with the words that have been transcribed."""
-        self._words = await self.ear.words(self._begun, all_heard=True)
+        self._words = await self.recogniser.words(self._begun, all_heard=True)
         if self._words:
             await self._end("manual")
         else:

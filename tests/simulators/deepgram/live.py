@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.simulators.deepgram.ears import Ear, HeardWord, ToneWordEar
+from tests.simulators.deepgram.recognisers import HeardWord, SimulatedRecogniser, ToneWordRecogniser
 from tests.simulators.deepgram.wire import Wire
 from tests.simulators.faults import Fault, Planned
 from voicebot.audio.sound import SPEECH_RATE_HZ
@@ -37,7 +37,7 @@ class Disturbance(StrEnum):
 class Setting:
     """The behaviour of the service. It may be changed at any time."""
 
-    make_ear: Callable[[], Ear] = ToneWordEar
+    make_recogniser: Callable[[], SimulatedRecogniser] = ToneWordRecogniser
     delay_s: float = 0.0
     """The time from when a result is available until it is sent."""
     idle_timeout_s: float = 10.0
@@ -87,7 +87,7 @@ class Live:
 
     def __init__(self, wire: Wire, setting: Setting, planned: Planned | None, count: Callable[[], int]) -> None:
         self.setting = setting
-        self.ear = setting.make_ear()
+        self.recogniser = setting.make_recogniser()
         self.heard = 0
         """The number of samples received."""
         self.loud_to = 0
@@ -131,7 +131,7 @@ class Live:
             loud = np.flatnonzero(np.abs(samples) > LOUD)
             self.loud_to = self.heard + int(loud[-1]) + 1 if len(loud) else self.loud_to
             self.heard += len(samples)
-            self.ear.receive_audio(samples)
+            self.recogniser.receive_audio(samples)
             await self.on_sound()
         else:
             await self.on_message(json.loads(message))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.live import Live, seconds, text_of
+from tests.simulators.deepgram.recognisers import HeardWord
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 
 A_WORD = round(0.3 * RATE_HZ)
@@ -41,7 +41,7 @@ class NovaLive(Live):
 
     async def _send_result(self) -> None:
         """Sends an interim result, or a final one after an endpoint or a full segment."""
-        words = await self.ear.words(self._begun, all_heard=False)
+        words = await self.recogniser.words(self._begun, all_heard=False)
         end = words[-1].end if words else self.heard - A_WORD
         if self._endpointing is not None and words and self.heard - end >= self._endpointing:
             await self._send_final(words, end, speech_final=True)
@@ -56,11 +56,11 @@ class NovaLive(Live):
                 self._restart_idle_timeout()
             case "Finalize":
                 if self.heard - self._begun > self.setting.least_s * RATE_HZ:
-                    words = await self.ear.words(self._begun, all_heard=True)
+                    words = await self.recogniser.words(self._begun, all_heard=True)
                     await self._send_final(words, self.heard, speech_final=True, from_finalize=True)
             case "CloseStream":
                 if self.heard > self._begun:
-                    await self._send_final(await self.ear.words(self._begun, all_heard=True), self.heard)
+                    await self._send_final(await self.recogniser.words(self._begun, all_heard=True), self.heard)
                 await self.tell(self._metadata())
                 await self.leave(1000)
             case other:

@@ -13,10 +13,10 @@ from uuid import uuid4
 import av
 import numpy as np
 
-from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.flux import FluxLive
 from tests.simulators.deepgram.live import Live, Setting, seconds, text_of
 from tests.simulators.deepgram.nova import NovaLive, described
+from tests.simulators.deepgram.recognisers import HeardWord
 from tests.simulators.deepgram.wire import Head, Wire
 from tests.simulators.faults import Fault, Faults, Planned
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
@@ -182,10 +182,10 @@ class DeepgramSimulator:
         except av.FFmpegError:
             await refuse(wire, 400)
             return
-        ear = self.setting.make_ear()
-        ear.receive_audio(samples)
+        recogniser = self.setting.make_recogniser()
+        recogniser.receive_audio(samples)
         if not await wire.left_within(self.setting.delay_s):
-            await wire.answer(200, answer(await ear.words(0, all_heard=True), len(samples)))
+            await wire.answer(200, answer(await recogniser.words(0, all_heard=True), len(samples)))
 
 
 async def refuse(wire: Wire, status: int, retry_after_s: float | None = None) -> None:

@@ -26,7 +26,7 @@ class HeardWord:
     confidence: float = 0.99
 
 
-class Ear(Protocol):
+class SimulatedRecogniser(Protocol):
     def receive_audio(self, samples: Samples) -> None: ...
 
     async def words(self, since: int, *, all_heard: bool) -> Sequence[HeardWord]:
@@ -34,7 +34,7 @@ class Ear(Protocol):
         ...
 
 
-class ToneWordEar:
+class ToneWordRecogniser:
     """Recognises the signals of `tone_words`, and so knows exactly which words the audio contains."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class ToneWordEar:
         return [HeardWord(word.text, word.start, word.end) for word in words if word.start >= since]
 
 
-class ScriptedEar:
+class ScriptedRecogniser:
     """Returns each word of a script when its time in the connection's audio has come, whatever the audio contains."""
 
     def __init__(self, *script: tuple[str, float, float]) -> None:
@@ -64,7 +64,7 @@ class ScriptedEar:
         return [word for word in self._script if word.start >= since and word.end <= self._heard]
 
 
-class EmbeddedEar:
+class EmbeddedRecogniser:
     """Recognises real speech with an engine of the project once all audio is there, and spreads the words over it."""
 
     def __init__(self, transcriber: Transcriber) -> None:

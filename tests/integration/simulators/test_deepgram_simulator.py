@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.simulators.deepgram import KEY, DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.deepgram import KEY, DeepgramSimulator, EmbeddedRecogniser, Setting
 from tests.support.deepgram_talk import final, talking
 from tests.support.speech import spoken as spoken_by_a_voice
 from tests.support.tone_words import silence, spoken
@@ -112,7 +112,7 @@ async def test_recognises_real_speech_with_the_embedded_engine() -> None:
     await engine.start()
     try:
         async with engine.session() as embedded:
-            setting = Setting(make_ear=lambda: EmbeddedEar(embedded))
+            setting = Setting(make_recogniser=lambda: EmbeddedRecogniser(embedded))
             async with DeepgramSimulator(setting) as simulator, talking(simulator, answer_timeout_s=20) as transcriber:
 
                 async def said() -> AsyncIterator[Audio | Pause]:
