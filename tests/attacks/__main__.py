@@ -121,8 +121,8 @@ def main() -> int:
             f"The machine was not quiet (idle control at p95 not below {QUIET_MS:g} ms): lag says little; run it again."
         )
     if options.json is not None:
-        told = {"rows": [table.as_json(row) for row in rows], "quiet": quiet, SESSION_ENDS: problems}
-        options.json.write_text(json.dumps(told, indent=1))
+        report = {"rows": [table.as_json(row) for row in rows], "quiet": quiet, SESSION_ENDS: problems}
+        options.json.write_text(json.dumps(report, indent=1))
     return 1 if failed or problems else 0
 
 

@@ -66,9 +66,9 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
         if withheld_text:
             withheld_text[0].link.loss = 1.0  # This client sends nothing more.
         if not await becomes(1, 2 + SLACK_S):
-            problems.append("a session that can be told nothing outlives the media time-out")
+            problems.append("an unreachable session outlives the media time-out")
         if not await becomes(0, LIMIT_S + SLACK_S):
-            problems.append("a session that can be told nothing outlives SESSION_MINUTES")
+            problems.append("an unreachable session outlives SESSION_MINUTES")
     async with AsyncExitStack() as stack:
         await _untold(stack, app.url)
         users: list[User] = [Talker(app.url, HONEST, None), Uploader(app.url, HONEST, None)]
@@ -78,7 +78,7 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
         for user in users:
             await _until(lambda user=user: user.close_code is not None, 5)  # type: ignore[misc]
             if user.close_code != "shutdown":
-                problems.append(f"{user.name} is told {user.close_code or 'nothing'} at SIGTERM")
+                problems.append(f"{user.name} receives {user.close_code or 'nothing'} at SIGTERM")
     if not await _until(lambda: not app.process.is_running() or app.process.status() == "zombie", END_S):
         problems.append(f"the app does not end within {END_S:g} s of SIGTERM")
     return problems

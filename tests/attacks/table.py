@@ -37,8 +37,8 @@ def lag(lag: Lag) -> str:
 
 def counts(row: Row) -> str:
     """Describes what the attacker saw: statuses, events, errors."""
-    told = ", ".join(f"{what} × {round(count)}" for what, count in sorted(row.counts.items()))
-    return f"    {row.attack.meaning}\n    the app answered: {told or 'nothing'}"
+    listed = ", ".join(f"{what} × {round(count)}" for what, count in sorted(row.counts.items()))
+    return f"    {row.attack.meaning}\n    the app answered: {listed or 'nothing'}"
 
 
 def as_json(row: Row) -> dict[str, Any]:

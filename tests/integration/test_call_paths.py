@@ -21,9 +21,9 @@ from voicebot.engines.protocols import Engines
 RULES = FallbackRules(rest_s=60)
 
 MICROPHONE = (
-    ("Session.hear", "UtteranceSegmenter._hand_on"),
-    ("SpeechInput._listen", "ReplayBuffer.put"),
-    ("Attempts._hear", "ReplayBuffer.__aiter__"),
+    ("Session.receive_audio", "UtteranceSegmenter._add_sound"),
+    ("SpeechInput._segment", "ReplayBuffer.put"),
+    ("Attempts._run", "ReplayBuffer.__aiter__"),
 )
 """The path from a frame of the microphone to the recogniser."""
 
@@ -33,7 +33,7 @@ TOKEN = (
     ("ReplyMaker._speak", "SentenceQueue.get"),
     ("ReplyMaker._speak", "OutputFallbackGroup._first_of"),
     ("ReplyMaker._synthesize", "Player.write"),
-    ("Session.next_frame", "Clip.take"),
+    ("Session.next_frame", "SentenceAudio.take"),
 )
 """The path from a token of the model to a frame that is played."""
 
@@ -67,12 +67,12 @@ def _is_answered(state: State) -> bool:
     return len(state.history) == 2 and state.is_idle
 
 
-def calls(paths: CallPaths, way: tuple[tuple[str, str], ...]) -> int:
-    return sum(len(paths.between(start, end)) - 1 for start, end in way)
+def calls(paths: CallPaths, path: tuple[tuple[str, str], ...]) -> int:
+    return sum(len(paths.between(start, end)) - 1 for start, end in path)
 
 
 def test_a_frame_of_the_microphone_reaches_the_recogniser_in_at_most_fourteen_calls(paths: CallPaths) -> None:
-    assert calls(paths, MICROPHONE) + 1 <= 14, "including the transport's call of `Session.hear`"
+    assert calls(paths, MICROPHONE) + 1 <= 14, "including the transport's call of `Session.receive_audio`"
 
 
 def test_a_token_reaches_a_played_frame_in_at_most_twelve_calls(paths: CallPaths) -> None:

@@ -116,7 +116,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (Fault.UNAUTHORIZED, "the key was not accepted (HTTP 401)"),
         (Fault.FORBIDDEN, "the key may not be used for this (HTTP 403)"),
@@ -130,14 +130,14 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
         (Fault.CUT, "the answer was cut short or made no sense"),
     ],
 )
-async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, told: str) -> None:
+async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, expected: str) -> None:
     async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
         chat.faults.always(fault)
         limits = TrialLimits(probe_s=1.0) if fault is Fault.HANG else PATIENT
         text, status = await report(limits, groq_api_key=KEY, groq_base_url=chat.url)
     assert status == 1
     failed = text[text.index("FAILED  groq") :].splitlines()
-    assert told in failed[0], text
+    assert expected in failed[0], text
     assert failed[1].strip(), "the report gives advice"
     assert "ok      offline" in text, "the other services are checked all the same"
     assert "groq" in text.splitlines()[-1], "the last line names the service"
@@ -161,7 +161,7 @@ async def test_a_working_local_model_is_reported_as_local() -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "told", "advice"),
+    ("library", "expected", "advice"),
     [
         (None, "there is no Ollama or llama.cpp server at 127.0.0.1:9 or ", "Start Ollama or llama.cpp's server"),
         ([], "has no model to talk with", "ollama pull"),
@@ -169,7 +169,7 @@ async def test_a_working_local_model_is_reported_as_local() -> None:
     ids=["no server", "no model"],
 )
 async def test_a_missing_local_server_or_model_is_reported_with_advice(
-    library: list[OllamaModel] | None, told: str, advice: str, monkeypatch: pytest.MonkeyPatch
+    library: list[OllamaModel] | None, expected: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
     async with OllamaSimulator(library=library or []) as ollama:
@@ -177,13 +177,13 @@ async def test_a_missing_local_server_or_model_is_reported_with_advice(
         text, status = await report(llm_engine="local,offline", ollama_host=where)
     assert status == 1
     failed = text[text.index("FAILED  local") :].splitlines()
-    assert told in failed[0], text
+    assert expected in failed[0], text
     assert advice in failed[1], text
     assert "offline has to answer in place of local" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("info", "told"),
+    ("info", "expected"),
     [
         (PERMITTED, r"ok +huggingface \(openai/gpt-oss-120b\): first word after \d+"),
         (FOR_TURN, "FAILED  huggingface.*: the token of HF_TOKEN does not have the permission"),
@@ -191,13 +191,13 @@ async def test_a_missing_local_server_or_model_is_reported_with_advice(
     ids=["permitted", "not permitted"],
 )
 async def test_hugging_face_is_checked_and_a_token_without_permission_is_reported(
-    info: dict[str, Any], told: str
+    info: dict[str, Any], expected: str
 ) -> None:
     async with HuggingFaceSimulator(info=info) as service:
         text, _ = await report(
             llm_engine="huggingface,offline", hf_token=huggingface.TOKEN, huggingface_base_url=f"{service.url}/v1"
         )
-    assert re.search(told, text), text
+    assert re.search(expected, text), text
     assert ("Check HF_TOKEN." in text) == (info is FOR_TURN)
     assert huggingface.TOKEN not in text
 

@@ -22,8 +22,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
     ended = subprocess.run(
         [sys.executable, "-X", "importtime", str(PROJECT / "app.py"), *arguments],
         cwd=folder,
-        env=environment(**settings)
-        | {"PYTHONASYNCIODEBUG": ""},  # Warnings of the profiler would stand between the lines.
+        env=environment(**settings) | {"PYTHONASYNCIODEBUG": ""},  # Warnings of asyncio would stand between the lines.
         capture_output=True,
         text=True,
         check=False,

@@ -55,12 +55,12 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     assert "session does not stop; the session ends without it" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["speech_input.hear", "player.next_frame"])
+@pytest.mark.parametrize("call", ["speech_input.receive_audio", "player.next_frame"])
 async def test_a_session_that_can_hear_or_play_nothing_for_a_second_ends_with_a_fault(
-    what: str, monkeypatch: pytest.MonkeyPatch
+    call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_session(scripted(ScriptedStt(), ScriptedAgent(), ToneTts())) as running:
-        part, method = what.split(".")
+        part, method = call.split(".")
         monkeypatch.setattr(getattr(running.session, part), method, fails)
         for _ in range(module.FAULTS_IN_A_ROW):
             running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
@@ -73,7 +73,7 @@ async def test_a_session_outlasts_faults_with_frames_between_them_that_are_well(
         await running.connection.changed.until(lambda: len(running.connection.played) or None, 10, "first frame")
         for _ in range(3):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(running.session.speech_input, "hear", fails)
+                patch.setattr(running.session.speech_input, "receive_audio", fails)
                 for _ in range(module.FAULTS_IN_A_ROW - 1):
                     running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
             running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))

@@ -34,9 +34,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def planned(told: list[str], services: dict[str, Faults]) -> None:
+def planned(requested: list[str], services: dict[str, Faults]) -> None:
     """Returns the fault of each service that the command line names. Raises ValueError."""
-    for each in told:
+    for each in requested:
         service, _, fault = each.partition("=")
         if service not in services or fault not in list(Fault):
             raise ValueError(f"--fault {each}: SERVICE is {', '.join(services)}; FAULT is {', '.join(Fault)}")

@@ -78,10 +78,12 @@ class HttpSimulator:
                 raise outcome
         await self._server.wait_closed()
 
-    async def failed(self, exchange: Exchange, planned: Planned, told: Callable[[Fault], tuple[str, bytes]]) -> bool:
+    async def failed(
+        self, exchange: Exchange, planned: Planned, error_body: Callable[[Fault], tuple[str, bytes]]
+    ) -> bool:
         """Injects the planned fault. Returns True if the request needs no answer any more.
 
-        `told` is the content type and the body of an error.
+        `error_body` returns the content type and the body of an error.
         """
         match planned.fault:
             case Fault.REFUSE:
@@ -98,7 +100,7 @@ class HttpSimulator:
                 self._spoil(exchange, planned)
                 return True
             case fault if fault.status is not None:
-                content_type, body = told(fault)
+                content_type, body = error_body(fault)
                 headers = [("content-type", content_type)]
                 if planned.retry_after_s is not None:
                     headers.append(("retry-after", f"{planned.retry_after_s:g}"))

@@ -43,11 +43,11 @@ class Hub(ThreadingHTTPServer):
 
     def create(self, wanted: dict[str, Any]) -> tuple[int, Any]:
         space = f"{wanted['organization']}/{wanted['name']}"
-        told = {"url": f"{self.url}/spaces/{space}", "name": space}
+        body = {"url": f"{self.url}/spaces/{space}", "name": space}
         if self.created:
-            return 409, told | {"error": "You already created this space repo"}
+            return 409, body | {"error": "You already created this space repo"}
         self.created.append(wanted)
-        return 200, told
+        return 200, body
 
     def list_files(self) -> Any:
         return [{"type": "file", "path": path, "oid": COMMIT, "size": 1} for path in self.files]
@@ -86,15 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
             case ["validate-yaml"]:
                 self._answer(200, {"errors": [], "warnings": []})
             case ["spaces", _, _, "preupload", "main"]:
-                told = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
-                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in told]})
+                body = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
+                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in body]})
             case ["spaces", owner, name, "commit", "main"]:
                 self._answer(200, hub.commit(f"{owner}/{name}", lines))
             case _:
                 self._answer(404, {"error": "not found"})
 
-    def _answer(self, status: int, told: Any) -> None:
-        body = json.dumps(told).encode()
+    def _answer(self, status: int, body: Any) -> None:
+        body = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -71,8 +71,8 @@ class HuggingFaceSimulator(ChatSimulator):
         elif request.path == "/v1/models":  # This route needs no key.
             await http.json(200, {"object": "list", "data": [self._offered(model) for model in self.models]})
         elif request.path == "/v1/chat/completions" and not permitted:
-            told = "This authentication method does not have sufficient permissions to call Inference Providers"
-            await http.json(403, {"error": f"{told} on behalf of user me"})
+            message = "This authentication method does not have sufficient permissions to call Inference Providers"
+            await http.json(403, {"error": f"{message} on behalf of user me"})
         else:
             return False
         return True

@@ -126,8 +126,8 @@ class RealtimeSimulator:
                 connection.transport.close()
             case fault:
                 assert fault.status is not None
-                told = f"Failed with {request.headers.get('Authorization')}"
-                response = connection.respond(HTTPStatus(fault.status), json.dumps({"error": {"message": told}}))
+                message = f"Failed with {request.headers.get('Authorization')}"
+                response = connection.respond(HTTPStatus(fault.status), json.dumps({"error": {"message": message}}))
                 if planned.retry_after_s is not None:
                     response.headers["Retry-After"] = f"{planned.retry_after_s:g}"
                 return response

@@ -135,8 +135,8 @@ class Conversation:
             case fault:
                 codes = {Fault.RATE_LIMITED: "rate_limit_exceeded", Fault.NO_CREDIT: "insufficient_quota"}
                 code = codes.get(fault, "server_error")
-                told = {"type": code, "code": code, "message": f"Failed for {self._said}"}
-                await self._end("failed", {"type": "failed", "error": told})
+                error_details = {"type": code, "code": code, "message": f"Failed for {self._said}"}
+                await self._end("failed", {"type": "failed", "error": error_details})
                 return
         simulator = self._simulator
         answer = simulator.answers.popleft() if simulator.answers else simulator.brain(self._said, self._tools)

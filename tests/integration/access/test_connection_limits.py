@@ -105,7 +105,7 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
     web = UnsignalledBounded(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
     listener = bind("127.0.0.1", 0)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
-    while not web.started:  # noqa: ASYNC110 (it tells nobody)
+    while not web.started:  # noqa: ASYNC110 (it has no event)
         await asyncio.sleep(0)
     try:
         yield Running(listener.getsockname()[1], slots, refused, worked)
@@ -372,7 +372,7 @@ async def test_a_flood_of_requests_delays_neither_other_addresses_nor_the_event_
             _, writer = await bot.open(pipelined, "127.0.0.3")
             stack.callback(writer.close)
         async with asyncio.timeout(10):
-            while len(bot.worked) < 50:  # noqa: ASYNC110 (it tells nobody)
+            while len(bot.worked) < 50:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0)
         before = len(bot.worked)
         assert await bot.status(GET, "127.0.0.2") == 200
@@ -419,9 +419,9 @@ async def test_running_out_of_files_is_logged_once_a_minute_without_a_traceback(
         hurry(LOG_AGAIN_S=60.0)
         for _ in range(100):
             asyncio.get_running_loop().call_exception_handler(refused)
-    (told,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
-    assert "ulimit" in told.getMessage()
-    assert told.exc_info is None
+    (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert "ulimit" in record.getMessage()
+    assert record.exc_info is None
 
 
 async def test_an_httpx_client_with_keep_alive_is_served_and_holds_one_connection() -> None:

@@ -248,7 +248,7 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "path", "told"),
+    ("arguments", "path", "reason"),
     [
         (["cpu", "/"], None, "/: not empty"),
         (["cpu", "/dev/null"], None, "/dev/null: not a folder"),
@@ -256,11 +256,11 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
     ],
 )
 def test_a_failed_build_prints_its_reason_without_a_traceback(
-    arguments: list[str], path: str | None, told: str, committed: Path
+    arguments: list[str], path: str | None, reason: str, committed: Path
 ) -> None:
     ended = run(committed, *arguments, path=path)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"The folder can't be built.\n{told}")
+    assert ended.stderr.startswith(f"The folder can't be built.\n{reason}")
     assert "Traceback" not in ended.stderr
 
 
@@ -276,7 +276,7 @@ def test_the_script_says_that_it_needs_a_git_checkout(project: Path) -> None:
 
 class Answer(NamedTuple):
     status: int
-    told: str
+    output: str
 
 
 HF = """
@@ -284,8 +284,8 @@ import json, os, sys
 from huggingface_hub.cli.hf import main
 for number, arguments in enumerate(json.loads(sys.argv[1])):
     if not (child := os.fork()):
-        told = os.open(f"answer {number}", os.O_WRONLY | os.O_CREAT)
-        os.dup2(told, 1), os.dup2(told, 2)
+        output = os.open(f"answer {number}", os.O_WRONLY | os.O_CREAT)
+        os.dup2(output, 1), os.dup2(output, 2)
         sys.argv = ["hf", *arguments]
         try:
             sys.exit(main())
@@ -313,8 +313,8 @@ def hf(hub: Hub, folder: Path, commands: Sequence[str]) -> list[Answer]:
         check=True,
     )
     statuses = map(int, done.stdout.split())
-    told = [(folder / f"answer {number}").read_text("utf-8") for number in range(len(typed))]
-    return [Answer(*each) for each in zip(statuses, told, strict=True)]
+    output = [(folder / f"answer {number}").read_text("utf-8") for number in range(len(typed))]
+    return [Answer(*each) for each in zip(statuses, output, strict=True)]
 
 
 def test_the_hf_command_calls_the_same_main_as_these_tests() -> None:
@@ -350,16 +350,16 @@ def test_the_printed_commands_create_the_space_and_upload_the_folder(
 
 
 def documented() -> list[str]:
-    """Each command that docs/space.md tells one to type for `hf`."""
+    """Returns each `hf` command in docs/space.md."""
     blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs" / "space.md").read_text("utf-8"), re.DOTALL)
     lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
     return [line for line in lines if line.startswith("hf ")]
 
 
 def test_the_space_document_contains_the_commands_that_the_script_prints() -> None:
-    told = documented()
+    documented_commands = documented()
     for kind in KINDS.values():
-        assert [line for line in commands(kind, Path("../space")) if line not in told] == []
+        assert [line for line in commands(kind, Path("../space")) if line not in documented_commands] == []
 
 
 WRONG = ("hf spaces create YOU/voice-bot", "hf repos create YOU/voice-bot --space-hardware zero-a10g")
@@ -367,24 +367,24 @@ WRONG = ("hf spaces create YOU/voice-bot", "hf repos create YOU/voice-bot --spac
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Answer]:
-    """What `hf` said to each command of the document, and to wrong ones."""
+    """Returns the output of `hf` for each command of the document, and for wrong ones."""
     folder = tmp_path_factory.mktemp("answers")
     (folder / "keys.env").write_text("HF_TOKEN=hf_for_the_relay\n", "utf-8")
     (folder / "space").mkdir()
     typed = [*dict.fromkeys(documented()), *WRONG]
     with Hub().running() as hub:
         hub.created.append({})
-        told = hf(hub, folder, [command.replace("../space", "space") for command in typed])
-    return dict(zip(typed, told, strict=True))
+        output = hf(hub, folder, [command.replace("../space", "space") for command in typed])
+    return dict(zip(typed, output, strict=True))
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(documented()))
 def test_hf_knows_the_commands_and_options_of_the_space_document(command: str, answers: Mapping[str, Answer]) -> None:
-    """The Hub refuses them; a command or an option that does not exist ends with 2 and its usage."""
-    status, told = answers[command]
-    assert status in (0, 1), told
-    assert "Usage: " not in told
-    assert "Traceback" not in told
+    """The Hub refuses the commands. A command or an option that does not exist ends with 2 and its usage."""
+    status, output = answers[command]
+    assert status in (0, 1), output
+    assert "Usage: " not in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("command", WRONG)

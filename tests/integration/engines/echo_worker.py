@@ -1,4 +1,4 @@
-"""A worker for tests. As it is told, it returns its input, hangs, dies, sends too much, or does not even start."""
+"""A worker for tests. On request it returns its input, hangs, dies, sends too much, or does not even start."""
 
 from __future__ import annotations
 

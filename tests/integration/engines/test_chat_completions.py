@@ -202,7 +202,7 @@ async def test_a_stream_without_a_finish_reason_is_reported_as_a_broken_answer(
 
 
 @pytest.mark.parametrize(
-    ("told", "fault", "message"),
+    ("details", "fault", "message"),
     [
         ({"code": "rate_limit_exceeded"}, Fault.LIMITED, "too many requests"),
         ({"type": "server_error"}, Fault.SERVER, "the service failed"),
@@ -212,14 +212,14 @@ async def test_a_stream_without_a_finish_reason_is_reported_as_a_broken_answer(
     ],
 )
 async def test_an_error_sent_mid_stream_is_reported_with_its_fault_in_plain_words(
-    told: dict[str, object],
+    details: dict[str, object],
     fault: Fault,
     message: str,
     simulator: ChatSimulator,
     agent: GraphAgent,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    simulator.answers.append(Answer("It is", error={"message": f"{KEY} {ASKED}", **told}))
+    simulator.answers.append(Answer("It is", error={"message": f"{KEY} {ASKED}", **details}))
     error = await failure(agent, caplog)
     assert (error.fault, error.message) == (fault, message)
 

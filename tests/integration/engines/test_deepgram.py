@@ -58,10 +58,12 @@ async def test_words_arrive_as_partials_then_as_the_pauses_answer_and_as_the_fin
 async def test_each_pause_is_answered_with_all_words_of_the_utterance_so_far(simulator: DeepgramSimulator) -> None:
     async with talking(simulator) as transcriber:
         parts = (0.3, "you and he", 0.2, Pause(1), 0.1, "are with they", 0.2, Pause(2), 0.3, "by it", 0.1)
-        told = await heard(transcriber, sound(*parts))
-    answers = {each.pause: each.text for each in told if each.pause is not None}
+        transcripts = await heard(transcriber, sound(*parts))
+    answers = {each.pause: each.text for each in transcripts if each.pause is not None}
     assert answers == {1: "you and he", 2: "you and he are with they"}
-    assert told[-1] == Transcript("you and he are with they by it", final=True, confidence=told[-1].confidence)
+    assert transcripts[-1] == Transcript(
+        "you and he are with they by it", final=True, confidence=transcripts[-1].confidence
+    )
 
 
 async def test_an_utterance_without_words_has_an_empty_final(simulator: DeepgramSimulator) -> None:
@@ -306,9 +308,9 @@ async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulato
     async with talking(simulator) as transcriber:
         for _ in range(20):
             marked: list[float] = []
-            told = await answer(transcriber, timed(sound(*utterance("you and he")), marked), pause=1)
+            transcript = await answer(transcriber, timed(sound(*utterance("you and he")), marked), pause=1)
             delays_s.append(time.monotonic() - marked[0])
-            assert told.text == "you and he"
+            assert transcript.text == "you and he"
     logger.info(
         "pause answered after %.1f ms, p95 %.1f ms", 1e3 * median(delays_s), 1e3 * quantiles(delays_s, n=20)[-1]
     )
@@ -332,6 +334,8 @@ async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() ->
         DeepgramSimulator(Setting(make_recogniser=lambda: recogniser)) as simulator,
         talking(simulator) as transcriber,
     ):
-        told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
-    assert {each.pause: each.text for each in told}[1] == "hello there"
-    assert told[-1].text == "hello there friend"
+        transcripts = await heard(
+            transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2)
+        )
+    assert {each.pause: each.text for each in transcripts}[1] == "hello there"
+    assert transcripts[-1].text == "hello there friend"

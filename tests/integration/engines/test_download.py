@@ -44,9 +44,9 @@ def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> Remote
 
 async def downloaded_progress(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
     """Downloads the file and returns the reported progress."""
-    told = ProgressList()
-    await fetch(remote(host, path), folder / "emma.onnx", told, QUICK)
-    return told
+    progress = ProgressList()
+    await fetch(remote(host, path), folder / "emma.onnx", progress, QUICK)
+    return progress
 
 
 async def refusal(host: FileHost, folder: Path) -> str:
@@ -67,12 +67,12 @@ def asked(host: FileHost) -> list[str]:
 
 async def test_a_redirected_file_is_downloaded_whole_into_a_created_folder(host: FileHost, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "voices"
-    told = await downloaded_progress(host, folder, path=f"/moved{PATH}")
+    progress = await downloaded_progress(host, folder, path=f"/moved{PATH}")
     assert (folder / "emma.onnx").read_bytes() == CONTENT
     assert names(folder) == {"emma.onnx"}
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT)
-    assert len(told) > 5, "progress is reported on the way"
+    assert progress == sorted(progress)
+    assert progress[-1] == len(CONTENT)
+    assert len(progress) > 5, "progress is reported on the way"
 
 
 async def test_a_file_with_a_wrong_checksum_is_discarded(host: FileHost, tmp_path: Path) -> None:
@@ -161,12 +161,12 @@ async def test_a_file_longer_than_expected_is_refused_and_discarded(
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
     another = "the server's file does not have the expected length"
-    told = ProgressList()
+    progress = ProgressList()
     with pytest.raises(DownloadError) as raised:
-        await fetch(remote(host), tmp_path / "emma.onnx", told, QUICK)
+        await fetch(remote(host), tmp_path / "emma.onnx", progress, QUICK)
     assert str(raised.value) == (another if says_length else "the server sent more than the expected file has")
-    assert max(told, default=0) <= len(CONTENT), "no more bytes are taken than the file has"
-    assert (told == []) == says_length, "a wrong length is noticed before the body is read"
+    assert max(progress, default=0) <= len(CONTENT), "no more bytes are taken than the file has"
+    assert (progress == []) == says_length, "a wrong length is noticed before the body is read"
     assert names(tmp_path) == set()
 
 
@@ -234,10 +234,10 @@ async def test_a_download_runs_once_in_the_background_and_logs_its_progress(
     assert download.received == len(CONTENT)
     download.begin()
     assert len(host.requests) == 1, "the file is downloaded once"
-    told = [record.getMessage() for record in caplog.records]
-    assert told[0] == "downloading emma.onnx (0.7 MB)"
-    assert "50 % of emma.onnx is downloaded" in told
-    assert told[-1] == "emma.onnx is complete"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "downloading emma.onnx (0.7 MB)"
+    assert "50 % of emma.onnx is downloaded" in lines
+    assert lines[-1] == "emma.onnx is complete"
     await download.close()
 
 
@@ -319,9 +319,9 @@ async def test_processes_that_download_the_same_file_at_once_get_one_whole_file(
     file = remote(host)
     command = [sys.executable, "-c", FETCH, file.url, str(file.size), file.sha256, str(tmp_path / "emma.onnx")]
     processes = [await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE) for _ in range(4)]
-    told = [(await process.communicate())[0].decode() for process in processes]
-    assert "here" in told
-    assert set(told) <= {"here", "another process is downloading it"}
+    outputs = [(await process.communicate())[0].decode() for process in processes]
+    assert "here" in outputs
+    assert set(outputs) <= {"here", "another process is downloading it"}
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     assert names(tmp_path) == {"emma.onnx"}
 

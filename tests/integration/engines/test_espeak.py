@@ -35,9 +35,9 @@ async def said(engine: Espeak, text: str) -> Audio:
 
 async def starts_of(engine: Espeak, text: str) -> tuple[float, ...] | None:
     """Returns the times at which the words begin, or None without word starts. Fails if they come twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
-    assert len(told) <= 1
-    return told[0] if told else None
+    word_starts = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
+    assert len(word_starts) <= 1
+    return word_starts[0] if word_starts else None
 
 
 def onsets_s(audio: Audio) -> list[float]:

@@ -101,9 +101,9 @@ async def test_twenty_turns_stay_within_the_free_tier_without_a_refusal(simulato
         assert simulator.limit is not None
         assert simulator.limit.refused == 0
         bodies = [request.body["messages"] for request in simulator.completions]
-        told = [[message["content"] for message in body if message["role"] == "user"] for body in bodies]
-        assert min(len(questions) for questions in told[4:]) >= 3, "some turns are always remembered"
-        assert told[-1][-1] == f"19: {ASKED}"
+        questions_sent = [[message["content"] for message in body if message["role"] == "user"] for body in bodies]
+        assert min(len(questions) for questions in questions_sent[4:]) >= 3, "some turns are always remembered"
+        assert questions_sent[-1][-1] == f"19: {ASKED}"
         assert {body[1]["role"] for body in bodies} == {"user"}
         await agent.close()
 

@@ -390,10 +390,10 @@ async def test_the_spoken_text_appears_in_no_error_and_no_log(
     voice: Gtts, google: GttsSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(1)
-    told = ""
+    errors = ""
     for wrong in Wrong:
         google.faults.plan(Planned(wrong, delay_s=0.1))
         _, error = await outcome(voice, "A very private matter indeed.")
-        told += f"{error} {error!r}"
-    assert re.search("no answer", told)
-    assert "private" not in told + caplog.text
+        errors += f"{error} {error!r}"
+    assert re.search("no answer", errors)
+    assert "private" not in errors + caplog.text

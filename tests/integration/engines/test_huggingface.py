@@ -190,7 +190,7 @@ async def test_uses_the_first_configured_model_that_the_service_lists(named: tup
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"info": FOR_TURN}, "huggingface: the token of HF_TOKEN does not have the permission"),
         ({"key": "hf_another"}, "huggingface: the key was not accepted"),
@@ -199,14 +199,14 @@ async def test_uses_the_first_configured_model_that_the_service_lists(named: tup
     ids=["permission", "expired", "model"],
 )
 async def test_the_probe_reports_a_missing_permission_a_rejected_key_and_a_missing_model(
-    change: dict[str, Any], told: str
+    change: dict[str, Any], message: str
 ) -> None:
     async with HuggingFaceSimulator(**change) as service:
         token = TOKEN if "key" not in change else "hf_expired"
         agent = agent_on(service, token=token)
         with pytest.raises(EngineError) as caught:
             await agent.probe()
-        assert str(caught.value).startswith(told)
+        assert str(caught.value).startswith(message)
         assert token not in str(caught.value)
         await agent.close()
 

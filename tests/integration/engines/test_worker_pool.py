@@ -195,7 +195,7 @@ async def confined() -> AsyncIterator[WorkerPool]:
     await pool.close()
 
 
-async def told(pool: WorkerPool, do: str = "") -> dict[str, Any]:
+async def limits_of(pool: WorkerPool, do: str = "") -> dict[str, Any]:
     async with aclosing(pool.answers(WorkerMessage({"do": do}), limit_s=10)) as answers:
         return dict((await anext(answers)).fields)
 
@@ -206,15 +206,15 @@ async def test_a_confined_worker_fails_a_job_that_exceeds_its_resource_limits() 
     os.set_inheritable(inherited, True)
     async with confined() as pool:
         usual = {"niceness": min(os.nice(0) + 10, 19), "descriptors": 5, "core": 0}
-        assert await told(pool) == usual
+        assert await limits_of(pool) == usual
         for do, cause in (
             ("eat", "ended with status 1: MemoryError"),
             ("spin", r"was killed by SIGPROF \(it had used up its processor time\)"),
             ("write", "No usable temporary directory"),
         ):
             with pytest.raises(EngineError, match=cause):
-                await told(pool, do)
-            assert await told(pool) == usual
+                await limits_of(pool, do)
+            assert await limits_of(pool) == usual
     os.close(inherited)
 
 

@@ -282,7 +282,7 @@ def test_no_spectrum_is_computed_while_the_bot_or_the_microphone_is_silent(monke
 
     monkeypatch.setattr(detector, "spectra", fail)
     echo = echo_of()
-    assert not scores(np.zeros_like(echo), echo).any(), "the bot"
+    assert not scores(np.zeros_like(echo), echo).any(), "the bot is silent"
     still = EchoDetector()
     for start in range(0, SPEECH_RATE_HZ, WINDOW):
         still.played(clipped(np.full(FRAME_SAMPLES, 1000.0)))

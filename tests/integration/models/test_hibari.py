@@ -69,9 +69,11 @@ async def said(engine: base.TextToSpeech, text: str, style: Style = DEFAULT_STYL
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
     """Returns the times at which the words begin, or None without word starts. Fails if they come twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)]
-    assert len(told) <= 1
-    return told[0] if told else None
+    word_starts = [
+        piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)
+    ]
+    assert len(word_starts) <= 1
+    return word_starts[0] if word_starts else None
 
 
 def levels(audio: Audio, step_s: float = 0.005) -> npt.NDArray[np.float64]:
@@ -250,13 +252,14 @@ async def test_every_word_of_random_sentences_has_a_start_time_in_order(hibari: 
         text = sentence(dice)
         outputs = [output async for output in hibari.synthesize(text)]
         audio = Audio.joined([output for output in outputs if isinstance(output, Audio)], RATE_HZ)
-        (told,) = [output for output in outputs if isinstance(output, WordStarts)]
-        assert len(told.starts_s) == len(text.split()), text
-        assert list(told.starts_s) == sorted(told.starts_s), text
-        assert told.starts_s[0] >= 0, text
-        assert told.starts_s[-1] <= audio.duration_s + 1e-6, text
+        (word_starts,) = [output for output in outputs if isinstance(output, WordStarts)]
+        assert len(word_starts.starts_s) == len(text.split()), text
+        assert list(word_starts.starts_s) == sorted(word_starts.starts_s), text
+        assert word_starts.starts_s[0] >= 0, text
+        assert word_starts.starts_s[-1] <= audio.duration_s + 1e-6, text
         lengths = [
-            end - begin for begin, end in zip(told.starts_s, [*told.starts_s[1:], audio.duration_s], strict=True)
+            end - begin
+            for begin, end in zip(word_starts.starts_s, [*word_starts.starts_s[1:], audio.duration_s], strict=True)
         ]
         sounding = [
             length for word, length in zip(text.split(), lengths, strict=True) if word.strip(".,;–-—…").isalpha()

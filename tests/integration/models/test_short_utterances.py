@@ -232,9 +232,9 @@ def test_words_that_sound_like_backchannels_are_reported_with_that_backchannel(
 ) -> None:
     """The recogniser keeps the decoded word, and names the backchannel beside it."""
     near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
-    told = {}
+    rescored = {}
     for word, voice in near:
         features = model.encode(sound := said(word, voice))
         better = short.rescore(sound, features, model.decode(features))
-        told[word, voice] = None if better is None or better.certain else better.text
-    assert told == near
+        rescored[word, voice] = None if better is None or better.certain else better.text
+    assert rescored == near

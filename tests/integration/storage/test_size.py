@@ -65,9 +65,9 @@ async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_c
     assert left[-10:] == [True] * 10
     assert left[1:11] == [False] * 10
     assert sorted(left[1:]) == left[1:], "the older conversations are deleted"
-    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     gone = len(left) - sum(left)
-    assert told == (
+    assert message == (
         f"the database was larger than 4 MB, so 1 unused imports were deleted, and the {gone} conversations that were"
         " used longest ago"
     )

@@ -320,12 +320,12 @@ async def test_the_page_gets_the_ice_servers_and_no_provider_key_leaves_the_serv
         monkeypatch.setattr(ice, "probe_relay", ScriptedProbe())
         settings = config.load(**SERVICES["cloudflare"])
         async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:
-            told = await server.get("/webrtc/config")
-            assert [each.get("username") for each in told["iceServers"]] == [None, "user1"]
-            assert 60 <= told["iceValidS"] <= ice.LIFETIME_S
+            page_config = await server.get("/webrtc/config")
+            assert [each.get("username") for each in page_config["iceServers"]] == [None, "user1"]
+            assert 60 <= page_config["iceValidS"] <= ice.LIFETIME_S
             health = await server.get("/health")
             assert health["turn"]["ready"]
-            for answer in (told, health):
+            for answer in (page_config, health):
                 assert API_TOKEN not in json.dumps(answer)
                 assert KEY_ID not in json.dumps(answer)
             assert "credential1" not in json.dumps(health)

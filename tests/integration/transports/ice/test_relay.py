@@ -154,8 +154,8 @@ async def test_a_conversation_runs_over_the_relay_alone(
         if not own:
             settings = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
         async with quick(agent, **settings) as server:
-            told = await server.get("/webrtc/config")
-            ours = [each for each in told["iceServers"] if "credential" in each]
+            page_config = await server.get("/webrtc/config")
+            ours = [each for each in page_config["iceServers"] if "credential" in each]
             async with RtcClient(server.url, ice_servers=ours) as client:
                 client.send({"type": "text", "text": "hello"})
                 await client.wait_for_message(answered(1))
