@@ -86,15 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
             case ["validate-yaml"]:
                 self._answer(200, {"errors": [], "warnings": []})
             case ["spaces", _, _, "preupload", "main"]:
-                body = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
-                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in body]})
+                uploads = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
+                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in uploads]})
             case ["spaces", owner, name, "commit", "main"]:
                 self._answer(200, hub.commit(f"{owner}/{name}", lines))
             case _:
                 self._answer(404, {"error": "not found"})
 
-    def _answer(self, status: int, body: Any) -> None:
-        body = json.dumps(body).encode()
+    def _answer(self, status: int, answer: Any) -> None:
+        body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -259,7 +259,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_worker_that_cannot_start_reports_the_reason() -> None:
     pool = WorkerPool("echo", MODULE, 1, ("unfit",))
-    with pytest.raises(EngineError, match="this worker is not fit for work"):
+    with pytest.raises(EngineError, match="this worker cannot start"):
         await pool.start()
     await pool.close()
     assert children() == []
