@@ -1,8 +1,8 @@
-"""`python -m tests.attacks`, which is `make attack`: attacks the app on loopback, and says who felt it.
+"""`python -m tests.attacks` (`make attack`) attacks the app on loopback, and reports whether others suffered.
 
-The app runs unlocked and locked, with somebody in it who talks over WebRTC and somebody who uploads over `/ws`. Each
-attack comes from addresses of its own and then from theirs; with the app locked, without the password and, where that
-makes a difference, with it. A line for each; the exit code is 1 if anything was not as `judge.py` expects.
+The app runs unlocked and locked, with one honest user on WebRTC and one who uploads over `/ws`. Each attack comes from
+addresses of its own, and then from the address of the honest users. On the locked app it runs without the password and,
+where that makes a difference, with it. Each run prints a line. The exit code is 1 if a bound of `judge.py` is exceeded.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tests.attacks.catalogue import ATTACKS
 from tests.attacks.honest import described
 from tests.attacks.judge import QUIET_MS, Row
 from tests.attacks.lag import Lag
-from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
+from tests.attacks.session_ends import SETTINGS, problems_of_untold_sessions
 from tests.attacks.stage import Stage
 from tests.attacks.target import NETWORK
 from tests.support.app_process import running_app
 
 IDLE_S = 5.0
-LAST_WORDS = "d3-last-words"
+SESSION_ENDS = "d3-session-ends"
 
 Plan = tuple[Attack, Lock, Place]
 
 
 def planned(chosen: list[Attack], locked: bool) -> Iterator[Plan]:
-    """What is played on one kind of app. Who is kept out comes from elsewhere only, but for guesses at the password."""
+    """Yields the runs on one kind of app. Without the password, only guesses at it come from the honest address."""
     for attack in chosen:
         for lock in attack.locks:
             if (lock != "unlocked") == locked:
@@ -44,7 +44,7 @@ def planned(chosen: list[Attack], locked: bool) -> Iterator[Plan]:
 
 
 async def play(plans: list[Plan], options: argparse.Namespace) -> tuple[list[Row], list[Lag]]:
-    """All rows, printed as they come, and the idle controls."""
+    """Runs all plans, prints each row when it is measured, and returns the rows and the idle controls."""
     rows: list[Row] = []
     controls: list[Lag] = []
     kinds = sorted({(lock != "unlocked", attack.open_files or 0) for attack, lock, _ in plans})
@@ -62,7 +62,7 @@ async def play(plans: list[Plan], options: argparse.Namespace) -> tuple[list[Row
     return rows, controls
 
 
-async def last_words() -> list[str]:
+async def session_ends() -> list[str]:
     with tempfile.TemporaryDirectory() as folder, running_app(Path(folder), **SETTINGS) as app:
         try:
             return await problems_of_untold_sessions(app)
@@ -76,22 +76,22 @@ def say(text: str) -> None:
 
 
 def chosen_by(names: list[str]) -> list[Attack]:
-    """Those whose names hold one of these; all without any. Raises SystemExit."""
+    """Returns the attacks whose names contain one of `names`, or all without any. Raises SystemExit."""
     for name in names:
-        if not any(name in known for known in (*ATTACKS, LAST_WORDS)):
+        if not any(name in known for known in (*ATTACKS, SESSION_ENDS)):
             raise SystemExit(f"there is no attack {name}; --list names all")
     return [attack for attack in ATTACKS.values() if not names or any(name in attack.name for name in names)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="only attacks whose names hold one of these (default: all)")
-    parser.add_argument("--list", action="store_true", help="name all attacks and what they do")
-    parser.add_argument("--lock", choices=["unlocked", "locked"], help="only this app")
-    parser.add_argument("--place", choices=["other", "own"], help="only from there")
-    parser.add_argument("--seconds", type=float, help="how long each attack goes on")
-    parser.add_argument("--verbose", action="store_true", help="say also what the attacker was answered")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("names", nargs="*", help="run only the attacks whose names contain one of these (default: all)")
+    parser.add_argument("--list", action="store_true", help="list all attacks")
+    parser.add_argument("--lock", choices=["unlocked", "locked"], help="attack only this app")
+    parser.add_argument("--place", choices=["other", "own"], help="attack only from this place")
+    parser.add_argument("--seconds", type=float, help="duration of each attack")
+    parser.add_argument("--verbose", action="store_true", help="print the answers that the attacker got, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     options = parser.parse_args()
     chosen = sorted(chosen_by(options.names), key=lambda attack: (int(attack.defect[1:]), attack.name))
     if options.list:
@@ -104,15 +104,15 @@ def main() -> int:
         for plan in planned(chosen, locked)
         if options.lock in (None, "locked" if locked else "unlocked") and options.place in (None, plan[2])
     ]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the app ends with us
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # The app must end with this process.
     began_s = time.monotonic()
     say(f"{len(plans)} rows. {table.UNITS}\n{table.HEAD}")
     rows, controls = asyncio.run(play(plans, options))
     problems: list[str] | None = None
-    if not options.names or any(name in LAST_WORDS for name in options.names):
-        problems = asyncio.run(last_words())
+    if not options.names or any(name in SESSION_ENDS for name in options.names):
+        problems = asyncio.run(session_ends())
         verdict = "FAILED: " + "; ".join(problems) if problems else "ok"
-        say(f"{LAST_WORDS:31} sessions that can be told nothing end, and others hear of the shutdown: {verdict}")
+        say(f"{SESSION_ENDS:31} unreachable sessions end, and other sessions receive the shutdown message: {verdict}")
     failed = [row for row in rows if row.failures]
     quiet = all(control.p95 < QUIET_MS for control in controls)
     say(f"\n{len(rows) - len(failed)} of {len(rows)} rows ok, {(time.monotonic() - began_s) / 60:.1f} minutes")
@@ -121,8 +121,8 @@ def main() -> int:
             f"The machine was not quiet (idle control at p95 not below {QUIET_MS:g} ms): lag says little; run it again."
         )
     if options.json is not None:
-        told = {"rows": [table.as_json(row) for row in rows], "quiet": quiet, LAST_WORDS: problems}
-        options.json.write_text(json.dumps(told, indent=1))
+        report = {"rows": [table.as_json(row) for row in rows], "quiet": quiet, SESSION_ENDS: problems}
+        options.json.write_text(json.dumps(report, indent=1))
     return 1 if failed or problems else 0
 
 

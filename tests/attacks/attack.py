@@ -1,4 +1,4 @@
-"""What an attack is: a coroutine with a name, the defect it once showed, and where it makes sense."""
+"""Defines an attack: a coroutine with a name, the number of the defect it once showed, and the apps it applies to."""
 
 from __future__ import annotations
 
@@ -10,22 +10,34 @@ from tests.attacks.target import Target
 
 Run = Callable[[Target], Awaitable[None]]
 Place = Literal["other", "own"]
-"""Whether it comes from addresses of its own or from the one that the honest users have."""
+"""Whether the attack comes from addresses of its own ("other") or from the honest users' address ("own")."""
 PLACES: tuple[Place, ...] = get_args(Place)
 Lock = Literal["unlocked", "locked", "with password"]
-"""How the app is locked, and whether the attacker has the password."""
+"""Whether the app is locked, and whether the attacker has the password."""
 
 SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """`addresses`: how many it comes from, where it does not come from the honest users' own. `locks`: where it makes
-    sense. `open_files`: the limit that the app must be started under. `room`: whether a newcomer must be let in while
-    it goes on. `asks`: whether an honest user must be answered meanwhile, too. `slow_login`: whether newcomers may be
-    kept waiting, as their address guesses passwords. `in_suite`: whether a second of it shows its effect, and no other
-    attack of the suite shows the same. `prepare` is called before it begins: what takes long to make is not to be made
-    on the attack's time.
+    """An attack and its settings.
+
+    `addresses`: the number of addresses it comes from, unless it comes from the honest users' own.
+
+    `locks`: the kinds of app to which it applies.
+
+    `open_files`: the limit on open files under which the app must be started.
+
+    `admits_newcomers`: whether a newcomer must be let in during the attack.
+
+    `asks_question`: whether an honest user must also get an answer during the attack.
+
+    `slow_login`: whether newcomers may have to wait, because their address guesses passwords.
+
+    `in_suite`: whether the test suite runs it. It does if a second shows the effect, and no other attack of the suite
+    shows the same.
+
+    `prepare`: is called before the attack begins, to make what takes long outside the measured time.
     """
 
     name: str
@@ -36,20 +48,20 @@ class Attack:
     places: tuple[Place, ...] = PLACES
     locks: tuple[Lock, ...] = ("unlocked", "locked")
     open_files: int | None = None
-    room: bool = True
-    asks: bool = False
+    admits_newcomers: bool = True
+    asks_question: bool = False
     slow_login: bool = False
     in_suite: bool = True
     prepare: Callable[[], object] | None = None
 
     @property
     def meaning(self) -> str:
-        """The first paragraph of its docstring, in one line."""
+        """The first paragraph of the coroutine's docstring, as one line."""
         return " ".join((self.run.__doc__ or "").split("\n\n")[0].split())
 
 
 ATTACKS: dict[str, Attack] = {}
-"""All that have been imported, by name: see `catalogue`."""
+"""All imported attacks by name (see `catalogue`)."""
 
 EVERYWHERE: tuple[Lock, ...] = ("unlocked", "locked", "with password")
 
@@ -62,19 +74,31 @@ def attack(
     places: tuple[Place, ...] = PLACES,
     locks: tuple[Lock, ...] = ("unlocked", "locked"),
     open_files: int | None = None,
-    room: bool = True,
-    asks: bool = False,
+    admits_newcomers: bool = True,
+    asks_question: bool = False,
     slow_login: bool = False,
     in_suite: bool = True,
     prepare: Callable[[], object] | None = None,
 ) -> Callable[[Run], Run]:
-    """Registers a coroutine under the defect's number and its own name: `d99-long-paths`."""
+    """Registers a coroutine as an attack, named after the defect and itself: `d99-long-paths`."""
 
     def register(run: Run) -> Run:
         name = f"{defect.lower()}-{run.__name__.replace('_', '-')}"
-        assert name not in ATTACKS, f"there are two attacks {name}"
+        assert name not in ATTACKS, f"two attacks have the name {name}"
         ATTACKS[name] = Attack(
-            name, defect, run, addresses, seconds, places, locks, open_files, room, asks, slow_login, in_suite, prepare
+            name,
+            defect,
+            run,
+            addresses,
+            seconds,
+            places,
+            locks,
+            open_files,
+            admits_newcomers,
+            asks_question,
+            slow_login,
+            in_suite,
+            prepare,
         )
         return run
 

@@ -1,4 +1,4 @@
-"""Runs one attack: in a process of its own, so that its computing is not taken for the app's."""
+"""Runs an attack in a process of its own, so that its computing does not count as the app's."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.attacks.attack import Attack
 from tests.attacks.target import NETWORK, Target
 
 NICENESS = 5
-"""The app and its honest users come first where cores are few, but the attacker gets its turn."""
+"""The attacker's niceness, which lets the app and its honest users run first when cores are few."""
 
 READY_S = 60.0
 LEAVE_S = 5.0
-"""How long an attacker may take to let go of its connections."""
+"""The time that an attacker may take to close its connections."""
 END_S = 15.0
-"""How long after its time its process may take to tell what it did."""
+"""The time after the end of the attack in which its process may take to report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`cpu` is in cores."""
+    """The result of an attack. `cpu` is in cores."""
 
     counts: dict[str, int]
     problems: list[str]
@@ -35,7 +35,7 @@ class Outcome:
 
 
 async def run(attack: Attack, target: Target) -> None:
-    """The attack, until its time is over; what it found is in `target`."""
+    """Runs the attack until its time is over. Its findings are in `target`."""
     limit = asyncio.timeout(target.seconds)
     try:
         async with limit:
@@ -46,7 +46,7 @@ async def run(attack: Attack, target: Target) -> None:
 
 
 async def _at_most(attack: Attack, target: Target) -> None:
-    """Attacks. Connections of the attacker's that do not close in time end with its process."""
+    """Attacks for the planned time. Connections that do not close in time end with the process."""
     attacking = asyncio.create_task(run(attack, target))
     await asyncio.wait([attacking], timeout=target.seconds + LEAVE_S)
     if attacking.done():
@@ -64,7 +64,7 @@ def _process(attack: Attack, target: Target, pipe: Connection) -> None:
     began_s, used_s = time.monotonic(), time.process_time()
     try:
         asyncio.new_event_loop().run_until_complete(_at_most(attack, target))
-    except Exception as failure:  # noqa: BLE001 (whatever it is: an attack that does not work proves nothing)
+    except Exception as failure:  # noqa: BLE001 (an attack that fails for any reason proves nothing)
         target.problems.append(f"the attack itself failed: {failure!r}"[:300])
     if not target.counts:
         target.problems.append("the attack never came to attack: the machine is too busy for it")
@@ -89,7 +89,7 @@ class Attacker:
         self._pipe.recv()
 
     def attack(self) -> Outcome:
-        """Blocking, for as long as the attack lasts."""
+        """Attacks, and blocks until the attack is over."""
         self._pipe.send(None)
         if not self._pipe.poll(self._target.seconds + END_S):
             return Outcome({}, [f"the attacker did not end within {END_S:g} s"], 0.0)

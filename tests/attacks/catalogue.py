@@ -1,4 +1,4 @@
-"""All attacks. Importing this is slow (Gradio, aiortc), so the attackers' processes are forked from one that did."""
+"""Imports all attacks. The import is slow (Gradio, aiortc), so attackers are forked from a process that has done it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes up a data channel and is no message of a page."""
+"""Attacks by messages on a data channel that no page sends."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.attacks.attack import EVERYWHERE, attack
 from tests.attacks.target import Target, message
 
 STRING = 51
-"""The protocol number of text (RFC 8831)."""
+"""The payload protocol identifier of text (RFC 8831)."""
 PENDING = 64
-"""Chunks that wait to be sent: the attacker's memory is no matter here."""
+"""The most chunks that wait to be sent. The attacker's memory does not matter."""
 
 
 async def send_chunk(transport: RTCSctpTransport, flags: int, data: bytes, stream: int, number: int) -> None:
-    """A piece of a message that says itself what it is of it."""
+    """Sends a chunk of a message. `flags` say whether it is the first, a middle or the last one."""
     chunk = DataChunk()
     chunk.flags = flags
     chunk.tsn = transport._local_tsn
@@ -55,19 +55,19 @@ async def endless(on: Target, address: str, size: int) -> None:
 
 @attack("D14", locks=EVERYWHERE)
 async def endless_message(on: Target) -> None:
-    """A message without an end, in chunks of 1 kB."""
+    """Sends a message without an end, in chunks of 1 kB."""
     await on.from_each(lambda address: endless(on, address, 1_100))
 
 
 @attack("D14", addresses=2)
 async def endless_crumbs(on: Target) -> None:
-    """A message without an end, in chunks of one byte."""
+    """Sends a message without an end, in chunks of one byte."""
     await on.from_each(lambda address: endless(on, address, 1))
 
 
 @attack("D14", addresses=2)
 async def message_flood(on: Target) -> None:
-    """Small messages, a thousand a second, which FastRTC would answer one by one."""
+    """Sends a thousand small messages a second, each of which FastRTC would answer."""
     texts = [message("dispute", verdict=1, disputed=True), "x", message("text", text="hello"), "[" * 900]
 
     async def visit(address: str) -> None:
@@ -86,7 +86,7 @@ async def message_flood(on: Target) -> None:
 
 @attack("D14")
 async def many_channels(on: Target) -> None:
-    """Data channels without end, and large messages on each."""
+    """Opens data channels without end, and sends large messages on each."""
 
     async def visit(address: str) -> None:
         async with on.peer(address) as peer:

@@ -1,4 +1,4 @@
-"""What the app holds and uses, seen from outside."""
+"""Measures the resources that the app holds and uses, from outside."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from tests.support.app_process import App
 MB = 1e6
 
 STEADY_MB = 3.0
-"""Memory that changes by less in a second, or while something is measured, stays as it is."""
+"""Memory counts as steady if it changes by less than this in a second, or during a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Memory is the resident set of the app and all its processes; `unnamed_mb` are open files without a name, as
-    recordings of sessions are. `cpu_s` is what all of them have used so far. `sessions` is -1 where the app says none.
+    """The resources at one time.
+
+    Memory is the resident set of the app and all its processes. `unnamed_mb` counts open files without a name, such as
+    the recordings of sessions. `cpu_s` is the processor time that all processes have used so far. `sessions` is -1 if
+    the app does not report it.
     """
 
     memory_mb: float
@@ -35,7 +38,7 @@ class Reading:
 
 
 def reading(app: App, *folders: Path, sessions: int = -1) -> Reading:
-    """Now. Blocking: some milliseconds."""
+    """Reads the current figures. Blocks for some milliseconds."""
     memory, descriptors, cpu_s, unnamed = 0, 0, 0.0, 0
     for process in processes(app):
         with contextlib.suppress(psutil.Error, OSError):
@@ -52,7 +55,7 @@ def reading(app: App, *folders: Path, sessions: int = -1) -> Reading:
 
 
 async def steady(app: App) -> None:
-    """Waits until all workers of an app that has just been started have loaded what they need."""
+    """Waits until all workers of a newly started app have loaded what they need."""
     for _ in range(30):
         before = await asyncio.to_thread(memory_mb, app)
         await asyncio.sleep(1.0)
@@ -84,7 +87,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _unnamed_bytes(pid: int) -> int:
-    """On Linux; elsewhere nothing is known of them."""
+    """Returns the size of open files without a name on Linux, and 0 elsewhere."""
     size = 0
     with contextlib.suppress(OSError):
         for descriptor in os.scandir(f"/proc/{pid}/fd"):

@@ -1,4 +1,4 @@
-"""More of everything than honest users ask for."""
+"""Attacks by more requests than honest users send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN_POSTS = ("/webrtc/offer", "/preflight", "/conversations")
 
 
 async def requests(on: Target, interval_s: float, *asked: tuple[str, str]) -> None:
-    """From each address, so often, in turn."""
+    """Sends requests in turn from each address, every `interval_s`."""
     turn = itertools.cycle(asked)
 
     async def visit(address: str) -> None:
@@ -28,19 +28,19 @@ async def requests(on: Target, interval_s: float, *asked: tuple[str, str]) -> No
 
 @attack("D25", addresses=4)
 async def preflights(on: Target) -> None:
-    """The check of all engines, two hundred times a second."""
+    """Requests the check of all engines two hundred times a second."""
     await requests(on, 0.02, ("POST", "/preflight"))
 
 
 @attack("D25", addresses=4)
 async def pages(on: Target) -> None:
-    """The page, the metrics and the configuration, two hundred times a second."""
+    """Requests the page, the metrics and the configuration two hundred times a second."""
     await requests(on, 0.02, ("GET", "/"), ("GET", "/metrics"), ("GET", "/webrtc/config"), ("GET", "/health"))
 
 
 @attack("D25", addresses=4)
 async def guessed_names(on: Target) -> None:
-    """Guesses at the names of recordings and conversations, two hundred times a second."""
+    """Guesses the names of recordings and conversations two hundred times a second."""
 
     async def guess(address: str) -> None:
         async with on.http(address) as http:
@@ -54,13 +54,13 @@ async def guessed_names(on: Target) -> None:
     await on.from_each(guess)
 
 
-@attack("D25", addresses=4, locks=EVERYWHERE, room=False)
+@attack("D25", addresses=4, locks=EVERYWHERE, admits_newcomers=False)
 async def websocket_loops(on: Target) -> None:
-    """Sessions over `/ws` that are opened and closed or broken at once."""
+    """Opens sessions over `/ws`, and closes or breaks them at once."""
 
     async def visit(address: str) -> None:
         async for number in on.every(0.1):
-            with on.trying():
+            with on.counting_refusals():
                 async with on.websocket(address) as socket:
                     if number % 2:
                         socket.transport.abort()
@@ -68,13 +68,13 @@ async def websocket_loops(on: Target) -> None:
     await on.from_each(visit)
 
 
-@attack("D25", addresses=2, room=False)
+@attack("D25", addresses=2, admits_newcomers=False)
 async def webrtc_loops(on: Target) -> None:
-    """Sessions over WebRTC that connect and leave, politely or not, as soon as they are there."""
+    """Opens sessions over WebRTC, and leaves as soon as they are connected, with or without a goodbye."""
 
     async def visit(address: str) -> None:
         async for number in on.every(0.3):
-            with on.trying():
+            with on.counting_refusals():
                 async with on.peer(address) as peer:
                     on.counts["sessions"] += 1
                     if number % 2:
@@ -86,7 +86,7 @@ async def webrtc_loops(on: Target) -> None:
 
 @attack("D25", addresses=4)
 async def deep_json(on: Target) -> None:
-    """Deep, wide and broken JSON to every route that takes a POST, our own and Gradio's."""
+    """Sends deep, wide and broken JSON to every route that takes a POST, our own and Gradio's."""
     posts = [*OWN_POSTS, *(path for method, path in routes() if method == "POST")]
     bodies = (b"[" * 9_900, b'{"a":' * 9_900, b"[" + b"1," * 400_000 + b"1]", b'"' + b"\\u0041" * 150_000 + b'"', b"{")
     turn = itertools.cycle((path, body) for body in bodies for path in posts)

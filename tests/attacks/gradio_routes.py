@@ -1,4 +1,4 @@
-"""Gradio's own routes: the page needs none that write."""
+"""Attacks on Gradio's own routes. The page needs none of those that write."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.attacks.attack import attack
 from tests.attacks.target import Target
 
 NEEDED = re.compile(r"/|/theme\.css|/assets/.*|/static/.*|/svelte/.*|/favicon\.ico|/robots\.txt|/manifest\.json")
-"""What a browser was seen to request from the page, and files that can only be read. All else must be a 404."""
+"""The requests that a browser was seen to make for the page, and read-only files. Every other path must be a 404."""
 
 LARGE = "x" * 900_000
 
 
 @cache
 def routes() -> tuple[tuple[str, str], ...]:
-    """Method and path of each route that the installed Gradio mounts, whatever it is for."""
+    """Returns method and path of each route that the installed Gradio mounts."""
     with gr.Blocks() as page:
         pass
     return tuple(sorted(set(_routes(App.create_app(page).routes))))
@@ -34,7 +34,9 @@ def routes() -> tuple[tuple[str, str], ...]:
 
 def _routes(routes: Iterable[Any]) -> Iterable[tuple[str, str]]:
     for route in routes:
-        if (inner := getattr(route, "original_router", None)) is not None:  # FastAPI keeps an included router whole
+        if (
+            inner := getattr(route, "original_router", None)
+        ) is not None:  # FastAPI keeps an included router as one entry.
             yield from _routes(inner.routes)
         for method in getattr(route, "methods", None) or ():
             yield method, re.sub(r"\{[^}]*\}", "x", route.path)
@@ -42,13 +44,14 @@ def _routes(routes: Iterable[Any]) -> Iterable[tuple[str, str]]:
 
 @attack("D2")
 async def routes_that_write(on: Target) -> None:
-    """Each route of the installed Gradio: what the page does not need must be a 404, or a 401 where there is a lock."""
+    """Requests each route of the installed Gradio: those that the page does not need must be a 404, or a 401 if
+    locked."""
     expected = 401 if on.kept_out else 404
     async with on.http() as http:
         for method, path in routes():
             body = {"data": [], "session_hash": "x", "fn_index": 0} if method == "POST" else None
             async with asyncio.timeout(10):
-                with on.trying():
+                with on.counting_refusals():
                     async with http.stream(method, path, json=body) as response:
                         on.counts[str(response.status_code)] += 1
                         if on.kept_out or not (method in ("GET", "HEAD") and NEEDED.fullmatch(path)):
@@ -57,7 +60,7 @@ async def routes_that_write(on: Target) -> None:
 
 @cache
 def tiny_video() -> bytes:
-    """Two kilobytes of mp4."""
+    """Returns two kilobytes of mp4."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         stream = file.add_stream("mpeg4", rate=10)
@@ -74,7 +77,7 @@ def tiny_video() -> bytes:
 
 @attack("D2", addresses=3)
 async def queue_join(on: Target) -> None:
-    """`queue/join`, `call` and `run` with bodies of 900 kB, thirty a second."""
+    """Sends bodies of 900 kB to `queue/join`, `call` and `run`, thirty a second."""
     paths = ("queue/join", "call/x", "run/x", "component_server", "cancel", "reset")
     numbers = iter(range(10**9))
 
@@ -89,7 +92,7 @@ async def queue_join(on: Target) -> None:
 
 @attack("D2", addresses=3)
 async def gradio_uploads(on: Target) -> None:
-    """Files for `upload` and videos for `process_recording`, which ffmpeg is started for."""
+    """Sends files to `upload`, and videos to `process_recording`, which starts ffmpeg."""
 
     async def upload(address: str) -> None:
         async with on.http(address) as http:
@@ -105,7 +108,7 @@ async def gradio_uploads(on: Target) -> None:
 
 @attack("D2", addresses=4)
 async def streams_held_open(on: Target) -> None:
-    """Two hundred connections that listen to `dev/reload`, `heartbeat`, `queue/data` and `upload_progress`."""
+    """Holds two hundred connections to `dev/reload`, `heartbeat`, `queue/data` and `upload_progress` open."""
     paths = ("dev/reload", "heartbeat/x", "queue/data?session_hash=x", "upload_progress?upload_id=x")
 
     async def listen(address: str) -> None:
@@ -113,7 +116,7 @@ async def streams_held_open(on: Target) -> None:
 
             async def one(path: str) -> None:
                 async for _ in on.every(0.5):
-                    with on.trying():
+                    with on.counting_refusals():
                         async with http.stream("GET", path, timeout=None) as response:
                             on.counts[str(response.status_code)] += 1
                             async for _ in response.aiter_raw():
@@ -127,7 +130,7 @@ async def streams_held_open(on: Target) -> None:
 
 @attack("D2")
 async def forwarded_names(on: Target) -> None:
-    """Redirects to foreign sites, a proxy for foreign sites, and a page that believes `X-Forwarded-Host`."""
+    """Tries redirects to foreign sites, a proxy to foreign sites, and a page that believes `X-Forwarded-Host`."""
     foreign = "evil.example"
     paths = (
         f"/gradio_api/file=http://{foreign}/",

@@ -1,4 +1,4 @@
-"""Honest users: somebody who talks over WebRTC, somebody who uploads over `/ws`, and newcomers."""
+"""Honest users: one who talks over WebRTC, one who uploads over `/ws`, and newcomers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from voicebot.client.caller import Caller
 from voicebot.session.messages import Closed, PlayAudio, ServerMessage
 
 HONEST = "127.0.0.1"
-"""Their address, where the attack comes from another."""
+"""The honest users' address when the attack comes from another one."""
 
 CONNECT_S = 8.0
 ANSWER_S = 12.0
-"""How long an honest user waits for the first sound of an answer, on a busy machine."""
+"""The time that an honest user waits for the first sound of an answer, on a busy machine."""
 FIRST_ANSWER_S = 40.0
-"""The same of an app that has just been started, before any attack."""
+"""The same time for a newly started app, before any attack."""
 IDLE_S = 15.0
-"""How long the answer before may take to its end."""
+"""The time that the previous answer may take to end."""
 
 QUESTION = "what is ten times three"
-"""Spoken and typed: the answer is short."""
+"""The question, spoken or typed, which has a short answer."""
 
 
 @cache
 def question() -> Audio | None:
-    """The question as speech; None where there is no synthesiser, and then it is typed."""
+    """Returns the question as speech, or None without a synthesizer; the question is typed then."""
     return spoken(QUESTION).resampled(SPEECH_RATE_HZ) if shutil.which("flite") else None
 
 
@@ -54,31 +54,31 @@ def question_file() -> bytes:
 
 
 class User(ABC):
-    """A session of somebody who only wants to talk."""
+    """A session of an honest user."""
 
     name: str
 
     @abstractmethod
-    async def come(self, stack: AsyncExitStack) -> Self:
-        """Connects. Raises what the network and the app do."""
+    async def connect(self, stack: AsyncExitStack) -> Self:
+        """Connects. Raises the errors of the network and the app."""
 
     @property
     @abstractmethod
-    def is_there(self) -> bool:
-        """Whether the session goes on."""
+    def is_connected(self) -> bool:
+        """True while the session goes on."""
 
     @property
     @abstractmethod
-    def goodbye(self) -> str | None:
-        """The code with which the app ended the session."""
+    def close_code(self) -> str | None:
+        """The code with which the app ended the session, if it did."""
 
     @abstractmethod
     async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
-        """Asks, and returns after how many seconds the spoken answer began. Raises TimeoutError."""
+        """Asks, and returns the seconds until the spoken answer begins. Raises TimeoutError."""
 
 
 class Talker(User):
-    """Over WebRTC, with a microphone."""
+    """Talks over WebRTC, with a microphone."""
 
     def __init__(
         self, url: str, address: str, login: Login | None, name: str = "webrtc", patience_s: float = CONNECT_S
@@ -86,16 +86,16 @@ class Talker(User):
         self.name = name
         self._peer = Peer(url, address=address, login=login, connect_timeout_s=patience_s)
 
-    async def come(self, stack: AsyncExitStack) -> Self:
+    async def connect(self, stack: AsyncExitStack) -> Self:
         await stack.enter_async_context(self._peer)
         return self
 
     @property
-    def is_there(self) -> bool:
+    def is_connected(self) -> bool:
         return self._peer.state == "connected"
 
     @property
-    def goodbye(self) -> str | None:
+    def close_code(self) -> str | None:
         return next((str(each["code"]) for each in self._peer.messages if each["type"] == "closed"), None)
 
     async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
@@ -110,14 +110,14 @@ class Talker(User):
         return await self._peer.heard.wait_for_sound(patience_s, after_s=ended_s) - ended_s
 
     async def leave(self) -> None:
-        """Politely."""
-        if self.is_there:
+        """Ends the session with a goodbye."""
+        if self.is_connected:
             self._peer.send({"type": "bye"})
             await self._peer.wait_for_state("closed", 5)
 
 
 class Uploader(User):
-    """Over `/ws`, with recordings of whole utterances, playing the clips as the terminal client does."""
+    """Uploads recordings of whole utterances over `/ws`, and plays the clips as the terminal client does."""
 
     def __init__(self, url: str, address: str, login: Login | None, name: str = "ws") -> None:
         self.name = name
@@ -126,7 +126,7 @@ class Uploader(User):
         self._closed: str | None = None
         self._caller: Caller
 
-    async def come(self, stack: AsyncExitStack) -> Self:
+    async def connect(self, stack: AsyncExitStack) -> Self:
         self._socket = await stack.enter_async_context(
             connect(
                 self._url.replace("http", "ws", 1) + "/ws",
@@ -145,11 +145,11 @@ class Uploader(User):
         return self
 
     @property
-    def is_there(self) -> bool:
+    def is_connected(self) -> bool:
         return self._socket.state is State.OPEN
 
     @property
-    def goodbye(self) -> str | None:
+    def close_code(self) -> str | None:
         return self._closed
 
     async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
@@ -170,24 +170,24 @@ class Uploader(User):
             self._closed = str(message.code)
 
     def play(self, mp3: bytes) -> None:
-        """Nobody listens."""
+        """Plays nothing, because nobody listens."""
 
 
 @asynccontextmanager
 async def honest_users(
     url: str, address: str, login: Login | None, *, typed: bool = False
 ) -> AsyncIterator[list[User]]:
-    """One of each, connected, who have been answered once."""
+    """Connects one user of each kind, and waits until each has had an answer."""
     async with AsyncExitStack() as stack:
         users: list[User] = [Talker(url, address, login), Uploader(url, address, login)]
         for user in users:
-            await user.come(stack)
+            await user.connect(stack)
         await asyncio.gather(*(user.ask(typed=typed, patience_s=FIRST_ANSWER_S) for user in users))
         yield users
 
 
 async def warm_up(url: str, address: str, login: Login | None) -> None:
-    """Asks for what the app may only load when it is asked for: the page, and an import."""
+    """Requests what the app may load on first use only: the page, and an import."""
     said = [{"role": "user", "text": "hello"}]
     transcript = {"format": "voicebot.transcript", "version": 1, "messages": said}
     transport = httpx.AsyncHTTPTransport(local_address=address)
@@ -196,10 +196,10 @@ async def warm_up(url: str, address: str, login: Login | None) -> None:
         (await http.post("/conversations", json=transcript)).raise_for_status()
 
 
-async def answered(user: User, *, typed: bool = False) -> str | None:
-    """Asks the next question; returns what went wrong, None if nothing did."""
-    if not user.is_there:
-        return f"its session was ended ({user.goodbye or 'without a word'})"
+async def ask_problem(user: User, *, typed: bool = False) -> str | None:
+    """Asks a question. Returns a description of the problem, or None."""
+    if not user.is_connected:
+        return f"its session was ended ({user.close_code or 'without a message'})"
     try:
         await user.ask(typed=typed)
     except NETWORK as error:
@@ -207,11 +207,11 @@ async def answered(user: User, *, typed: bool = False) -> str | None:
     return None
 
 
-async def newcomer(url: str, address: str, login: Login | None, patience_s: float = CONNECT_S) -> str | None:
-    """Somebody who comes now, asks one question and leaves; returns what went wrong."""
+async def newcomer_problem(url: str, address: str, login: Login | None, patience_s: float = CONNECT_S) -> str | None:
+    """Connects a new user, who asks one question and leaves. Returns a description of the problem, or None."""
     try:
         async with asyncio.timeout(2 * patience_s + ANSWER_S), AsyncExitStack() as stack:
-            user = await Talker(url, address, login, "newcomer", patience_s).come(stack)
+            user = await Talker(url, address, login, "newcomer", patience_s).connect(stack)
             await user.ask(typed=True)
             await user.leave()
     except NETWORK as error:

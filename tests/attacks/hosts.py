@@ -1,4 +1,4 @@
-"""Names that a foreign site lets point to this machine (DNS rebinding)."""
+"""Attacks by host names that a foreign site lets point to this machine (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOREIGN = ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "
 
 @attack("D21", locks=("unlocked",))
 async def rebinding(on: Target) -> None:
-    """Requests for a foreign Host, with its Origin, to a bot on loopback without a lock: all must be refused."""
+    """Sends requests for a foreign Host and Origin to an unlocked bot on loopback, which must refuse all of them."""
     async with on.http() as http:
         for name in FOREIGN:
             headers = {"Host": name, "Origin": f"http://{name}"}

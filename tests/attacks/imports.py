@@ -1,4 +1,4 @@
-"""Conversations that are brought back: what they may cost in disk, and who else may import meanwhile."""
+"""Attacks by imports of conversations: their cost in disk, and whether others can import meanwhile."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ JSON = {"Content-Type": "application/json"}
 
 @cache
 def transcript(messages: int, chars: int, seed: str = "a") -> bytes:
-    """A transcript as the bot gives it, with text that compresses well."""
+    """Returns a transcript in the format of the bot, with text that compresses well."""
     said = [{"role": "user" if each % 2 == 0 else "assistant", "text": seed * chars} for each in range(messages)]
     return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said}).encode()
 
 
-async def brings_back(on: Target, content: bytes, interval_s: float) -> None:
-    """From each address, so often."""
+async def import_repeatedly(on: Target, content: bytes, interval_s: float) -> None:
+    """Imports the content from each address, every `interval_s`."""
 
     async def visit(address: str) -> None:
         async with on.http(address) as http:
@@ -34,13 +34,13 @@ async def brings_back(on: Target, content: bytes, interval_s: float) -> None:
 
 @attack("D6", locks=EVERYWHERE)
 async def imports(on: Target) -> None:
-    """Transcripts of the longest text that is allowed, as often as one address may."""
-    await brings_back(on, transcript(4, 99_000), 0.05)
+    """Imports transcripts with the longest text allowed, as often as one address may."""
+    await import_repeatedly(on, transcript(4, 99_000), 0.05)
 
 
 @attack("D6", addresses=120, places=("other",))
 async def imports_from_many(on: Target) -> None:
-    """The same from 120 addresses, one each second and address, and small ones besides."""
+    """Imports such transcripts from 120 addresses, each once a second, and small ones too."""
     turn = itertools.count()
     contents = (transcript(4, 99_000), transcript(20, 5_000), transcript(2, 500))
 
@@ -56,7 +56,7 @@ async def imports_from_many(on: Target) -> None:
 
 @attack("D6")
 async def hostile_imports(on: Target) -> None:
-    """Zips, 100,000 empty objects, and lists nested 900,000 deep."""
+    """Imports zips, 100,000 empty objects, and lists nested 900,000 deep."""
     parts = b'{"format":"voicebot.transcript","version":1,"messages":[' + b",".join([b"{}"] * 100_000) + b"]}"
     deep = b'{"messages":' + b"[" * 900_000
     contents = itertools.cycle([parts, deep, b"PK\x03\x04" + bytes(900_000)])
@@ -65,8 +65,8 @@ async def hostile_imports(on: Target) -> None:
             await on.request(http, "POST", "/conversations", content=next(contents), headers=JSON)
 
 
-async def _slowly(on: Target, address: str, path: str, bytes_in_all: int) -> None:
-    """A request whose body comes a byte at a time."""
+async def _send_slowly(on: Target, address: str, path: str, bytes_in_all: int) -> None:
+    """Sends a request whose body comes a byte at a time."""
     reader, writer = await on.connected(address)
     try:
         writer.write(on.head("POST", path, f"Content-Length: {bytes_in_all}", "Content-Type: application/json"))
@@ -83,12 +83,12 @@ async def _slowly(on: Target, address: str, path: str, bytes_in_all: int) -> Non
 
 @attack("D13")
 async def slow_imports(on: Target) -> None:
-    """Twenty imports of one client that come a byte at a time: others must be able to import meanwhile."""
+    """Sends twenty imports of one client a byte at a time. Others must be able to import meanwhile."""
 
     async def keep_on() -> None:
         async for _ in on.every(0.2):
-            with on.trying():
-                await _slowly(on, on.address, "/conversations", 1_000_000)
+            with on.counting_refusals():
+                await _send_slowly(on, on.address, "/conversations", 1_000_000)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
@@ -102,7 +102,7 @@ async def slow_imports(on: Target) -> None:
 
 @attack("D23", addresses=2)
 async def large_uploads(on: Target) -> None:
-    """Bodies of 100 MB at 50 MB/s for the import, and of 20 MB for other routes, announced or in chunks."""
+    """Sends bodies of 100 MB at 50 MB/s to the import, and of 20 MB to other routes, announced or in chunks."""
     piece = secrets.token_bytes(500_000)
 
     async def visit(address: str) -> None:

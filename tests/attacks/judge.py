@@ -1,4 +1,4 @@
-"""What is expected of every attack, and whether it was so."""
+"""The bounds that hold for every attack, and the check of a measured attack against them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from tests.attacks.figures import Reading
 from tests.attacks.lag import Lag
 
 LAG_P95_MS, LAG_MOST_MS = 50.0, 250.0
-"""Others' lag while the attack goes on."""
+"""The highest lag of others during the attack."""
 
 QUIET_MS = 5.0
-"""The idle control's 95th percentile must be below, or the machine is too busy for lag to say anything."""
+"""The highest 95th percentile of the idle control. Above it, the machine is too busy for lag to mean anything."""
 
 MEMORY_MB, DISK_MB = 30.0, 1.0
-"""How far the app may stay above what it held before."""
+"""The memory that the app may keep after the attack, above what it held before."""
 
 LOG_KB = 100.0
-"""How much an attack may add to the log."""
+"""The most that an attack may add to the log."""
 
 DESCRIPTORS = 40
-"""How many more may stay open: recordings of the attackers' sessions, two files each, are kept for some minutes."""
+"""The most files that may stay open. Recordings of the attackers' sessions, two files each, are kept for some
+minutes."""
 
 UNNAMED_MB = 20.0
-"""Sound of sessions that may still be downloaded: at most MAX_SESSIONS of 64 kB a second."""
+"""The recordings that may still be downloaded: at most MAX_SESSIONS of 64 kB a second."""
 
 REST_CPU = 0.3
-"""Cores that the app may use more than before, once the attack is over."""
+"""The cores that the app may use after the attack, above what it used before."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One attack from one place: all that was measured."""
+    """The measurements of one attack from one place."""
 
     attack: Attack
     lock: Lock
@@ -42,33 +43,33 @@ class Row:
     most_mb: float
     after: Reading
     rest_cpu: tuple[float, float]
-    """Cores used at rest, before and after."""
+    """The cores used at rest, before and after."""
     app_cpu: float
-    """Cores used by the app while it went on."""
+    """The cores used by the app during the attack."""
     attacker_cpu: float
     honest: dict[str, str | None] = field(default_factory=dict)
-    """What became of each honest user: None is well."""
+    """The problem that each honest user had, or None."""
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    """What the attack itself found."""
+    """The problems that the attack itself found."""
     problem: str | None = None
-    """Why it could not be judged at all."""
+    """The reason why the attack could not be measured, if it could not."""
 
     @property
     def failures(self) -> list[str]:
-        """What was not as expected; nothing if all is well."""
+        """Descriptions of all bounds that were exceeded, and of the other problems."""
         if self.problem is not None:
             return [self.problem]
         return [*self._of_others, *self.marks, *self.problems]
 
     @property
     def leaves_marks(self) -> bool:
-        """Whether the next attack needs an app that this one has not touched."""
+        """True if the next attack needs a new app."""
         return self.problem is not None or bool(self.marks) or any(self.honest.values())
 
     @property
     def _of_others(self) -> list[str]:
-        """What the others felt."""
+        """Descriptions of the effects on others."""
         found = exceeded(("lag p95", self.lag.p95, LAG_P95_MS, "ms"), ("lag at most", self.lag.most, LAG_MOST_MS, "ms"))
         if self.lag.refused and self.place == "other":
             found.append(f"/health had no answer for {self.lag.refused} of {self.lag.tried} new connections")
@@ -76,7 +77,7 @@ class Row:
 
     @property
     def marks(self) -> list[str]:
-        """What it left behind."""
+        """Descriptions of what the attack left behind."""
         before, after = self.before, self.after
         found = exceeded(
             ("memory not given back", after.memory_mb - before.memory_mb, MEMORY_MB, "MB"),
@@ -93,5 +94,5 @@ class Row:
 
 
 def exceeded(*bounds: tuple[str, float, float, str]) -> list[str]:
-    """Name, value, the most it may be, and unit."""
+    """Describes each value above its bound, from tuples of name, value, bound and unit."""
     return [f"{name} {value:.0f} {unit}".strip() for name, value, most, unit in bounds if value > most]

@@ -1,4 +1,4 @@
-"""What `probe` measures, collected beside everything else."""
+"""Collects the measurements of `probe` in the background."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.paths import PROJECT
 from tests.support.signal import Signal
 
 FRESH_MS = 1_000.0
-"""Whoever looks whether the app is well has given up by then."""
+"""A health check of an operator gives up after this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """In ms; `refused` of `tried` fresh connections got no answer, or none in time."""
+    """Lag in ms; `refused` of `tried` fresh connections got no answer, or none in time."""
 
     p95: float
     most: float
@@ -29,7 +29,7 @@ class Lag:
 
 @dataclass(slots=True)
 class LagLog:
-    """All measurements since the probe began: when each ended (monotonic) and how long it took."""
+    """All measurements since the probe began: the time of the end of each (monotonic), and its duration."""
 
     kept: list[tuple[float, float]] = field(default_factory=list)
     fresh: list[tuple[float, float]] = field(default_factory=list)
@@ -41,10 +41,10 @@ class LagLog:
         self._changed.notify()
 
     async def between(self, since_s: float, until_s: float, fresh_ms: float = FRESH_MS) -> Lag:
-        """Returns the lag of all measurements within this time, and waits for one under way. Raises TimeoutError.
+        """Returns the lag in all measurements within this time, and waits for one under way. Raises TimeoutError.
 
-        Where none was under way in so short a time, the next one counts. A fresh connection's answer has come in time
-        if it took at most `fresh_ms`.
+        If none was under way, the next one counts. The answer on a fresh connection is in time if it took at most
+        `fresh_ms`.
         """
         for log in (self.kept, self.fresh):
             await self._changed.until(
@@ -63,9 +63,9 @@ def _overlapping(measured: list[tuple[float, float]], since_s: float, until_s: f
 
 
 def delays(measured_ms: list[float]) -> list[float]:
-    """A stall counts for every question that would have been asked while it lasted, not only for the one that was.
+    """Spreads each stall over all the questions that would have been asked during it, not only the one that was.
 
-    No answer at all counts as the longest wait.
+    A missing answer counts as the longest wait.
     """
     step_ms = STEP_S * 1_000
     felt: list[float] = []
@@ -81,7 +81,7 @@ def delays(measured_ms: list[float]) -> list[float]:
 async def measured_lag(url: str, address: str, app: int | None = None) -> AsyncIterator[LagLog]:
     """Measures from `address` while the block runs.
 
-    With the process number of the `app`, its waiting for a processor that other processes use does not count.
+    With the process number of the `app`, the time in which it waits for a processor in use by others does not count.
     """
     arguments = [url, address] if app is None else [url, address, str(app)]
     process = await asyncio.create_subprocess_exec(

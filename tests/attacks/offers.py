@@ -1,4 +1,4 @@
-"""Offers of WebRTC that nobody means to connect on, or that are no offers."""
+"""Attacks by WebRTC offers on which no client connects, or that are invalid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def offer(on: Target, http: httpx.AsyncClient, sdp: str, webrtc_id: str | 
     return await on.request(http, "POST", "/webrtc/offer", json=body)
 
 
-async def never_connects(on: Target, interval_s: float) -> None:
+async def offer_repeatedly(on: Target, interval_s: float) -> None:
     sdp = await offered_sdp()
 
     async def visit(address: str) -> None:
@@ -33,25 +33,25 @@ async def never_connects(on: Target, interval_s: float) -> None:
 
 @attack("D11", locks=EVERYWHERE)
 async def never_connecting(on: Target) -> None:
-    """Offers from one address on which nobody connects."""
-    await never_connects(on, 0.3)
+    """Sends offers from one address, on which no client connects."""
+    await offer_repeatedly(on, 0.3)
 
 
 @attack("D11", addresses=8, seconds=6, places=("other",), in_suite=False)
 async def never_connecting_from_eight(on: Target) -> None:
-    """The same from eight addresses, which is as many as there are places: newcomers must get in all the same."""
-    await never_connects(on, 0.8)
+    """Sends such offers from eight addresses, one for each session slot. Newcomers must get in all the same."""
+    await offer_repeatedly(on, 0.8)
 
 
 @attack("D11", addresses=60, places=("other",))
 async def never_connecting_from_sixty(on: Target) -> None:
-    """The same from sixty addresses, one each two seconds."""
-    await never_connects(on, 2.0)
+    """Sends such offers from sixty addresses, each once every two seconds."""
+    await offer_repeatedly(on, 2.0)
 
 
 @attack("D17", places=("other",), locks=("unlocked",), seconds=44, in_suite=False)
 async def same_name(on: Target) -> None:
-    """A try under a `webrtc_id` fails; a client who comes soon after under that name must stay for longer than 30 s."""
+    """Fails to connect under a `webrtc_id`. A client that then uses the same id must stay for longer than 30 s."""
     name = secrets.token_hex(8)
     sdp = await offered_sdp()
     async with on.http(on.bystander, on.honest_login) as http:
@@ -68,7 +68,7 @@ async def same_name(on: Target) -> None:
 
 
 def with_candidates(sdp: str, count: int) -> str:
-    """Addresses for the server to try, of this machine only."""
+    """Adds candidates to the offer, with addresses of this machine only."""
     hosts = (f"127.{1 + each // 62_500}.{each // 250 % 250}.{1 + each % 250}" for each in range(count))
     lines = [f"a=candidate:{each} 1 udp {2**30 + each} {host} 9 typ host" for each, host in enumerate(hosts)]
     head, found, rest = sdp.partition("a=candidate:")
@@ -76,7 +76,7 @@ def with_candidates(sdp: str, count: int) -> str:
 
 
 def shapeless(sdp: str) -> list[str]:
-    """Offers that are too much, or not what they should be."""
+    """Yields offers that are too large or malformed."""
     audio = sdp[sdp.index("m=audio") : sdp.index("m=application")]
     head, application = sdp[: sdp.index("m=audio")], sdp[sdp.index("m=application") :]
     return [
@@ -92,7 +92,7 @@ def shapeless(sdp: str) -> list[str]:
 
 @attack("D20", addresses=4)
 async def shapeless_offers(on: Target) -> None:
-    """Offers with 1,400 candidates, 40 sounds, 95 kB of attributes or thousands of codecs."""
+    """Sends offers with 1,400 candidates, 40 audio sections, 95 kB of attributes or thousands of codecs."""
     sdps = itertools.cycle(shapeless(await offered_sdp()))
 
     async def visit(address: str) -> None:
@@ -106,7 +106,7 @@ async def shapeless_offers(on: Target) -> None:
 
 @attack("D20", addresses=2)
 async def shapeless_json(on: Target) -> None:
-    """Offers whose JSON is deep, wide, or holds a number of 500,000 digits."""
+    """Sends offers whose JSON is deep, wide, or contains a number of 500,000 digits."""
     bodies = itertools.cycle(
         [
             b"[" * 9_900,
@@ -135,7 +135,7 @@ JSON = {"Content-Type": "application/json"}
 
 @attack("D25", addresses=50)
 async def refused_offers(on: Target) -> None:
-    """Offers that aiortc refuses in various ways, from fifty addresses: no traceback in the log for each."""
+    """Sends offers that aiortc refuses in various ways, from fifty addresses. No traceback may be logged for each."""
     sdp = await offered_sdp()
     broken = itertools.cycle(
         [

@@ -1,4 +1,4 @@
-"""Guesses at the password, which must shut nobody out who knows it."""
+"""Attacks by password guesses, which must not lock out a user who knows the password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.attacks.target import Target
 
 @attack("D10", locks=("locked",), slow_login=True)
 async def wrong_passwords(on: Target) -> None:
-    """Wrong passwords, thirty a second: everybody behind this address must still get in with the right one."""
+    """Tries thirty wrong passwords a second. Users at the same address must still get in with the right one."""
     async with on.http() as http:
         async for number in on.every(0.03):
             path = ("/", "/webrtc/config", "/metrics", "/webrtc/offer")[number % 4]
@@ -22,7 +22,7 @@ async def wrong_passwords(on: Target) -> None:
 
 @attack("D10", locks=("locked",), slow_login=True)
 async def bearers(on: Target) -> None:
-    """Bearer tokens, broken headers and passwords of 8 kB: none is a guess at a user's password."""
+    """Sends bearer tokens, broken headers and passwords of 8 kB. None counts as a guess at a user's password."""
     headers = (
         {"Authorization": "Bearer " + secrets.token_hex(16)},
         {"Authorization": "Basic !!!"},
@@ -38,7 +38,7 @@ async def bearers(on: Target) -> None:
 
 @attack("D10", locks=("locked",), addresses=60, places=("other",))
 async def wrong_passwords_from_many(on: Target) -> None:
-    """Wrong passwords from sixty addresses, two a second and address."""
+    """Tries wrong passwords from sixty addresses, each twice a second."""
 
     async def guess(address: str) -> None:
         async with on.http(address) as http:

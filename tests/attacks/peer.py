@@ -17,21 +17,21 @@ from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_recorder import Recorder
 
 Login = tuple[str, str]
-"""User name and password."""
+"""The user name and the password."""
 
 KEPT_FRAMES = 500
 KEPT_MESSAGES = 200
 
 
 def authorization(login: Login | None) -> dict[str, str]:
-    """The header of HTTP Basic; none without a login."""
+    """Returns the header of HTTP Basic authentication, or none without a login."""
     if login is None:
         return {}
     return {"Authorization": "Basic " + base64.b64encode(":".join(login).encode()).decode()}
 
 
 class RecentSound(Recorder):
-    """Keeps the last ten seconds of what was heard: a session here lasts for many minutes."""
+    """Keeps the last ten seconds of received audio, because a session here may last many minutes."""
 
     def came(self, frame: AudioFrame) -> None:
         super().came(frame)
@@ -39,7 +39,7 @@ class RecentSound(Recorder):
 
 
 class Peer(RtcClient):
-    """`munge` may rewrite the offer's SDP before it is sent. `state_now` is the last state that came."""
+    """A WebRTC client of the bot. `munge` may rewrite the offer's SDP. `state_now` is the last state received."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Peer(RtcClient):
         self._address, self._login, self._munge = address, login, munge or str
 
     async def wait_for_phase(self, phase: str, timeout_s: float) -> None:
-        """Raises TimeoutError, which tells the phase that lasts."""
+        """Waits until the bot is in this phase. Raises TimeoutError, with the current phase."""
         try:
             await self._changed.until(lambda: self.state_now.get("phase") == phase or None, timeout_s, "such phase")
         except TimeoutError:
@@ -86,7 +86,7 @@ class Peer(RtcClient):
 
 
 async def offered_sdp() -> str:
-    """The SDP of an honest client, for offers that are never answered to."""
+    """Returns the SDP of an honest client, for offers without a connection."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         peer.createDataChannel("text")

@@ -1,9 +1,9 @@
-"""`python -m tests.attacks.probe URL ADDRESS [PID]`: how long `GET /health` takes from outside, every 20 ms.
+"""`python -m tests.attacks.probe URL ADDRESS [PID]` measures the response time of `GET /health` every 20 ms.
 
-A line for each: `lag SECONDS MS` over a connection that is kept, and twice a second `new SECONDS MS` over a fresh one;
-the time is monotonic and of its end, and less than 0 ms means that no answer came after so long. It is a process of its
-own so that nothing but the app's own delay is measured. With the PID of the app, the time for which the app's main
-thread, or the probe, could have run but another process had the processor does not count (Linux only).
+Each measurement prints a line: `lag SECONDS MS` over a kept connection, and twice a second `new SECONDS MS` over a
+fresh one. SECONDS is the monotonic time of its end. A negative MS means that no answer came within that time. The probe
+is a process of its own so that it measures nothing but the app's delay. With the PID of the app, the time in which the
+app's main thread or the probe could run but waited for a processor does not count (Linux only).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def connection(url: str, address: str) -> http.client.HTTPConnection:
 
 
 def asked_ms(link: http.client.HTTPConnection, app: int | None = None) -> float:
-    """How long one answer takes; less than 0 if there is none.
+    """Returns the time until an answer, negated if none came.
 
-    With the process number of the `app`, its waiting for the processor, and this thread's, does not count. A kept
-    connection that the server has closed meanwhile is opened again, as every client does, and that takes its time too.
+    With the process number of the `app`, the time in which it and this thread wait for a processor does not count. A
+    kept connection that the server has closed is opened again, as every client does, and that time counts.
     """
     waiting_s, began_s = _waited_s(app), time.monotonic()
     well = _answers(link) or (time.monotonic() - began_s < PATIENCE_S and _answers(link))

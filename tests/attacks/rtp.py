@@ -1,4 +1,4 @@
-"""Sound packets that no microphone sends, over a real WebRTC connection."""
+"""Attacks by audio packets that no microphone sends, over a real WebRTC connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.attacks.peer import Peer
 from tests.attacks.target import Target
 
 SILENT = b"\xf8\xff\xfe"
-"""20 ms of Opus' silence."""
+"""20 ms of silence in Opus."""
 
 SIX_FRAMES = b"\xfb\x06" + b"\xff\xfe" * 6
 """120 ms in one packet: code 3 of RFC 6716, six frames of constant size."""
@@ -24,7 +24,7 @@ FRAME = 960
 
 
 class Packets:
-    """What a peer sends in the place of its microphone, after what that has sent: encryption wants rising numbers."""
+    """Sends packets in place of a peer's microphone. They continue its sequence numbers, as encryption requires."""
 
     def __init__(self, peer: Peer) -> None:
         (audio,) = (each for each in peer.peer.getTransceivers() if each.kind == "audio")
@@ -35,7 +35,7 @@ class Packets:
         self.number, self.time = max((packet.sequence_number, packet.timestamp) for packet in history.values())
 
     async def send(self, payload: bytes = SILENT, *, step: int = FRAME, numbers: int = 1) -> None:
-        """The next packet, whose time and number are so much later."""
+        """Sends a packet whose timestamp and sequence number advance by `step` and `numbers`."""
         self.number, self.time = (self.number + numbers) % 2**16, (self.time + step) % 2**32
         packet = RtpPacket(self._payload_type, 0, self.number, self.time, self._ssrc, payload)
         await self._transport._send_rtp(packet.serialize())
@@ -53,12 +53,12 @@ async def packets(on: Target, address: str) -> AsyncIterator[Packets]:
         on.counts["sessions"] += 1
         await peer.microphone.passed(2 * FRAME)
         peer.microphone.stop()
-        await asyncio.sleep(0.1)  # what it still had has left
+        await asyncio.sleep(0.1)  # The microphone's last packets have left by now.
         yield Packets(peer)
 
 
 async def flood(on: Target, packets_per_s: int, send: Callable[[Packets, int], object]) -> None:
-    """So many packets a second from each address, in bursts of 5 ms."""
+    """Sends packets at this rate from each address, in bursts of 5 ms."""
     burst = max(1, packets_per_s // 200)
 
     async def visit(address: str) -> None:
@@ -73,13 +73,13 @@ async def flood(on: Target, packets_per_s: int, send: Callable[[Packets, int], o
 
 @attack("D5", locks=EVERYWHERE)
 async def time_jumps(on: Target) -> None:
-    """Packets of 41 bytes whose time jumps ahead by a second, fifty a second: each hole would be filled."""
+    """Sends fifty packets of 41 bytes a second, each a second ahead of the last. The bot would fill each gap."""
     await flood(on, 50, lambda packets, _: packets.send(step=RATE))
 
 
 @attack("D5")
 async def odd_jumps(on: Target) -> None:
-    """Time that jumps back, by hours or by 0.3 s, and numbers that jump with it, two hundred a second."""
+    """Sends two hundred packets a second whose timestamps jump back, by hours or by 0.3 s, with matching numbers."""
     steps = (RATE * 3_600, -RATE, 14_400, -FRAME, 2**31, 0, 96_000)
 
     async def send(packets: Packets, index: int) -> None:
@@ -90,19 +90,19 @@ async def odd_jumps(on: Target) -> None:
 
 @attack("D5")
 async def packet_flood(on: Target) -> None:
-    """Three thousand packets a second in order, each 20 ms long."""
+    """Sends three thousand packets a second in order, each 20 ms long."""
     await flood(on, 3_000, lambda packets, _: packets.send())
 
 
 @attack("D5")
 async def long_packets(on: Target) -> None:
-    """Packets that hold 120 ms each, three hundred a second: thirty-six seconds of sound in one."""
+    """Sends three hundred packets a second of 120 ms each: thirty-six seconds of audio in one."""
     await flood(on, 300, lambda packets, _: packets.send(SIX_FRAMES, step=6 * FRAME))
 
 
 @attack("D5")
 async def garbage_packets(on: Target) -> None:
-    """Packets that are no Opus, are 1,200 bytes long or empty, and a thousand reports a second."""
+    """Sends packets that are not Opus, are 1,200 bytes long or empty, and a thousand reports a second."""
     payloads = (b"\xff" * 1_200, b"\x00", bytes(range(256)) * 4, b"\x03\x3f" + bytes(60))
 
     async def send(packets: Packets, index: int) -> None:
@@ -116,7 +116,7 @@ async def garbage_packets(on: Target) -> None:
 
 @attack("D3")
 async def small_messages(on: Target) -> None:
-    """Offers that take messages of 10 bytes at most: the session can be told nothing."""
+    """Sends offers that accept messages of at most 10 bytes, so that the bot can send the session nothing."""
 
     async def visit(address: str) -> None:
         async with on.peer(address, munge=ten_bytes_at_most):
@@ -127,7 +127,7 @@ async def small_messages(on: Target) -> None:
 
 
 def ten_bytes_at_most(sdp: str) -> str:
-    """An offer whose data channel takes nothing that the bot sends."""
+    """Limits the messages that the offer's data channel accepts to ten bytes, less than the bot sends."""
     lines = [line for line in sdp.splitlines() if not line.startswith("a=max-message-size")]
     at = next(index for index, line in enumerate(lines) if line.startswith("m=application")) + 1
     return "\r\n".join([*lines[: at + 1], "a=max-message-size:10", *lines[at + 1 :], ""])

@@ -1,4 +1,4 @@
-"""Connections that are opened and not used as connections are."""
+"""Attacks by connections that are opened but not used normally."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.attacks.attack import attack
 from tests.attacks.target import Target, message, shrink_receive_buffer
 
 FEW_FILES = 256
-"""The limit under which the app is started: an operator's shell or container may have no more."""
+"""The limit on open files under which the app is started. An operator's shell or container may have no more."""
 
 
 async def keep(on: Target, count: int, work: Callable[[str], Awaitable[None]]) -> None:
-    """So many at once over all addresses; one that ends begins again after a moment."""
+    """Keeps this number of connections open over all addresses, and replaces each that ends after a moment."""
 
     async def keep_on(address: str) -> None:
         async for _ in on.every(1.0):
-            with on.trying():
+            with on.counting_refusals():
                 await work(address)
 
     async with asyncio.TaskGroup() as group:
@@ -27,7 +27,7 @@ async def keep(on: Target, count: int, work: Callable[[str], Awaitable[None]]) -
 
 
 async def idle(on: Target, address: str) -> None:
-    """Connects and says nothing."""
+    """Connects and sends nothing."""
     reader, writer = await on.connected(address)
     on.counts["sockets"] += 1
     try:
@@ -39,25 +39,25 @@ async def idle(on: Target, address: str) -> None:
 
 @attack("D7", open_files=FEW_FILES)
 async def idle_sockets(on: Target) -> None:
-    """Three hundred sockets from one address on which nothing is said, with 256 open files allowed."""
+    """Opens three hundred idle sockets from one address, with 256 open files allowed."""
     await keep(on, 300, lambda address: idle(on, address))
 
 
 @attack("D7", addresses=100, open_files=FEW_FILES, places=("other",))
 async def idle_sockets_from_many(on: Target) -> None:
-    """Three hundred such sockets from a hundred addresses."""
+    """Opens three hundred idle sockets from a hundred addresses."""
     await keep(on, 300, lambda address: idle(on, address))
 
 
 @attack("D7", addresses=20, places=("other",))
 async def thousand_idle_sockets(on: Target) -> None:
-    """A thousand such sockets from twenty addresses."""
+    """Opens a thousand idle sockets from twenty addresses."""
     await keep(on, 1_000, lambda address: idle(on, address))
 
 
 @attack("D7", addresses=2)
 async def slow_headers(on: Target) -> None:
-    """A hundred requests whose headers come line by line and never end."""
+    """Sends a hundred requests whose headers come line by line and never end."""
 
     async def drip(address: str) -> None:
         reader, writer = await on.connected(address)
@@ -80,7 +80,7 @@ async def slow_headers(on: Target) -> None:
 
 @attack("D7", addresses=2)
 async def slow_bodies(on: Target) -> None:
-    """A hundred requests whose bodies of 900 kB come a byte at a time."""
+    """Sends a hundred requests whose bodies of 900 kB come a byte at a time."""
 
     async def drip(address: str) -> None:
         reader, writer = await on.connected(address)
@@ -101,7 +101,7 @@ async def slow_bodies(on: Target) -> None:
 
 @attack("D7", addresses=2)
 async def readers_who_do_not_read(on: Target) -> None:
-    """Requests for the page, fifty at a time on one connection, of which nothing is read."""
+    """Requests the page, fifty times at once on one connection, and reads nothing."""
 
     async def ask(address: str) -> None:
         _, writer = await on.connected(address)
@@ -122,7 +122,7 @@ async def readers_who_do_not_read(on: Target) -> None:
 
 @attack("D7", addresses=2, seconds=6)
 async def listeners_who_do_not_read(on: Target) -> None:
-    """Sessions over `/ws` that ask for long stories and read nothing."""
+    """Opens sessions over `/ws` that ask for long stories and read nothing."""
 
     async def ask(address: str) -> None:
         async with on.websocket(address) as socket:

@@ -1,4 +1,4 @@
-"""Uploaded utterances that are no honest recordings: what a decoder may be made to do."""
+"""Attacks by uploaded utterances that are not honest recordings, and burden the decoder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.ws_client import recording
 RATES_HZ = (120_000_001, 192_000_000, 2**32 - 1, 1, 0, 7_999, 192_001)
 CHANNELS = (0, 9, 255, 65_535)
 ANSWER_S = 3.0
-"""How long the attacker waits to hear what became of a recording."""
+"""The time that the attacker waits for the result of a recording."""
 
 
 def wav(
@@ -33,7 +33,7 @@ def wav(
     data: bytes = bytes(2_000),
     size: int = -1,
 ) -> bytes:
-    """A WAV file that claims what it is told to."""
+    """Returns a WAV file with this header, true or not."""
     block = max(1, channels * bits // 8) & 0xFFFF
     form = struct.pack("<HHIIHH", tag, channels, rate_hz, rate_hz * block & 0xFFFFFFFF, block, bits)
     size = len(data) if size < 0 else size
@@ -45,13 +45,13 @@ def wav(
 def silence(
     container: str, codec: str, rate_hz: int, seconds: int, layout: str = "mono", bit_rate: int = 8_000
 ) -> bytes:
-    """Much silence in few bytes."""
+    """Returns long silence in few bytes."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
         stream = file.add_stream(codec, rate=rate_hz, layout=layout)
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = bit_rate
-        stream.options = {"compression_level": "0"}  # silence needs no search for what is best
+        stream.options = {"compression_level": "0"}  # Silence needs no search for the best encoding.
         frame = av.AudioFrame.from_ndarray(np.zeros((1, rate_hz), np.int16), format="s16", layout="mono")
         frame.sample_rate = rate_hz
         for second in range(seconds):
@@ -64,7 +64,7 @@ def silence(
 
 
 def matroska_with_rate(rate_hz: float) -> bytes:
-    """PCM in a Matroska file (which FFmpeg's WebM demuxer reads) whose sampling frequency was changed."""
+    """Returns PCM in a Matroska file (which FFmpeg's WebM demuxer reads) with a changed sampling frequency."""
     content = silence("matroska", "pcm_s16le", 16_000, 1)
     honest = struct.pack(">d", 16_000.0)
     assert honest in content
@@ -72,7 +72,7 @@ def matroska_with_rate(rate_hz: float) -> bytes:
 
 
 def absurd() -> Iterator[bytes]:
-    """A few kilobytes each, and claims that no microphone would make."""
+    """Yields files of a few kilobytes, with claims that no microphone would make."""
     for rate_hz in RATES_HZ:
         yield wav(rate_hz)
         yield wav(rate_hz, 2)
@@ -88,7 +88,7 @@ def absurd() -> Iterator[bytes]:
 
 
 def bombs() -> Iterator[bytes]:
-    """Little to send and much to decode, and files that break off or never were any."""
+    """Yields files that are small to send but large to decode, files that break off, and files that are not audio."""
     dice = random.Random(1)
     yield silence("webm", "libopus", 48_000, 300, bit_rate=500)
     yield silence("mp3", "libmp3lame", 8_000, 300)
@@ -108,7 +108,7 @@ def bombs() -> Iterator[bytes]:
 
 
 async def uploads(on: Target, address: str, files: list[str]) -> None:
-    """One session that uploads them in turn, and looks at what becomes of each."""
+    """Uploads the files in turn in one session, and looks at each result."""
     async with on.websocket(address) as socket:
         while True:
             for content in files:
@@ -139,28 +139,31 @@ def bomb_messages() -> list[str]:
 
 @attack("D1", locks=EVERYWHERE, seconds=6, prepare=absurd_messages)
 async def absurd_rates(on: Target) -> None:
-    """Recordings of some kB that claim 120 MHz, 192 MHz, 1 Hz or 0, 255 channels, or a codec they do not have."""
+    """Uploads recordings of some kB that claim 120 MHz, 192 MHz, 1 Hz or 0, 255 channels, or a wrong codec."""
     await on.from_each(lambda address: uploads(on, address, absurd_messages()))
 
 
 @attack("D1", addresses=4, places=("other",), in_suite=False)
 async def absurd_rates_from_four(on: Target) -> None:
-    """The same from four addresses at once, each with the worst first."""
+    """Uploads the same from four addresses at once, each with the worst first."""
     files = messages(iter([wav(192_000_000), wav(120_000_001, 2), matroska_with_rate(192e6), wav(192_000_000, 255)]))
     await on.from_each(lambda address: uploads(on, address, files))
 
 
 @attack("D1", seconds=6, prepare=bomb_messages)
 async def silence_bombs(on: Target) -> None:
-    """Minutes of silence in a tiny file, files that break off, lie about their length or are noise of 3.5 MB."""
+    """Uploads minutes of silence in a tiny file, files that break off or lie about their length, and 3.5 MB of
+    noise."""
     await on.from_each(lambda address: uploads(on, address, bomb_messages()))
 
 
-@attack("D12", addresses=1, asks=True)
+@attack("D12", addresses=1, asks_question=True)
 async def thirty_utterances(on: Target) -> None:
-    """One client uploads thirty utterances of 20 s at once: others' words must still be recognised."""
+    """Uploads thirty utterances of 20 s at once from one client. The words of others must still be recognised."""
     dice = np.random.default_rng(1)
-    length_s = 20 if on.seconds > 1 else 5  # the recogniser works on after the attack, and the suite has no time for it
+    length_s = (
+        20 if on.seconds > 1 else 5
+    )  # The recogniser works on after the attack, which takes too long for the suite.
     speechlike = (dice.normal(0, 3_000, length_s * 16_000)).astype("<i2").tobytes()
     upload = message("speech_end", audio=base64.b64encode(wav(data=speechlike)).decode())
 

@@ -1,4 +1,4 @@
-"""A running app with honest users in it, on which attacks happen one after the other."""
+"""Runs the app with honest users in it, and attacks it again and again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack, Lock, Place
 from tests.attacks.attacker import Outcome, attacker
 from tests.attacks.figures import Reading
-from tests.attacks.honest import HONEST, User, answered, described, honest_users, newcomer, warm_up
+from tests.attacks.honest import HONEST, User, ask_problem, described, honest_users, newcomer_problem, warm_up
 from tests.attacks.judge import DESCRIPTORS, DISK_MB, MEMORY_MB, REST_CPU, Row
 from tests.attacks.lag import Lag, LagLog, measured_lag
 from tests.attacks.peer import Login, authorization
@@ -28,37 +28,37 @@ from tests.support.app_process import App, running_app
 
 LOGIN: Login = ("guest", "a long enough password")
 PROBE = "127.0.0.9"
-"""Where lag is measured from, and what else the harness asks: nothing that is counted by address touches it."""
+"""The harness's own address, for the probe and other requests, which no per-address limit of the attacks affects."""
 
 KEPT_OUT_S = 1.0
-"""An attack that is refused at the door need not go on for longer."""
+"""The duration of an attack that the password keeps out."""
 
 SLOW_LOGIN_S = 25.0
-"""How long a newcomer may be kept waiting whose own address guesses passwords."""
+"""The time that a newcomer may have to wait whose own address guesses passwords."""
 
 REST_S = 0.5
-"""Over which the app's use of the processor at rest is measured."""
+"""The time over which the app's processor use at rest is measured."""
 
 STEADY_S = 10.0
-"""How long memory may take to stay as it is."""
+"""The time that memory may take to become steady."""
 
 ROW_S = 150.0
-"""The longest that a row may take beyond its attack; then something that it waits for hangs."""
+"""The time that a row may take beyond its attack. After it, the harness assumes a hang."""
 
 SETTLE_S = 30.0
-"""The longest that memory, disk and places may take to be as before."""
+"""The time that memory, disk and slots may take to return to their values before the attack."""
 
 LEAVE_S = 20.0
-"""How long the honest users may take to leave an app that ends anyway."""
+"""The time that the honest users may take to leave an app that ends anyway."""
 
 STEP_S = 0.25
 
 _rows = itertools.count(10)
-"""Each row has a network 127.0.x of its own: nothing that was counted before concerns it."""
+"""Each row has a network 127.0.x of its own, which no earlier count of the app affects."""
 
 
 class Stage:
-    """An app is started when it is needed, and anew after an attack that has left its marks on it."""
+    """Starts the app when it is needed, and again after an attack that has left marks on it."""
 
     def __init__(self, *, locked: bool, open_files: int | None = None) -> None:
         self._locked, self._open_files = locked, open_files
@@ -80,10 +80,10 @@ class Stage:
         await self._end()
 
     async def idle(self, seconds: float) -> Lag:
-        """The lag while nobody attacks and two honest users are connected. Raises what the network does."""
+        """Returns the lag with two honest users and without an attack. Raises the errors of the network."""
         try:
             await self._prepare(HONEST)
-        except NETWORK:  # the machine may have been busy with something else
+        except NETWORK:  # The machine may have been busy with something else.
             await self._end()
             await self._prepare(HONEST)
         began_s = time.monotonic()
@@ -91,7 +91,7 @@ class Stage:
         return await self._lag.between(began_s, time.monotonic())
 
     async def play(self, attack: Attack, lock: Lock, place: Place, seconds: float | None = None) -> Row:
-        """One attack from one place."""
+        """Runs an attack from one place, and returns its measurements."""
         number = next(_rows)
         network = f"127.{number // 250}.{number % 250}"
         own = f"{network}.1"
@@ -149,28 +149,28 @@ class Stage:
         )
 
     async def _meanwhile(self, attack: Attack, place: Place, target: Target) -> dict[str, str | None]:
-        """What honest users do while it goes on."""
+        """Lets honest users act during the attack."""
         await asyncio.sleep(target.seconds / 3)
         tasks = {}
-        if attack.room and place == "other":
-            tasks["newcomer meanwhile"] = newcomer(target.url, HONEST, self._login)
-        if attack.asks:
-            tasks[f"{self._users[0].name} meanwhile"] = answered(self._users[0])
+        if attack.admits_newcomers and place == "other":
+            tasks["newcomer meanwhile"] = newcomer_problem(target.url, HONEST, self._login)
+        if attack.asks_question:
+            tasks[f"{self._users[0].name} meanwhile"] = ask_problem(self._users[0])
         return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
 
     async def _ask_all(self, attack: Attack, place: Place, target: Target) -> dict[str, str | None]:
-        """Each honest user's next question, and a newcomer."""
-        typed = target.kept_out or place == "own"  # speech takes its time, and is heard in the other rows
-        tasks = {user.name: answered(user, typed=typed) for user in self._users}
+        """Lets each honest user ask a question, and a newcomer too."""
+        typed = target.kept_out or place == "own"  # Speech takes time, and other rows test it.
+        tasks = {user.name: ask_problem(user, typed=typed) for user in self._users}
         if place == "other":
-            tasks["newcomer"] = newcomer(target.url, HONEST, self._login)
+            tasks["newcomer"] = newcomer_problem(target.url, HONEST, self._login)
         elif attack.slow_login:
-            tasks["newcomer"] = newcomer(target.url, target.bystander, self._login, SLOW_LOGIN_S)
+            tasks["newcomer"] = newcomer_problem(target.url, target.bystander, self._login, SLOW_LOGIN_S)
         return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
 
     async def _prepare(self, address: str) -> None:
-        """An app with honest users at that address. Raises what the network does."""
-        if not all(user.is_there for user in self._users):
+        """Makes sure that the app runs with honest users at that address. Raises the errors of the network."""
+        if not all(user.is_connected for user in self._users):
             await self._visit.aclose()
             self._address = None
         if self._app is None:
@@ -223,7 +223,7 @@ class Stage:
             return -1
 
     async def _at_rest(self) -> tuple[Reading, float]:
-        """What the app holds once that changes no more, and the cores that it uses with nothing to do."""
+        """Waits until the app's figures are steady, and returns them and the cores used without load."""
         deadline_s = time.monotonic() + STEADY_S
         while True:
             first, began_s = await self._reading(), time.monotonic()
@@ -233,7 +233,7 @@ class Stage:
                 return second, (second.cpu_s - first.cpu_s) / (time.monotonic() - began_s)
 
     async def _settled(self, before: Reading, rest_before: float) -> tuple[Reading, float]:
-        """The same once all is as before, or has not become so for long."""
+        """Waits until the figures are back at their values before the attack, or the time for that is over."""
         deadline_s = time.monotonic() + SETTLE_S
         while True:
             after, rest = await self._at_rest()

@@ -1,4 +1,4 @@
-"""The rows as lines for a reader, and as JSON."""
+"""Formats the rows as lines for a reader, and as JSON."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def lag(lag: Lag) -> str:
 
 
 def counts(row: Row) -> str:
-    """What the attacker saw: statuses, events, errors."""
-    told = ", ".join(f"{what} × {round(count)}" for what, count in sorted(row.counts.items()))
-    return f"    {row.attack.meaning}\n    the app answered: {told or 'nothing'}"
+    """Describes what the attacker saw: statuses, events, errors."""
+    listed = ", ".join(f"{what} × {round(count)}" for what, count in sorted(row.counts.items()))
+    return f"    {row.attack.meaning}\n    the app answered: {listed or 'nothing'}"
 
 
 def as_json(row: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The app as an attack sees it: an address to send to, addresses to send from, and what came back."""
+"""The app as an attack sees it: an address to send to, addresses to send from, and the results."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ from tests.attacks.peer import Login, Peer, authorization
 from tests.support.rtc_client import OfferRefusedError
 
 NETWORK = (OSError, EOFError, TimeoutError, httpx.HTTPError, WebSocketException, OfferRefusedError)
-"""How an app that defends itself looks from outside."""
+"""The errors that an attacker sees when the app defends itself."""
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Never used on loopback, but each client would make one of its own, which takes longer than an attack may."""
+"""Unused on loopback, but each client would make one of its own, which takes longer than an attack may."""
 
 PATIENCE_S = 5.0
-"""How long an attacker waits for one answer."""
+"""The time that an attacker waits for an answer."""
 
 
 @dataclass(slots=True)
 class Target:
-    """`counts` are what the app did, `problems` what it should not have done. `bystander` is an honest user's address,
-    for what such a one does meanwhile. `login` is the attacker's, if it has the password of a `locked` app.
+    """The attacked app, and the results of the attack.
+
+    `counts` has the events that the attacker saw, `problems` those that must not happen. `bystander` is the address of
+    an honest user, for requests that such a user makes during the attack. `login` is the attacker's, if it has the
+    password of a `locked` app.
     """
 
     url: str
@@ -54,7 +57,7 @@ class Target:
 
     @property
     def kept_out(self) -> bool:
-        """The attacker stands before a locked door."""
+        """True if the app is locked and the attacker has no password."""
         return self.locked and self.login is None
 
     @property
@@ -68,13 +71,13 @@ class Target:
     # What came of it ----------------------------------------------------------------------------------------------
 
     def expect(self, condition: object, problem: str) -> None:
-        """The attack has an effect that it must not have, unless `condition` holds."""
+        """Records the problem unless `condition` holds."""
         if not condition and problem not in self.problems:
             self.problems.append(problem)
 
     @contextlib.contextmanager
-    def trying(self) -> Iterator[None]:
-        """Counts what the network or the app refuses, and goes on."""
+    def counting_refusals(self) -> Iterator[None]:
+        """Counts the refusals and errors of the network and the app, and goes on."""
         try:
             yield
         except InvalidStatus as refused:
@@ -87,7 +90,7 @@ class Target:
     # Pace ---------------------------------------------------------------------------------------------------------
 
     async def every(self, interval_s: float, most: int | None = None) -> AsyncIterator[int]:
-        """Counts up, a step each `interval_s`, for ever or to `most`; steps that are missed are not made up for."""
+        """Yields 0, 1, 2 … every `interval_s`, for ever or up to `most`. It does not make up for missed steps."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         number = 0
@@ -98,11 +101,11 @@ class Target:
             await asyncio.sleep(due_s - loop.time())
 
     async def from_each(self, work: Callable[[str], Awaitable[None]]) -> None:
-        """The same from all addresses at once, again and again where it fails or ends."""
+        """Does the work from all addresses at once, and again whenever it fails or ends."""
 
         async def keep_on(address: str) -> None:
             async for _ in self.every(0.2):
-                with self.trying():
+                with self.counting_refusals():
                     await work(address)
 
         async with asyncio.TaskGroup() as group:
@@ -113,7 +116,7 @@ class Target:
 
     @asynccontextmanager
     async def http(self, address: str | None = None, login: Login | None = None) -> AsyncIterator[httpx.AsyncClient]:
-        """A client that sends from `address`, with connections that are kept."""
+        """Returns a client that sends from `address`, with kept connections."""
         async with httpx.AsyncClient(
             base_url=self.url,
             transport=httpx.AsyncHTTPTransport(verify=PLAIN, local_address=address or self.address),
@@ -123,8 +126,8 @@ class Target:
             yield http
 
     async def request(self, http: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response | None:
-        """The answer, whose status is counted; None if there was none."""
-        with self.trying():
+        """Sends a request and counts the status. Returns the response, or None if there was none."""
+        with self.counting_refusals():
             response = await http.request(method, path, **options)
             self.counts[str(response.status_code)] += 1
             self.expect(response.status_code < 500 or response.status_code == 503, f"{method} {path[:60]} gave a 500")
@@ -132,12 +135,12 @@ class Target:
         return None
 
     async def connected(self, address: str | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A bare socket. Raises OSError."""
+        """Opens a bare socket. Raises OSError."""
         async with asyncio.timeout(PATIENCE_S):
             return await asyncio.open_connection(self.host, self.port, local_addr=(address or self.address, 0))
 
     def head(self, method: str, path: str, *lines: str) -> bytes:
-        """The head of a request over a bare socket."""
+        """Returns the head of a request for a bare socket."""
         login = [f"{name}: {value}" for name, value in authorization(self.login).items()]
         return "\r\n".join(
             [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", *login, *lines, "", ""]
@@ -145,7 +148,7 @@ class Target:
 
     @asynccontextmanager
     async def websocket(self, address: str | None = None, query: str = "") -> AsyncIterator[ClientConnection]:
-        """A session over `/ws`. Raises what `trying` counts."""
+        """Opens a session over `/ws`. Raises the errors that `counting_refusals` counts."""
         async with connect(
             self.url.replace("http", "ws", 1) + "/ws" + query,
             proxy=None,
@@ -160,14 +163,16 @@ class Target:
             try:
                 yield socket
             finally:
-                if socket.transport.get_write_buffer_size():  # the app does not read: it would hear no goodbye
+                if (
+                    socket.transport.get_write_buffer_size()
+                ):  # The app does not read, so it would not receive a closing handshake.
                     socket.transport.abort()
 
     @asynccontextmanager
     async def bare_websocket(
         self, address: str | None = None, query: str = ""
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """The same for frames that no library sends. What comes is the caller's to read."""
+        """Opens a session for frames that no library sends. The caller reads what comes."""
         reader, writer = await self.connected(address)
         try:
             upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
@@ -177,7 +182,7 @@ class Target:
             status = answer.split()[1].decode()
             self.counts[status if status != "101" else "sessions"] += 1
             if status != "101":
-                raise ConnectionRefusedError(f"the websocket was refused with {status}")
+                raise ConnectionRefusedError(f"the app refused the WebSocket with {status}")
             yield reader, writer
         finally:
             writer.close()
@@ -186,28 +191,28 @@ class Target:
                     await writer.wait_closed()
 
     def peer(self, address: str | None = None, **options: Any) -> Peer:
-        """A WebRTC client whose offer comes from `address`, as a context manager."""
+        """Returns a WebRTC client whose offer comes from `address`, as a context manager."""
         return Peer(
             self.url, address=address or self.address, login=self.login, connect_timeout_s=PATIENCE_S, **options
         )
 
 
 def frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
-    """A websocket frame as a client sends it."""
+    """Returns a WebSocket frame as a client sends it."""
     return Frame(opcode, data, fin).serialize(mask=True)
 
 
 def message(type: str, **fields: Any) -> str:
-    """A message for `/ws` or the data channel."""
+    """Returns a message for `/ws` or the data channel."""
     return json.dumps({"type": type, **fields})
 
 
-async def swallowed(reader: asyncio.StreamReader) -> None:
-    """Reads, and forgets, all that comes."""
+async def read_and_discard(reader: asyncio.StreamReader) -> None:
+    """Reads and discards everything that comes."""
     while await reader.read(65_536):
         pass
 
 
 def shrink_receive_buffer(writer: asyncio.StreamWriter) -> None:
-    """So that a client who does not read is felt soon."""
+    """Shrinks the buffer, so that the app soon notices a client who does not read."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

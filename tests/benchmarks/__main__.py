@@ -1,7 +1,7 @@
-"""`make bench`: the same scripted users talk to our bot, to FastRTC's and to Pipecat's; Markdown tables tell the rest.
+"""`make bench` lets the same scripted users talk to our bot, FastRTC's and Pipecat's, and prints Markdown tables.
 
-All bots run on the same stub engines, one at a time, each in a process of its own; ours then once more as it is
-delivered, on simulated cloud services without delay. See `--help` for shorter runs.
+All bots run on the same stub engines, one at a time, each in a process of its own. Our bot runs once more as delivered,
+on simulated cloud services without delay. See `--help` for shorter runs.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ KINDS = {"ours": bots.OURS, "fastrtc": bots.FASTRTC, "pipecat": bots.PIPECAT}
 SCENARIOS = ("answers", "overlaps", "turns", "losses", "no-delays", "services")
 
 FAILURES = (TimeoutError, OSError, httpx.HTTPError, OfferRefusedError)
-"""What a bot that hangs or breaks down raises here: the scenario ends there, with a note."""
+"""The exceptions that a hanging or failing bot causes here. They end the scenario, with a note."""
 
 ROUND_S = 25.0
-"""A scenario of n rounds that takes longer than n of these hangs."""
+"""The time in seconds for each round of a scenario, after which the harness assumes a hang."""
 
 ANSWERS = [
     ("gap", "last sample of the question → first sound of the answer", "ms"),
@@ -99,24 +99,24 @@ SERVICES = [
     ("own share and wire", "end of turn → first sound, with the way there and back", "ms"),
 ]
 EAGER = {"replies begun at a pause": True, "only at the end of the turn": False}
-"""Columns of that table, and the setting PREEMPTIVE_REPLIES."""
+"""The columns of the table, and the value of the setting PREEMPTIVE_REPLIES for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many rounds of what, for our bot and for the peers."""
+    """The scenarios, and the number of rounds for our bot and for the peers."""
 
     ours: int
     peers: int
     scenarios: frozenset[str]
 
     def rounds(self, bot: Bot, divisor: int = 1) -> int:
-        """At least two; the slower measures have a fraction of the rounds."""
+        """Returns the number of rounds, at least two. Slower measures divide it."""
         return max(2, (self.ours if bot.kind.ours else self.peers) // divisor)
 
 
 async def attempt(what: str, rounds: int, figures: Figures, work: Awaitable[None]) -> None:
-    """Does the work as far as it goes."""
+    """Runs a scenario. If it fails, adds a note."""
     started_s = time.monotonic()
     try:
         async with asyncio.timeout(rounds * ROUND_S):
@@ -127,7 +127,7 @@ async def attempt(what: str, rounds: int, figures: Figures, work: Awaitable[None
 
 
 async def measure(bot: Bot, figures: Figures, plan: Plan) -> None:
-    """All scenarios but the one without delays."""
+    """Measures all scenarios except the one without delays."""
     name, rounds = bot.kind.name, plan.rounds(bot)
     if "answers" in plan.scenarios:
         await attempt(f"{name}: answers", rounds, figures, answers.measure(bot, figures, users.questions(rounds)))
@@ -207,7 +207,7 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
 
 
 def _parts(measured: dict[str, Figures]) -> list[tuple[str, str, str]]:
-    """The steps that our bot tells of its turns, in their order."""
+    """Returns the rows for the steps of a turn that our bot reports, in their order."""
     names = {measure: None for figures in measured.values() for measure in figures.values}
     parts = [name for name in names if name.startswith("part: ")]
     return [(name, f"of it (steps overlap): {name.removeprefix('part: ')}", "ms") for name in parts]
@@ -216,7 +216,9 @@ def _parts(measured: dict[str, Figures]) -> list[tuple[str, str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("-n", "--rounds", type=int, default=20, help="rounds of each measure (default 20)")
-    parser.add_argument("--peer-rounds", type=int, help="the same for the peers (default: a third of it)")
+    parser.add_argument(
+        "--peer-rounds", type=int, help="rounds of each measure for the peers (default: a third of --rounds)"
+    )
     parser.add_argument("--quick", action="store_const", const=3, dest="rounds", help="the same as -n 3")
     parser.add_argument("--bots", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), dest="scenarios")
@@ -225,7 +227,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.INFO)
     for chatty in ("httpx", "aioice", "aiortc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the bots end with it, as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # The bots end with it, as after Ctrl-C.
     kinds = [KINDS[name] for name in arguments.bots]
     logs = Path(tempfile.mkdtemp(prefix="bench-"))
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""How soon a bot answers: the gap on the wire, and where the time goes."""
+"""Measures the response gap on the wire, and the steps of which it consists."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from tests.benchmarks.bots import Bot, Spoken, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import hush
+from tests.benchmarks.heard_audio import hush
 from tests.benchmarks.users import Clip
 
 ANSWER_S = 12.0
-"""Who has not answered by then is taken to be silent."""
+"""The time after which an answer counts as missing."""
 
 QUIET_S = 0.5
-"""An answer is over after this silence."""
+"""The silence that ends an answer."""
 
 RATHER_EARLY_S = 0.15
-"""Sound that comes this soon after the end of speech was on its way before: the turn was cut off."""
+"""Audio that arrives sooner than this after the end of speech was sent before it, so the turn was cut off."""
 
 
 async def measure(bot: Bot, figures: Figures, clips: list[Clip]) -> None:
-    """`gap` in ms, and for our bot its parts as `part: …`, for each question asked out of silence."""
+    """Measures the `gap` in ms for each question after silence, and for our bot its steps as `part: …`."""
     async with calling(bot) as user:
         for each in clips:
             gap_ms = await ask(user, each, figures)
@@ -34,7 +34,7 @@ async def measure(bot: Bot, figures: Figures, clips: list[Clip]) -> None:
 
 
 async def ask(user: User, clip: Clip, figures: Figures) -> float | None:
-    """From the last sample of the question to the first sound of the answer, in ms; then listens to its end."""
+    """Returns the ms from the last sample of the question to the first sound of the answer, and listens to its end."""
     started_s = time.monotonic()
     spoken = await user.say(clip, "short")
     try:
@@ -47,7 +47,7 @@ async def ask(user: User, clip: Clip, figures: Figures) -> float | None:
 
 
 def parts(user: User, figures: Figures, gap_ms: float) -> None:
-    """Our bot tells the steps of its last turn, in ms since the user fell silent by its own detector."""
+    """Adds the steps of our bot's last turn, in ms since its own detector found the user silent."""
     turns = [message["turn"] for message in user.client.messages if message.get("type") == "state"]
     if not turns or not turns[-1]:
         return
@@ -63,7 +63,7 @@ def parts(user: User, figures: Figures, gap_ms: float) -> None:
 
 
 async def cut_offs(bot: Bot, figures: Figures, kind: str, clips: list[Clip]) -> None:
-    """Counts of `kind` cut off (answered, or thought about, before the user had ended), and the gaps of the others."""
+    """Counts how often `kind` is cut off (answered or replied to before the user ends), and the gaps of the others."""
     async with calling(bot) as user:
         for each in clips:
             started_s = time.monotonic()
@@ -82,6 +82,6 @@ async def cut_offs(bot: Bot, figures: Figures, kind: str, clips: list[Clip]) -> 
 
 
 async def _thought_early(bot: Bot, spoken: Spoken) -> bool:
-    """Was a reply begun while the user was speaking? A preemptive one that is thrown away counts, too."""
+    """Returns True if a reply began while the user spoke, including a preemptive reply that was thrown away."""
     replies = (await bot.log())["replies"]
     return any(spoken.onset_s < reply["began_s"] < spoken.ended_s for reply in replies)

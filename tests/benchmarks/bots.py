@@ -1,4 +1,4 @@
-"""The bots under test, each a process of its own, and a user connected to one."""
+"""The bots under test, each in a process of its own, and a user who is connected to one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tests.support.rtc_link import Link
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 
 START_S = 90.0
-"""A bot's imports take up to half a minute on a busy machine."""
+"""The imports of a bot take up to half a minute on a busy machine."""
 
 LEAD_S = 0.25
-"""Silence before a clip: the bot is told of its words before they are spoken."""
+"""Silence before a clip, in which the bot receives the words before they are spoken."""
 
 SETTLING_S = 0.5
-"""Between the connection and the first word."""
+"""The time between the connection and the first word."""
 
 PIPECAT_VENV = PROJECT / ".venv-pipecat"
 PIPECAT_INSTALLED = PIPECAT_VENV / ".installed"
-"""What `make bench` leaves once all of its requirements are there."""
+"""`make bench` creates this file when all requirements are installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ OURS = Kind("ours", "tests.benchmarks.our_bot", ours=True)
 FASTRTC = Kind("FastRTC", "tests.benchmarks.fastrtc_bot")
 LOAD = Kind("load", "tests.benchmarks.load_bot", ours=True)
 SERVICES = Kind("services", "tests.benchmarks.services")
-"""No bot, but what our app needs to be one; it starts like them."""
+"""The simulated services for our app, which start as the bots do."""
 PIPECAT = Kind("Pipecat", "tests.benchmarks.pipecat.bot", PIPECAT_VENV / "bin" / "python")
 
 
@@ -57,14 +57,14 @@ PIPECAT = Kind("Pipecat", "tests.benchmarks.pipecat.bot", PIPECAT_VENV / "bin" /
 class Bot:
     kind: Kind
     url: str
-    door_url: str
-    """Where its side door is, which `control` describes."""
+    control_url: str
+    """The URL of its control routes (see `control`)."""
     pid: int
 
     async def log(self) -> dict[str, Any]:
-        """What it has thought and said: {"replies": [...], "sentences": [...]}."""
+        """Returns the record of its replies and sentences: {"replies": [...], "sentences": [...]}."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer: dict[str, Any] = (await http.get(f"{self.door_url}/bench/log")).raise_for_status().json()
+            answer: dict[str, Any] = (await http.get(f"{self.control_url}/bench/log")).raise_for_status().json()
         return answer
 
 
@@ -72,7 +72,7 @@ class Bot:
 async def running(
     kind: Kind, logs: Path, *arguments: str, no_delays: bool = False, **settings: object
 ) -> AsyncIterator[Bot]:
-    """The bot, from its start to its end. Raises OSError or TimeoutError if it does not start."""
+    """Runs the bot for the duration of the block. Raises OSError or TimeoutError if it does not start."""
     if no_delays:
         arguments = ("--no-delays", *arguments)
     with (logs / f"{kind.name}{'-no-delays' if no_delays else ''}.log").open("wb") as log:
@@ -95,9 +95,9 @@ async def running(
 
 @asynccontextmanager
 async def running_on_services(logs: Path, *, preemptive: bool) -> AsyncIterator[Bot]:
-    """Our app as it is delivered, on simulated cloud services. Raises OSError or TimeoutError if it does not start.
+    """Runs our app as delivered, on simulated cloud services. Raises OSError or TimeoutError if it does not start.
 
-    Blocks while it starts and ends: nothing else goes on then.
+    Blocks while the app starts and ends.
     """
     async with running(SERVICES, logs) as services, httpx.AsyncClient(trust_env=False) as http:
         settings = (await http.get(f"{services.url}/settings")).raise_for_status().json()
@@ -132,7 +132,7 @@ async def _end(process: Process) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """When the speech of a clip began and ended, on the monotonic clock, as it left the user's microphone."""
+    """The times at which the speech of a clip began and ended at the user's microphone (monotonic clock)."""
 
     clip: Clip
     onset_s: float
@@ -140,7 +140,7 @@ class Spoken:
 
 
 class User:
-    """Someone who talks to a bot over WebRTC."""
+    """A user who talks to a bot over WebRTC."""
 
     def __init__(self, bot: Bot, client: RtcClient) -> None:
         self.bot = bot
@@ -148,9 +148,9 @@ class User:
         self.heard = client.heard
 
     async def say(self, clip: Clip, mode: Mode = "story") -> Spoken:
-        """Speaks the clip, after telling the bot's recogniser its words and its agent what to answer with.
+        """Sends the words to the bot's recogniser and the kind of answer to its agent, and then speaks the clip.
 
-        Returns when the last sample of speech has left.
+        Returns when the last sample of speech has been sent.
         """
         microphone = self.client.microphone
         start = microphone.say(Audio.joined([Audio.silence(LEAD_S, WIRE_RATE_HZ), clip.audio], WIRE_RATE_HZ))
@@ -158,13 +158,13 @@ class User:
         start_s = microphone.sent_s[-1] + (start - len(microphone.sent_s) * FRAME_SAMPLES) / WIRE_RATE_HZ
         words = [(word, start_s + ends_s) for word, ends_s in clip.words]
         async with httpx.AsyncClient(trust_env=False) as http:
-            await http.post(f"{self.bot.door_url}/bench/say", json={"words": words, "mode": mode})
+            await http.post(f"{self.bot.control_url}/bench/say", json={"words": words, "mode": mode})
         onset, end = (start + round(at_s * WIRE_RATE_HZ) for at_s in (clip.onset_s, clip.end_s))
         await microphone.passed(end)
-        return Spoken(clip, self._said_at(onset), self._said_at(end))
+        return Spoken(clip, self._sent_at(onset), self._sent_at(end))
 
-    def _said_at(self, position: int) -> float:
-        """When this sample came out of the mouth: its frame left once it was full."""
+    def _sent_at(self, position: int) -> float:
+        """Returns the time at which this sample was sent, which is when its frame was full."""
         return self.client.microphone.sent_at(position) - FRAME_S + position % FRAME_SAMPLES / WIRE_RATE_HZ
 
 

@@ -1,6 +1,6 @@
-"""The side door of every bot under test: `POST /bench/say` tells what comes next, `GET /bench/log` what it has done.
+"""The control routes of every bot under test: `POST /bench/say` announces a clip, `GET /bench/log` returns a record.
 
-Needs only FastAPI, so that bots in other environments have the same one.
+The module needs only FastAPI, so that bots in other environments can use it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.position_voice import RATE_HZ, Samples, voice
 
 @dataclass(slots=True)
 class Stage:
-    """What all stub engines of one bot share: the oracle, and a record of what was thought and said."""
+    """The state that all stub engines of a bot share: the oracle, and a record of replies and sentences."""
 
     oracle: Oracle = field(default_factory=Oracle)
     replies: list[dict[str, Any]] = field(default_factory=list)
@@ -28,12 +28,12 @@ class Stage:
     position: int = 0
 
     def reply(self) -> int:
-        """The number of a reply that is begun now."""
+        """Begins a reply and returns its number."""
         self.replies.append({"began_s": time.monotonic(), "mode": self.oracle.mode})
         return len(self.replies) - 1
 
     def sentence(self, text: str) -> list[Samples]:
-        """The sound of a sentence, in pieces of 100 ms: the next stretch of the position voice, at 48 kHz."""
+        """Yields the audio of a sentence in pieces of 100 ms: the next stretch of the position voice, at 48 kHz."""
         count = round(len(text) / LETTERS_PER_S * RATE_HZ)
         start, self.position = self.position, self.position + count
         self.sentences.append({"start": start, "count": count, "text": text, "began_s": time.monotonic()})
@@ -42,7 +42,7 @@ class Stage:
 
 
 def routes(app: FastAPI, stage: Stage) -> None:
-    """Adds the side door to the app."""
+    """Adds the control routes to the app."""
 
     @app.post("/bench/say")
     async def say(body: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def routes(app: FastAPI, stage: Stage) -> None:
 
 
 async def serve(app: FastAPI, **options: Any) -> None:
-    """Serves on a free port of this machine, whose address is the first line written to stdout."""
+    """Serves on a free port of this machine, and writes its address to stdout as the first line."""
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""Users who talk to the running app over WebRTC: connection time, response gap by its parts, CPU, memory.
+"""Users talk to the running app over WebRTC: connection time, response gap and its steps, CPU, memory.
 
-`make bench-embedded` prints it, and what eight users at once have to put up with. The app is a
-process of its own on the embedded engines; the users' speech comes from flite.
+`make bench-embedded` prints these figures, and those of eight users at once. The app is a process of its own on the
+embedded engines. The users' speech comes from flite.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 
 async def share_of_core(processes: list[psutil.Process]) -> float:
-    """Percent of one core used over the next ten seconds."""
+    """Returns the percentage of a core used over the next ten seconds."""
     before, start_s = cpu_s(processes), time.monotonic()
     await asyncio.sleep(CPU_S)
     return 100 * (cpu_s(processes) - before) / (time.monotonic() - start_s)
@@ -71,21 +71,21 @@ async def connection_times(app: App) -> list[float]:
 
 
 def question_of(text: str) -> Audio:
-    """Spoken, without the silence that flite leaves at the end: a fifth of a second that is no part of the gap."""
+    """Returns the question as speech, without the fifth of a second of silence that flite appends."""
     audio = spoken(text)
     loudness = np.abs(audio.samples.astype(int))
     return Audio(audio.samples[: np.flatnonzero(loudness > 0.02 * loudness.max())[-1] + 1], audio.rate_hz)
 
 
 async def ask(client: RtcClient, question: str) -> tuple[float, dict[str, Any]]:
-    """The gap on the wire in ms, from the last frame of the question to the first one with sound; and the state."""
+    """Returns the response gap in ms, from the last frame of the question to the first sound, and the state."""
     before = len(client.messages)
     client.microphone.say(question_of(question))
     ended_s = await client.microphone.said()
     sounded_s = await client.heard.wait_for_sound(30, after_s=ended_s)
     try:
         await client.heard.wait_for_silence(1.0, LONGEST_ANSWER_S)
-    except TimeoutError:  # the story
+    except TimeoutError:  # This question asks for the story.
         client.send({"type": "interrupt"})
         await client.heard.wait_for_silence(1.0)
     answered = [message for message in client.messages[before:] if message["type"] == "state" and message["turn"]]
@@ -125,7 +125,7 @@ async def bench(app: App) -> list[str]:
 
 
 def final_texts(app: App) -> tuple[float, float]:
-    """How many final texts there were, and how many of them within `TEXT_S` of the end of the speech."""
+    """Returns the number of final texts, and of those within `TEXT_S` of the end of the speech."""
     page = httpx.get(f"{app.url}/metrics", trust_env=False).text
     counts = {
         sample.labels["le"]: sample.value
@@ -137,22 +137,22 @@ def final_texts(app: App) -> tuple[float, float]:
 
 
 def crowd(app: App) -> list[str]:
-    """Several people who ask, listen or interrupt, and ask again, all at the same time."""
+    """Measures several people at once who ask, listen or interrupt, and ask again."""
     before, before_mb = final_texts(app), app.process.memory_info().rss / 1e6
     command = (*(sys.executable, "-m", "tests.benchmarks.load_users", app.url), "--sessions", str(PEOPLE))
     with subprocess.Popen([*command, "--seconds", f"{CROWD_S:g}"], cwd=PROJECT, stdout=subprocess.PIPE) as users:
         assert users.stdout is not None
-        users.stdout.readline()  # all are there
+        users.stdout.readline()  # All users are connected.
         used_s, most_mb = sum(app.process.cpu_times()[:2]), before_mb
         while not select([users.stdout], [], [], 0.5)[0]:
             most_mb = max(most_mb, app.process.memory_info().rss / 1e6)
         used_s = sum(app.process.cpu_times()[:2]) - used_s
-        told: dict[str, Any] = json.loads(users.stdout.readline())
+        stats: dict[str, Any] = json.loads(users.stdout.readline())
     texts, soon = (after - earlier for after, earlier in zip(final_texts(app), before, strict=True))
     return [
-        f"\n{PEOPLE} people at once for {CROWD_S:g} s: response gap {median(told['gaps_ms']):.0f} ms, p95 "
-        f"{p95(told['gaps_ms']):.0f} ms (n {len(told['gaps_ms'])}), unanswered {told['unanswered']}, dropouts "
-        f"{told['dropouts']}; of {texts:.0f} final texts {100 * soon / texts:.0f} % within {TEXT_S:g} s of the end of "
+        f"\n{PEOPLE} people at once for {CROWD_S:g} s: response gap {median(stats['gaps_ms']):.0f} ms, p95 "
+        f"{p95(stats['gaps_ms']):.0f} ms (n {len(stats['gaps_ms'])}), unanswered {stats['unanswered']}, dropouts "
+        f"{stats['dropouts']}; of {texts:.0f} final texts {100 * soon / texts:.0f} % within {TEXT_S:g} s of the end of "
         f"the speech; CPU {100 * used_s / CROWD_S:.0f} % of a core; memory {before_mb:.0f} MB before, "
         f"{most_mb:.0f} MB at most."
     ]

@@ -1,10 +1,10 @@
-"""`make bench-echo`: a bot whose voice comes back from an open loudspeaker.
+"""`make bench-echo` measures a bot whose voice comes back from a loudspeaker into the microphone.
 
-First conversations in which nobody but the bot speaks: how often it interrupts itself, and how often it falls silent
-for a moment. Then what the recogniser understands of a user who speaks over the bot: four phrases at six places of its
-story, with the sound as it is heard and with what is known of the echo taken off.
+The first table covers conversations in which only the bot speaks: how often it interrupts itself, and how often it
+pauses. The second shows what the recogniser understands of a user who speaks over the bot: four phrases at six places
+of its story, with and without echo cancellation.
 
-The rooms are computed ones and, where there are recordings, two real ones.
+The rooms are simulated ones and, if the recordings are present, two real ones.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ OVER_LEVELS_DB = (-6, -14, -20, -120)
 
 
 def alone(level_db: float) -> tuple[int, int, int]:
-    """How many conversations there were, in how many the bot interrupted itself, and how often it was paused.
+    """Returns the number of conversations, of those in which the bot interrupted itself, and of pauses.
 
-    A conversation has two replies; which ones, and how long the wire takes, changes from one to the next.
+    A conversation has two replies. The replies and the network delay vary from one to the next.
     """
     interrupted = pauses = count = 0
     for name, voice in product(ROOMS, VOICES):
@@ -62,7 +62,7 @@ def alone(level_db: float) -> tuple[int, int, int]:
 
 
 def understood(level_db: float) -> tuple[int, int]:
-    """How many utterances to the word, of how many."""
+    """Returns the number of utterances understood word for word, and that of all."""
     right = [
         words(said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room(name), level_db))
         == words(phrase)
@@ -80,7 +80,7 @@ def main() -> None:
         count, interrupted, pauses = alone(level_db)
         sys.stdout.write(f"| {level_db} | {interrupted} | {pauses} | {count} |\n")
         sys.stdout.flush()
-    sys.stdout.write("\n| echo, dB below what is played | understood as heard | with the echo taken off | of |\n")
+    sys.stdout.write("\n| echo, dB below what is played | understood as heard | with the echo cancelled | of |\n")
     sys.stdout.write("|---|---|---|---|\n")
     for level_db in OVER_LEVELS_DB:
         with mock.patch.object(EchoDetector, "start_cancelling"):

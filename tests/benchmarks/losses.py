@@ -1,4 +1,4 @@
-"""Packets of the user's voice are lost on their way: how the bot answers and stops meanwhile, and afterwards."""
+"""Measures how a bot answers and stops while packets of the user's voice are lost, and afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from tests.benchmarks import answers, overlaps
 from tests.benchmarks.bots import Bot, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import Track
+from tests.benchmarks.heard_audio import Track
 from tests.benchmarks.overlaps import Overlap
 from tests.benchmarks.users import Clip
 from tests.support.rtc_link import Link
@@ -15,14 +15,14 @@ from tests.support.rtc_link import Link
 LOSSES = (0.01, 0.05)
 
 RECOVERY_S = 1.0
-"""By then the delay must be what it was before the loss."""
+"""The time after which the delay must be back at its value before the loss."""
 
 
 async def measure(bot: Bot, figures: Figures, questions: list[Clip], interruptions: list[Clip]) -> None:
-    """Stops without loss; then, for each share of loss, answers and stops during it, and stops after it.
+    """Measures stops without loss; then, for each share of loss, answers and stops during it, and stops after it.
 
-    The way of the user's voice into the bot is part of the time to stop: so the times before and after tell whether
-    the bot still hears with the delay that a loss made it take on.
+    The time to stop includes the path of the user's voice into the bot. So the times before and after show whether the
+    bot keeps the extra delay that the loss caused.
     """
     async with calling(bot) as user:
         _tell(figures, [("no loss: stop", await _stops(user, interruptions))], await _track(user))
@@ -50,7 +50,8 @@ async def _track(user: User) -> Track:
 
 
 def _tell(figures: Figures, measured: list[tuple[str, list[Overlap]]], track: Track) -> None:
-    """Last of all on a connection: it takes computing time that would disturb the clocks."""
+    """Evaluates the received sound. It comes last on a connection, since its computing time would disturb the
+    measurement."""
     for measure, heard in measured:
         for overlap in heard:
             outcome = overlaps.judge(overlap, track)

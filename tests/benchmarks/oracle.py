@@ -1,7 +1,7 @@
-"""What the stub recognisers hear: the client tells each bot which words it speaks, and when each of them ends.
+"""The stub recognisers' knowledge: the client announces to each bot the words that it speaks, and their times.
 
-Needs only the standard library, so that bots in other environments use the same one. Times are the machine's monotonic
-clock, which its processes share.
+The module needs only the standard library, so that bots in other environments can use it. Times are those of the
+machine's monotonic clock, which its processes share.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ NAMES = (
     *("mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey"),
     *("xray", "yankee", "zulu"),
 )
-"""Each reply of a bot bears one of these, so that a sentence tells which reply it is of."""
+"""The names of replies. Each reply contains one, so that a sentence shows to which reply it belongs."""
 
 PARTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
 Mode = Literal["story", "talk", "short", "okay"]
-"""What the stub agent is to say: 21 s in eight sentences, 8 s in three, one sentence of twelve words, or one word."""
+"""The replies of the stub agent: 21 s in eight sentences, 8 s in three, one sentence of twelve words, or one word."""
 
 LETTERS_PER_S = 20.0
 """The pace of the stub voice."""
@@ -27,7 +27,7 @@ LETTERS_PER_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """How long the stub engines take: FACTS.md's figures, whose sum to the first sound is 625 ms."""
+    """The delays of the stub engines. They are those of FACTS.md, and add up to 625 ms until the first sound."""
 
     stt_s: float = 0.100
     first_token_s: float = 0.150
@@ -46,14 +46,14 @@ class Word:
 
 @dataclass(slots=True)
 class Oracle:
-    """The words of all clips announced so far. Each is given to one utterance only, the first that lasts to its end."""
+    """The words of all announced clips. Each word goes to the first utterance that lasts to its end."""
 
     mode: Mode = "short"
     words: list[Word] = field(default_factory=list)
     given: int = 0
 
     def announce(self, words: list[Word], mode: Mode) -> None:
-        """The user is about to speak. Words of earlier clips that nobody asked for are forgotten."""
+        """Announces the words that the user is about to speak. Unused words of earlier clips are dropped."""
         self.given = len(self.words)
         self.words += words
         self.mode = mode
@@ -64,17 +64,17 @@ class Oracle:
 
 @dataclass(slots=True)
 class Utterance:
-    """What one utterance holds, from the first word not given to another."""
+    """The words of an utterance, from the first one that no other utterance has taken."""
 
     oracle: Oracle
     first: int
 
     def text(self, until_s: float) -> str:
-        """The words that have ended by then."""
+        """Returns the words that have ended by `until_s`."""
         return " ".join(word.text for word in self._words(until_s))
 
     def end(self, until_s: float) -> str:
-        """The same; no other utterance gets these words."""
+        """Returns the same words, and keeps them from other utterances."""
         words = self._words(until_s)
         self.oracle.given = max(self.oracle.given, self.first + len(words))
         return " ".join(word.text for word in words)
@@ -84,7 +84,7 @@ class Utterance:
 
 
 def tokens(mode: Mode, reply: int) -> list[str]:
-    """What the stub agent says as its reply of that number. The first sentence of all but `okay` has twelve tokens."""
+    """Returns the tokens of the reply with this number. The first sentence of all but `okay` has twelve tokens."""
     name = NAMES[reply % len(NAMES)]
     match mode:
         case "story" | "talk":
@@ -98,5 +98,5 @@ def tokens(mode: Mode, reply: int) -> list[str]:
 
 
 def name_in(text: str) -> str | None:
-    """The name of the reply that this sentence is of."""
+    """Returns the name of the reply to which this sentence belongs."""
     return next((word for word in text.lower().replace(".", "").split() if word in NAMES), None)

@@ -1,4 +1,4 @@
-"""Our app, all of it, on stub engines and the real voice activity detector."""
+"""Our whole app, on stub engines and the real voice activity detector."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voicebot.web import server
 
 
 async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], None] = lambda _: None) -> None:
-    """What `server.serve` does, with these engines, the side door and `more` routes."""
+    """Serves the app as `server.serve` does, but with these engines, the control routes and `more` routes."""
     settings = config.load(_env_file=None, keep_conversations=False)
     engines = Engines(
         stt=StubStt(stage, delays),

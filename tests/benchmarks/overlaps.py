@@ -1,4 +1,4 @@
-"""The user speaks over the bot: is it obeyed, or ridden out, how soon, and what becomes of the bot's words?"""
+"""Measures how a bot reacts when the user speaks over it: whether and how soon it stops, pauses and resumes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from itertools import pairwise
 from tests.benchmarks.answers import ANSWER_S
 from tests.benchmarks.bots import Bot, Spoken, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.hearing import NOTHING_S, RESOLUTION, Run, Track, runs
+from tests.benchmarks.heard_audio import NOTHING_S, RESOLUTION, Run, Track, runs
 from tests.benchmarks.users import Clip
 
 TALKING_S = 1.0
-"""How long the bot has been talking before the user speaks over it."""
+"""The time for which the bot has been talking when the user speaks over it."""
 
 WATCH_S = 1.2
-"""How long a bot that talks again, or still, is listened to before it is believed."""
+"""The time for which a bot must talk on or again before that counts."""
 
 PATIENCE_S = 3.5
-"""How long a bot that does not stop is given after the clip: the slowest here take 3 s, on a slow day."""
+"""The time after the clip in which a bot may still stop. The slowest here take 3 s on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A clip spoken over the bot, and the stretches of sound that were heard from its onset until `until_s`."""
+    """A clip spoken over the bot, and the stretches of sound heard from its onset until `until_s`."""
 
     kind: str
     spoken: Spoken
@@ -35,20 +35,21 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a bot did about it. Times are None where that did not happen."""
+    """The bot's reaction. Times are None for what did not happen."""
 
     verdict: str
     """`went on`, `new reply` or `dropped`."""
     stopped_s: float | None
     sounded_s: float | None
     pauses: tuple[tuple[Run, Run], ...] = ()
-    """The sound on either side of each pause, where the reply went on after it."""
+    """The sound before and after each pause after which the reply went on."""
 
 
 async def measure(bot: Bot, figures: Figures, backchannels: list[Clip], interruptions: list[Clip]) -> None:
-    """Each backchannel, then an interruption of the same or the next story; its answer is the next one.
+    """Measures each backchannel, and then an interruption of the same or the next story, whose answer is the next
+    story.
 
-    What was heard is looked at afterwards: it takes computing time that would disturb the clocks.
+    The sound is evaluated afterwards, since the computing time would disturb the measurement.
     """
     overlaps: list[Overlap] = []
     async with calling(bot) as user:
@@ -64,9 +65,9 @@ async def measure(bot: Bot, figures: Figures, backchannels: list[Clip], interrup
 
 
 async def speak_over(user: User, question: Clip, clip: Clip, kind: str) -> Overlap:
-    """The clip over a story that has been told for a while; a bot that is silent is asked for one by `question`.
+    """Speaks the clip over a story that has run for a while. If the bot is silent, `question` asks for a story.
 
-    Raises TimeoutError if it tells none.
+    Raises TimeoutError if the bot tells none.
     """
     since_s = time.monotonic()
     try:
@@ -81,7 +82,7 @@ async def speak_over(user: User, question: Clip, clip: Clip, kind: str) -> Overl
 
 
 async def _watch(user: User, kind: str, spoken: Spoken) -> Overlap:
-    """Listens until it is clear what the bot makes of it."""
+    """Listens until the bot's reaction is clear."""
     while True:
         heard, now_s = runs(user.heard.frames, spoken.onset_s), time.monotonic()
         talking = bool(heard) and now_s - heard[-1].ended_s < NOTHING_S
@@ -93,7 +94,7 @@ async def _watch(user: User, kind: str, spoken: Spoken) -> Overlap:
 
 
 def judge(overlap: Overlap, track: Track) -> Outcome:
-    """By the names of the replies that the stretches of sound are of; shreds too short to tell are passed over."""
+    """Judges by the replies to which the stretches of sound belong. Stretches too short to identify are skipped."""
     named = [(run, name) for run in overlap.heard if (name := track.reply_in(run)) is not None]
     if not named:
         return Outcome("dropped", None, None)
@@ -112,7 +113,8 @@ def judge(overlap: Overlap, track: Track) -> Outcome:
 
 
 def tell(figures: Figures, overlap: Overlap, outcome: Outcome, track: Track) -> None:
-    """Counts the verdict; times in ms as `stop`, `pause`, `resume` and `answer`; what the pauses did to the samples."""
+    """Counts the outcome, and adds times in ms as `stop`, `pause`, `resume` and `answer`, and the samples lost in
+    pauses."""
     kind, spoken = overlap.kind, overlap.spoken
     for verdict in ("went on", "new reply", "dropped"):
         figures.count(f"{kind if spoken.clip.words else 'noise'}: {verdict}", outcome.verdict == verdict)

@@ -1,7 +1,7 @@
-"""Deepgram, Groq and ElevenLabs in a process of their own: simulated on real sockets, and without any delay.
+"""Simulates Deepgram, Groq and ElevenLabs in a process of their own, on real sockets and without any delay.
 
-They share the side door of the bots under test, as it is here that the words are heard. `GET /settings` tells with
-which settings the app uses them.
+The process has the control routes of the bots under test, because the words are recognised here. `GET /settings`
+returns the settings with which the app uses the services.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from tests.benchmarks import control
 from tests.benchmarks.oracle import Oracle
 from tests.simulators import deepgram, elevenlabs
-from tests.simulators.brain import Answer, Said
+from tests.simulators.brain import Answer, ChatMessage
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator, HeardWord, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
@@ -28,26 +28,26 @@ from tests.simulators.voices import tone_of
 from voicebot.audio.sound import Audio, Samples
 
 ANSWER = Answer("I am on it now and it will all be done soon. Is there anything else?")
-"""Its first sentence has twelve words, as those of the stub agent have."""
+"""The stub answer. Its first sentence has twelve words, as that of the stub agent has."""
 
 SOUND = tone_of("any letter")
-"""0.6 s, made beforehand: it stands for any sentence."""
+"""Sound of 0.6 s that is made beforehand and stands for any sentence."""
 
 LOUD = 500
-"""A sample above this, -36 dBFS, is of speech."""
+"""A sample above this, -36 dBFS, counts as speech."""
 
 
-class OracleEar:
-    """Hears the words that the client has announced, when they have been said, in the speech that really came.
+class OracleRecogniser:
+    """Returns the words that the client has announced, once as much speech has arrived.
 
-    They are spread over it evenly. What was heard to the end is not heard again.
+    The words are spread evenly over the speech. Words that were heard to the end are not returned again.
     """
 
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
         self._heard = 0
         self._loud: list[tuple[int, int]] = []
-        """From where to where each piece of sound is loud, if it is."""
+        """The first and last loud sample of each piece of audio that has one."""
 
     def receive_audio(self, samples: Samples) -> None:
         loud = np.flatnonzero(np.abs(samples) > LOUD)
@@ -65,7 +65,7 @@ class OracleEar:
         return [HeardWord(*word) for word in zip(words, places[:-1], places[1:], strict=True)]
 
 
-def think(_conversation: Sequence[Said], _tools: Sequence[str]) -> Answer:
+def think(_conversation: Sequence[ChatMessage], _tools: Sequence[str]) -> Answer:
     return ANSWER
 
 
@@ -75,16 +75,16 @@ def speak(_text: str) -> Audio:
 
 async def serve() -> None:
     stage = control.Stage()
-    # No sound is made final before the bot asks for it: the ear would hear its words once more.
-    setting = Setting(make_ear=lambda: OracleEar(stage.oracle), segment_s=math.inf)
+    # No audio becomes final before the bot asks for it, or the recogniser would return its words once more.
+    setting = Setting(make_recogniser=lambda: OracleRecogniser(stage.oracle), segment_s=math.inf)
     async with AsyncExitStack() as running:
         hears = await running.enter_async_context(DeepgramSimulator(setting))
         thinks = await running.enter_async_context(ChatSimulator(brain=think))
         speaks = await running.enter_async_context(ElevenLabsSimulator(speak))
-        door = FastAPI()
-        control.routes(door, stage)
+        app = FastAPI()
+        control.routes(app, stage)
 
-        @door.get("/settings")
+        @app.get("/settings")
         async def settings() -> dict[str, str]:
             return {
                 "stt_engine": "deepgram",
@@ -101,7 +101,7 @@ async def serve() -> None:
 
         gc.collect()
         gc.freeze()
-        await control.serve(door)
+        await control.serve(app)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""`make bench-soak`: visitors come and go for half an hour while services fail; does anything grow, does anybody wait?
+"""`make bench-soak` lets visitors come and go for half an hour while services fail, and checks for growth and hangs.
 
-The app as it is delivered, on simulated cloud services over real sockets with the embedded engines behind them. Each
-minute visitors come through both doors, speak or write, interrupt, send nonsense, and leave politely or not at all,
-while faults of all kinds are injected. Then all are gone, and what the app still holds is written down.
+The app runs as delivered, on simulated cloud services over real sockets, with the embedded engines as fallback. Each
+minute visitors come over both transports, speak or write, interrupt, send nonsense, and leave with or without a
+goodbye, while faults of all kinds are injected. Then all leave, and the app's resources are measured.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ from tests.support.rtc_client import OfferRefusedError, RtcClient
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 
 CROWD = 4
-"""Visitors at a time."""
+"""The number of visitors at a time."""
 
 ANSWER_S = 25.0
-"""Whoever has heard nothing by then, neither an answer nor an apology, is stuck."""
+"""A visitor who has heard neither an answer nor an apology after this time is stuck."""
 
 GONE_S = 30.0
-"""All sessions must have ended so long after the last visitor left: `Tuning.media_timeout_s` and then some."""
+"""The time after the last visitor in which all sessions must end: more than `Tuning.media_timeout_s`."""
 
 FAULT_S = (1.0, 4.0)
-"""Between two faults."""
+"""The time between two faults."""
 
 WARM_UP = 5
-"""Rounds after which the app should have reached its level."""
+"""The rounds after which the app's memory should be level."""
 
 NONSENSE = ("", "{", "[]", '{"type":"dance"}', '{"type":"text"}', '{"type":"speech_end","audio":"???"}', "\x00" * 100)
 
 GONE = (OSError, TimeoutError, httpx.HTTPError, OfferRefusedError, WebSocketException)
 
 
-class PacedEar:
-    """Hears as much of the question as there has been loud sound."""
+class PacedRecogniser:
+    """Returns as many words of the question as there has been loud sound for."""
 
     def __init__(self) -> None:
         self._heard = 0
@@ -85,14 +85,14 @@ class PacedEar:
 
 @dataclass(slots=True)
 class Services:
-    """What the app depends on."""
+    """The services on which the app depends."""
 
     settings: dict[str, object]
     faults: dict[str, Faults]
     recogniser: DeepgramSimulator
 
     def disturb(self, dice: random.Random) -> str:
-        """Something goes wrong with one of them; returns what."""
+        """Injects a fault into one of the services, and returns its description."""
         name = dice.choice([*self.faults, "live"])
         if name == "live":
             disturbance = dice.choice(list(Disturbance))
@@ -109,7 +109,7 @@ class Services:
 @asynccontextmanager
 async def services() -> AsyncIterator[Services]:
     async with AsyncExitStack() as running:
-        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=PacedEar)))
+        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_recogniser=PacedRecogniser)))
         thinks = await running.enter_async_context(ChatSimulator(first_token_s=0.1, token_s=0.02))
         speaks = await running.enter_async_context(ElevenLabsSimulator(tone_of))
         settings: dict[str, object] = {
@@ -132,7 +132,7 @@ async def services() -> AsyncIterator[Services]:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to the visitors."""
+    """The results of the visits."""
 
     counts: Counter[str] = field(default_factory=Counter)
     stuck: list[str] = field(default_factory=list)
@@ -141,14 +141,14 @@ class Tally:
 async def _until(condition: Callable[[], object], what: str, tally: Tally) -> None:
     try:
         async with asyncio.timeout(ANSWER_S):
-            while not condition():  # noqa: ASYNC110 (many signals, one of which comes)
+            while not condition():  # noqa: ASYNC110 (one of many signals comes)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         tally.stuck.append(what)
 
 
 async def by_webrtc(app: App, dice: random.Random, tally: Tally) -> None:
-    """Speaks or writes, hears something, may interrupt, and hangs up or vanishes."""
+    """Speaks or writes, waits for a sound, may interrupt, and hangs up or vanishes."""
     async with RtcClient(app.url) as client:
         for _ in range(dice.randrange(1, 4)):
             began = len(client.messages)
@@ -172,7 +172,7 @@ async def by_webrtc(app: App, dice: random.Random, tally: Tally) -> None:
             case 0:
                 client.send({"type": "bye"})
                 await client.wait_for_state("closed", 10)
-            case 1:  # vanishes: nothing tells the app
+            case 1:  # The client vanishes without a message to the app.
                 client.microphone.stop()
                 client.link.loss = 1.0
             case _:
@@ -180,7 +180,7 @@ async def by_webrtc(app: App, dice: random.Random, tally: Tally) -> None:
 
 
 async def by_websocket(app: App, dice: random.Random, tally: Tally) -> None:
-    """Sends live sound or text and nonsense; never acknowledges; closes the socket or breaks it."""
+    """Sends live audio or text and nonsense, never acknowledges, and closes or aborts the socket."""
     url = app.url.replace("http", "ws", 1) + "/ws?rate=16000"
     async with connect(url, max_size=None, proxy=None) as socket:
         came: list[dict[str, Any]] = []
@@ -220,7 +220,7 @@ async def by_websocket(app: App, dice: random.Random, tally: Tally) -> None:
 
 
 async def visits(app: App, dice: random.Random, until_s: float, tally: Tally) -> None:
-    """One visitor after the other."""
+    """Makes one visit after the other."""
     while time.monotonic() < until_s:
         visit = dice.choice([by_webrtc, by_websocket])
         try:
@@ -230,15 +230,15 @@ async def visits(app: App, dice: random.Random, until_s: float, tally: Tally) ->
             tally.counts[f"{visit.__name__}: {type(error).__name__}"] += 1
 
 
-async def trouble(told: Services, dice: random.Random, tally: Tally) -> None:
+async def inject_faults(running: Services, dice: random.Random, tally: Tally) -> None:
     while True:
         await asyncio.sleep(dice.uniform(*FAULT_S))
         tally.counts["faults"] += 1
-        tally.counts[f"fault: {told.disturb(dice)}"] += 1
+        tally.counts[f"fault: {running.disturb(dice)}"] += 1
 
 
 async def held(app: App) -> dict[str, float]:
-    """What the app holds, with nobody there."""
+    """Returns the resources that the app holds without visitors."""
     async with httpx.AsyncClient(trust_env=False) as http:
         page = (await http.get(f"{app.url}/metrics")).text
     tasks = re.search(r"^voicebot_tasks (\S+)", page, re.MULTILINE)
@@ -253,15 +253,15 @@ async def held(app: App) -> dict[str, float]:
 
 
 async def soak(minutes: float, seed: int) -> tuple[list[str], bool]:
-    """A table of rounds of a minute, and whether all is well."""
+    """Returns a table with a row for each round of a minute, and whether all is well."""
     dice, tally, rows = random.Random(seed), Tally(), []
     with tempfile.TemporaryDirectory() as folder:
-        async with services() as told:
-            with running_app(Path(folder), **NO_LIMITS, **told.settings) as app:
+        async with services() as running:
+            with running_app(Path(folder), **NO_LIMITS, **running.settings) as app:
                 for number in itertools.count(1):
                     if number > minutes:
                         break
-                    faults = asyncio.create_task(trouble(told, dice, tally))
+                    faults = asyncio.create_task(inject_faults(running, dice, tally))
                     until_s = time.monotonic() + 50
                     await asyncio.gather(
                         *(visits(app, random.Random(dice.random()), until_s, tally) for _ in range(CROWD))
@@ -272,7 +272,7 @@ async def soak(minutes: float, seed: int) -> tuple[list[str], bool]:
                         await asyncio.sleep(0.5)
                     if left:
                         tally.stuck.append(f"{left} sessions of visitors who had left, round {number}")
-                    await asyncio.sleep(6)  # connections to the services that are kept for another use
+                    await asyncio.sleep(6)  # Connections to services are kept for another use.
                     rows.append(await held(app))
                     sys.stderr.write(f"{number}: {rows[-1]} {dict(tally.counts.most_common(4))} {tally.stuck}\n")
                 log = app.log.read_text("utf-8")

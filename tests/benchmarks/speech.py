@@ -1,7 +1,7 @@
-"""`make bench-speech`: how well the embedded recogniser hears, how well the embedded voices speak, and what that costs.
+"""`make bench-speech` measures the quality and the cost of the embedded recogniser and the embedded voices.
 
-The speech that is recognised is recorded (`shared/audio`, beside the project). The voices read sentences of the kind
-that a bot says; the recogniser and DNSMOS, a measure of how natural a voice sounds, judge them.
+The recogniser gets recorded speech (`shared/audio`, beside the project). The voices read sentences of the kind that a
+bot says; the recogniser and DNSMOS, a measure of the naturalness of a voice, judge them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from voicebot.engines.tts.hibari import Hibari
 
 PIECE_S = 0.032
 TIMED_S = (2.0, 4.0)
-"""Utterances of this length show the delay: they are given to the recogniser as fast as they are spoken."""
+"""Utterances of this length show the delay, and are given to the recogniser at the pace of speech."""
 
 SENTENCES = (
     "It is twenty past four in the afternoon.",
@@ -66,10 +66,10 @@ SENTENCES = (
 )
 
 JUDGED_TOGETHER = 3
-"""DNSMOS judges 9 s of sound and repeats shorter ones without a pause, so it gets this number of sentences at once."""
+"""DNSMOS judges 9 s of audio and repeats shorter audio without a pause, so it gets this number of sentences at once."""
 
 Condition = Callable[[Audio, int], Audio]
-"""The sound as it is heard; the number differs from recording to recording."""
+"""A condition under which the speech is heard. It may depend on the number of the recording."""
 
 
 def clean(speech: Audio, _: int) -> Audio:
@@ -77,7 +77,7 @@ def clean(speech: Audio, _: int) -> Audio:
 
 
 def noisy(snr_db: float) -> Condition:
-    """With recorded noise before, during and after the speech, so much below it."""
+    """Adds recorded noise before, during and after the speech, this much below its level."""
     noises = [recording(entry["file"]).samples for entry in recordings("noise")]
 
     def heard(speech: Audio, number: int) -> Audio:
@@ -95,18 +95,18 @@ def telephone(speech: Audio, _: int) -> Audio:
 
 
 def in_room(speech: Audio, _: int) -> Audio:
-    """In a furnished room: an echo that fades by 60 dB in 0.3 s."""
+    """Adds the echo of a furnished room, which fades by 60 dB in 0.3 s."""
     return _through(Audio((synthetic_response() * 32_767).astype(np.int16), WIRE_RATE_HZ), speech)
 
 
 def in_large_room(speech: Audio, number: int) -> Audio:
-    """In recorded rooms, some metres from the microphone."""
+    """Applies recorded rooms, some metres from the microphone."""
     rooms = [recording(entry["file"]) for entry in recordings("room-impulse-response")]
     return _through(rooms[number % len(rooms)], speech)
 
 
 def _through(room: Audio, speech: Audio) -> Audio:
-    """As loud as before."""
+    """Applies a room, and keeps the level."""
     response = room.resampled(SPEECH_RATE_HZ).samples.astype(np.float64)
     values = fftconvolve(speech.samples.astype(np.float64), response)
     loudness = np.sqrt(np.sum(np.square(speech.samples.astype(np.float64))) / np.sum(np.square(values)))
@@ -118,7 +118,7 @@ def _audio(values: npt.NDArray[np.float64]) -> Audio:
 
 
 async def _pieces(speech: Audio, *, paced: bool = False, ended_s: list[float]) -> AsyncIterator[Audio | Pause]:
-    """As an utterance comes; `ended_s` gets the time at which the last of it was given."""
+    """Yields an utterance as it comes. `ended_s` gets the time at which the last piece was given."""
     size, began_s = round(PIECE_S * speech.rate_hz), time.monotonic()
     for start in range(0, len(speech.samples), size):
         if paced:
@@ -128,7 +128,7 @@ async def _pieces(speech: Audio, *, paced: bool = False, ended_s: list[float]) -
 
 
 async def heard(engine: SpeechToText, speech: Audio, *, paced: bool = False) -> tuple[str, float]:
-    """The final text, and how many seconds after the last sound it came."""
+    """Returns the final text, and the seconds from the last sound to it."""
     text, ended_s = "", list[float]()
     async with engine.session(DEFAULT_STYLE) as session:
         pieces = _pieces(speech, paced=paced, ended_s=ended_s)
@@ -144,7 +144,7 @@ def _row(*cells: object) -> None:
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:
-    """The manifest's kind, with read speech told apart from lists of cards and digits."""
+    """Returns the manifest's kind, with lists of cards and digits told apart from other read speech."""
     spells = entry["file"].startswith(("cards", "digits"))
     return "cards, digits" if spells else str(entry["kind"])
 
@@ -187,7 +187,7 @@ async def recognition(engine: SpeechToText) -> None:
 
 
 async def voice(engine: TextToSpeech, listener: SpeechToText) -> None:
-    """A row about one voice."""
+    """Prints the row of a voice."""
     from speechmos import dnsmos
 
     first_ms, wrong, said, spoken_s, made_s = list[float](), 0, 0, 0.0, 0.0

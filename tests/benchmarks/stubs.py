@@ -1,4 +1,4 @@
-"""Stub engines for our bot and FastRTC's: known delays, the oracle's words, a voice that tells its position."""
+"""Stub engines for our bot and FastRTC's: known delays, the oracle's words, and the position voice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Stub:
 
 
 class StubStt(_Stub):
-    """Streams: each word, and the text up to a pause or the end, is known `stt_s` after it."""
+    """A streaming recogniser: each word, and the text up to a pause or the end, is known `stt_s` after it."""
 
     bytes_sent: int = 0
 
@@ -83,7 +83,7 @@ class StubAgent(_Stub):
 
 
 class PositionTts(_Stub):
-    """The whole sentence `tts_s` after it was asked for."""
+    """Yields the whole sentence `tts_s` after the request."""
 
     async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         await asyncio.sleep(self.delays.tts_s)

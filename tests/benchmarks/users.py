@@ -1,4 +1,4 @@
-"""What the scripted users say: clips of speech with the time of each word, coughs and noises."""
+"""The clips of the scripted users: speech with the time of each word, coughs and noises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.speech import spoken
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
 
 SPEECH_DBFS = -40.0
-"""A stretch of 10 ms louder than this is speech: 20 dB below the level of the voices, 30 above their silence."""
+"""A stretch of 10 ms louder than this counts as speech: 20 dB below the level of the voices, 30 above their silence."""
 
 VOICES = ("rms", "slt", "kal16", "awb")
 
@@ -53,14 +53,14 @@ HESITATIONS = (
     ("the number is five um", "three seven two"),
     ("turn on the light and", "close the window"),
 )
-"""Said with a pause of `HESITATION_S` in between."""
+"""Questions that are spoken with a pause of `HESITATION_S` in between."""
 
 HESITATION_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Sound at 48 kHz; when its speech begins and ends; its words with the end of each. Seconds from its start."""
+    """Audio at 48 kHz with the bounds of its speech and the end of each word, in seconds from the start."""
 
     name: str
     audio: Audio
@@ -70,7 +70,7 @@ class Clip:
 
 
 def clip(name: str, audio: Audio, words: tuple[tuple[str, float], ...] | None = None) -> Clip:
-    """Without times the words of the name share the sound in proportion to their letters."""
+    """Makes a clip. Without `words`, the words of the name share the audio in proportion to their letters."""
     audio = audio.resampled(WIRE_RATE_HZ)
     onset_s, end_s = extent(audio)
     if words is None:
@@ -79,7 +79,7 @@ def clip(name: str, audio: Audio, words: tuple[tuple[str, float], ...] | None = 
 
 
 def extent(audio: Audio) -> tuple[float, float]:
-    """From the first to the last 10 ms that are loud."""
+    """Returns the begin of the first and the end of the last loud 10 ms."""
     size = audio.rate_hz // 100
     rows = audio.samples[: len(audio.samples) // size * size].reshape(-1, size).astype(np.float64)
     loud = np.flatnonzero(np.sqrt(np.mean(rows * rows, axis=1)) > 32_768 * 10 ** (SPEECH_DBFS / 20))
@@ -103,7 +103,7 @@ def interruptions(count: int) -> list[Clip]:
 
 
 def backchannels(count: int) -> list[Clip]:
-    """Three of five are words, the others a cough and a noise."""
+    """Returns backchannels, of which three of five are words, the others a cough and a noise."""
     words, coughs, noises = iter(_spoken(BACKCHANNELS, count)), 0, 0
     clips: list[Clip] = []
     for index in range(count):
@@ -120,7 +120,7 @@ def backchannels(count: int) -> list[Clip]:
 
 
 def _spoken(texts: tuple[str, ...], count: int) -> list[Clip]:
-    """Each text in turn, by another voice each time it comes around."""
+    """Returns each text in turn, in another voice each time that it comes around."""
     pairs = [(text, VOICES[(index + turn) % len(VOICES)]) for turn in range(4) for index, text in enumerate(texts)]
     return [clip(text, spoken(text, voice)) for (text, voice), _ in zip(cycle(pairs), range(count))]
 
@@ -139,7 +139,7 @@ def hesitations(count: int) -> list[Clip]:
 
 
 def long_turns(count: int) -> list[Clip] | None:
-    """Recorded sentences that go on where a shorter one would have ended. None where `shared` is absent."""
+    """Returns recorded sentences that go on where a shorter one would have ended, or None if `shared` is absent."""
     if not (SHARED / "audio" / "manifest.json").exists():
         return None
     entries = [entry for entry in recordings("turn") if entry["size"] == "long"]
@@ -152,25 +152,25 @@ def _recorded(entry: dict[str, Any]) -> Clip:
     _, end_s = extent(audio)
     words = entry["text"].split()
     ends_s = [*entry["word_starts_s"][1:], end_s]
-    ends_s += [end_s] * (len(words) - len(ends_s))  # one file has a start less than words
+    ends_s += [end_s] * (len(words) - len(ends_s))  # One file has one start fewer than words.
     return clip(entry["file"], audio, tuple(zip(words, ends_s, strict=True)))
 
 
 def cough(seed: int) -> Audio:
-    """Two bursts of noise around 1 kHz, 150 ms each, at -20 dBFS."""
+    """Returns two bursts of noise around 1 kHz, 150 ms each, at -20 dBFS."""
     burst = _shaped(0.15, 400, 2_500, seed)
     gap = np.zeros(round(0.09 * WIRE_RATE_HZ), np.int16)
     return Audio(np.concatenate([burst, gap, burst // 2]), WIRE_RATE_HZ)
 
 
 def noise(seed: int) -> Audio:
-    """A door, a chair: 0.4 s below 600 Hz; or a wheeze of 0.6 s above 2 kHz."""
+    """Returns 0.4 s below 600 Hz (a door, a chair), or 0.6 s above 2 kHz (a wheeze)."""
     low = seed % 2 == 0
     return Audio(_shaped(0.4, 60, 600, seed) if low else _shaped(0.6, 2_000, 7_000, seed), WIRE_RATE_HZ)
 
 
 def _shaped(duration_s: float, low_hz: float, high_hz: float, seed: int) -> Samples:
-    """Noise of a band that rises at once and dies away, its loudest part at about -20 dBFS."""
+    """Returns noise of a band that rises at once and dies away, with its loudest part at about -20 dBFS."""
     count = round(duration_s * WIRE_RATE_HZ)
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
     hz = np.fft.rfftfreq(count, 1 / WIRE_RATE_HZ)

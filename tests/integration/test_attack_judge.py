@@ -1,4 +1,4 @@
-"""The judge sees what it is there to see."""
+"""The attack harness detects the effects that it must detect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def nothing(on: Target) -> None:
 
 
 async def counts_until_its_end(on: Target) -> None:
-    """Never ends by itself; counts its process's number, and that it was ended."""
+    """Never ends by itself. Counts its process number, and that it was ended."""
     on.counts["process"] = os.getpid()
     try:
         await asyncio.Event().wait()
@@ -54,7 +54,7 @@ NOTHING = Attack("d0-nothing", "D0", nothing)
 
 
 def row(**changed: object) -> Row:
-    """An attack that nobody felt, but for what is changed."""
+    """Returns an attack without effect, except for the changed fields."""
     usual = Row(NOTHING, "unlocked", "other", Lag(3, 9, 0, 6), REST, 301, REST, (0.1, 0.1), 0.2, 0.1, {"ws": None})
     return replace(usual, **changed)  # type: ignore[arg-type]
 
@@ -100,12 +100,12 @@ def test_refused_connections_pass_when_the_attack_comes_from_the_users_own_addre
 
 
 def test_a_stall_counts_for_all_requests_that_would_have_been_made_meanwhile() -> None:
-    """Fifty quick answers and one of two seconds: two seconds of users waited, which is two thirds of the time."""
+    """After fifty quick answers and one of two seconds, users waited two thirds of the time."""
     felt = delays([2.0] * 50 + [2_000.0])
     assert len(felt) == 150
     assert sorted(felt)[75] > 400
     assert max(delays([-0.1])) == 10_000
-    assert max(delays([])) == 10_000, "nothing was measured: that is no proof of anything"
+    assert max(delays([])) == 10_000, "no measurement proves anything here"
 
 
 async def test_the_lag_covers_only_the_requested_time_span() -> None:
@@ -148,10 +148,10 @@ def test_a_probe_whose_connection_was_closed_reconnects() -> None:
             assert probe.asked_ms(link) > 0, "the first connection is closed after one answer"
         served.result()
     with contextlib.closing(probe.connection(url, "127.0.0.2")) as link:
-        assert probe.asked_ms(link) < 0, "nobody listens any more"
+        assert probe.asked_ms(link) < 0, "no server listens any more"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how long a thread has waited")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports how long a thread has waited")
 def test_waiting_for_a_processor_that_another_process_uses_is_known() -> None:
     computing = [sys.executable, "-c", "while True: pass"]
     mine = os.sched_getaffinity(0)

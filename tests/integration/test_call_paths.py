@@ -1,6 +1,6 @@
-"""How straight the ways of sound and of words are: the calls between our functions, counted while they happen.
+"""Counts the calls between our functions on the paths of audio and of words, while a conversation runs.
 
-A way has several parts where what is passed on waits in a queue, or is returned. Engines' own functions do not count.
+A path has several parts where data waits in a queue or is returned. The engines' own functions do not count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MICROPHONE = (
     ("SpeechInput._segment", "ReplayBuffer.put"),
     ("Attempts._run", "ReplayBuffer.__aiter__"),
 )
-"""From a frame of the microphone to the recogniser."""
+"""The path from a frame of the microphone to the recogniser."""
 
 TOKEN = (
     ("ReplyMaker._think", "OutputFallbackGroup._first_of"),
@@ -35,12 +35,12 @@ TOKEN = (
     ("ReplyMaker._synthesize", "Player.write"),
     ("Session.next_frame", "SentenceAudio.take"),
 )
-"""From a token of the model to a frame that is played."""
+"""The path from a token of the model to a frame that is played."""
 
 
 @pytest.fixture(scope="module")
 def paths() -> CallPaths:
-    """Of one spoken question and its answer."""
+    """Returns the paths of one spoken question and its answer."""
     measured = CallPaths()
     asyncio.run(_talk(measured))
     return measured
@@ -67,8 +67,8 @@ def _is_answered(state: State) -> bool:
     return len(state.history) == 2 and state.is_idle
 
 
-def calls(paths: CallPaths, way: tuple[tuple[str, str], ...]) -> int:
-    return sum(len(paths.between(start, end)) - 1 for start, end in way)
+def calls(paths: CallPaths, path: tuple[tuple[str, str], ...]) -> int:
+    return sum(len(paths.between(start, end)) - 1 for start, end in path)
 
 
 def test_a_frame_of_the_microphone_reaches_the_recogniser_in_at_most_fourteen_calls(paths: CallPaths) -> None:
@@ -76,4 +76,4 @@ def test_a_frame_of_the_microphone_reaches_the_recogniser_in_at_most_fourteen_ca
 
 
 def test_a_token_reaches_a_played_frame_in_at_most_twelve_calls(paths: CallPaths) -> None:
-    assert calls(paths, TOKEN) + 1 <= 12, "with the transport's call of `Session.next_frame`"
+    assert calls(paths, TOKEN) + 1 <= 12, "including the transport's call of `Session.next_frame`"

@@ -1,4 +1,4 @@
-"""`python app.py --check`: what it says of services that work and of each fault, and its exit status."""
+"""`python app.py --check`: its report on services that work and on each fault, and its exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
-from tests.simulators.deepgram import DeepgramSimulator, ScriptedEar, Setting
+from tests.simulators.deepgram import DeepgramSimulator, ScriptedRecogniser, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
@@ -53,22 +53,22 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
     assert "hush" not in done.stdout + done.stderr
 
 
-# With services, in this process ---------------------------------------------------------------------------------------
+# Services in this process ---------------------------------------------------------------------------------------------
 
 KEY = "sk-secret-4711"
 
 
-def hearing() -> ScriptedEar:
-    return ScriptedEar(("today", 0.1, 0.4))
+def hearing() -> ScriptedRecogniser:
+    return ScriptedRecogniser(("today", 0.1, 0.4))
 
 
 PATIENT = TrialLimits(probe_s=30.0, turn_s=30.0)
-"""The machine may be busy with something else."""
+"""The time limit is long, since the machine may be busy with something else."""
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded recogniser is loaded once, and hears, as fast as it is spoken, a sentence of less than a second."""
+    """Loads the embedded recogniser only once, and replaces its test sentence with one of less than a second."""
     loaded = model()
     monkeypatch.setattr(Model, "load", staticmethod(lambda: loaded))
     monkeypatch.setattr(trials, "sentence_in", lambda language: "Hello.")
@@ -77,14 +77,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Lines(list[str]):
-    """A report's lines."""
+    """The lines of a report."""
 
     def write_line(self, line: str) -> None:
         self.append(line)
 
 
 async def report(limits: TrialLimits = PATIENT, **settings: Any) -> tuple[str, int]:
-    """The report on these settings and its exit status; the other stages are the embedded engines."""
+    """Returns the report on these settings and its exit status. The other stages have the embedded engines."""
     options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
     lines = Lines()
     status = await check(options, build(options), lines, limits)
@@ -97,7 +97,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
     async with (
         ChatSimulator(key=KEY, models=("llama-3.3-70b-versatile",)) as chat,
         ElevenLabsSimulator(espeak_of) as speaks,
-        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+        DeepgramSimulator(Setting(make_recogniser=hearing)) as hears,
     ):
         text, status = await report(
             groq_api_key=KEY,
@@ -116,7 +116,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (Fault.UNAUTHORIZED, "the key was not accepted (HTTP 401)"),
         (Fault.FORBIDDEN, "the key may not be used for this (HTTP 403)"),
@@ -130,17 +130,17 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
         (Fault.CUT, "the answer was cut short or made no sense"),
     ],
 )
-async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, told: str) -> None:
+async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, expected: str) -> None:
     async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
         chat.faults.always(fault)
         limits = TrialLimits(probe_s=1.0) if fault is Fault.HANG else PATIENT
         text, status = await report(limits, groq_api_key=KEY, groq_base_url=chat.url)
     assert status == 1
     failed = text[text.index("FAILED  groq") :].splitlines()
-    assert told in failed[0], text
-    assert failed[1].strip(), "there is advice"
-    assert "ok      offline" in text, "the others are tried all the same"
-    assert "groq" in text.splitlines()[-1], "the verdict names it"
+    assert expected in failed[0], text
+    assert failed[1].strip(), "the report gives advice"
+    assert "ok      offline" in text, "the other services are checked all the same"
+    assert "groq" in text.splitlines()[-1], "the last line names the service"
 
 
 async def test_a_missing_model_is_reported_with_the_models_that_the_service_has() -> None:
@@ -161,7 +161,7 @@ async def test_a_working_local_model_is_reported_as_local() -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "told", "advice"),
+    ("library", "expected", "advice"),
     [
         (None, "there is no Ollama or llama.cpp server at 127.0.0.1:9 or ", "Start Ollama or llama.cpp's server"),
         ([], "has no model to talk with", "ollama pull"),
@@ -169,7 +169,7 @@ async def test_a_working_local_model_is_reported_as_local() -> None:
     ids=["no server", "no model"],
 )
 async def test_a_missing_local_server_or_model_is_reported_with_advice(
-    library: list[OllamaModel] | None, told: str, advice: str, monkeypatch: pytest.MonkeyPatch
+    library: list[OllamaModel] | None, expected: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
     async with OllamaSimulator(library=library or []) as ollama:
@@ -177,13 +177,13 @@ async def test_a_missing_local_server_or_model_is_reported_with_advice(
         text, status = await report(llm_engine="local,offline", ollama_host=where)
     assert status == 1
     failed = text[text.index("FAILED  local") :].splitlines()
-    assert told in failed[0], text
+    assert expected in failed[0], text
     assert advice in failed[1], text
     assert "offline has to answer in place of local" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("info", "told"),
+    ("info", "expected"),
     [
         (PERMITTED, r"ok +huggingface \(openai/gpt-oss-120b\): first word after \d+"),
         (FOR_TURN, "FAILED  huggingface.*: the token of HF_TOKEN does not have the permission"),
@@ -191,13 +191,13 @@ async def test_a_missing_local_server_or_model_is_reported_with_advice(
     ids=["permitted", "not permitted"],
 )
 async def test_hugging_face_is_checked_and_a_token_without_permission_is_reported(
-    info: dict[str, Any], told: str
+    info: dict[str, Any], expected: str
 ) -> None:
     async with HuggingFaceSimulator(info=info) as service:
         text, _ = await report(
             llm_engine="huggingface,offline", hf_token=huggingface.TOKEN, huggingface_base_url=f"{service.url}/v1"
         )
-    assert re.search(told, text), text
+    assert re.search(expected, text), text
     assert ("Check HF_TOKEN." in text) == (info is FOR_TURN)
     assert huggingface.TOKEN not in text
 
@@ -212,7 +212,7 @@ async def test_a_host_that_does_not_exist_is_reported_with_its_setting() -> None
 async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_key_settings() -> None:
     async with (
         ElevenLabsSimulator(espeak_of) as speaks,
-        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+        DeepgramSimulator(Setting(make_recogniser=hearing)) as hears,
     ):
         speaks.faults.always(Fault.UNAUTHORIZED)
         hears.faults.always(Fault.UNAUTHORIZED)

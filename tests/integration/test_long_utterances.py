@@ -1,4 +1,4 @@
-"""A user who speaks on and on without a pause: the utterance is cut, and no word is lost where it is."""
+"""An utterance that goes on without a pause is cut into parts, and no word is lost at the cuts."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from voicebot.settings.config import Settings
 
 LONGEST_S = 2.0
 SPEED = 2.0
-"""Speech is heard so much faster than it is spoken, to spend less time on it."""
+"""Speech is heard this many times faster than it is spoken, to save time."""
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.5], ids=["words at once", "words late"])
 async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
     monkeypatch: pytest.MonkeyPatch, late_s: float
 ) -> None:
-    """Five seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
+    """Five seconds of speech are cut every two. The words of a part come before the next part begins, or after."""
     usual = vars(Settings)["endpoint_rules"].fget
     rules: EndpointRules = replace(usual(config.load()), longest_s=LONGEST_S)
     monkeypatch.setattr(Settings, "endpoint_rules", property(lambda _: rules))
@@ -77,7 +77,7 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
         await stt.close()
     assert len(finals) >= 2, "the utterance was cut twice; the answer need not wait for the final of its last part"
     assert [message.text for message in states[-1].history if message.role is Role.USER] == [" ".join(words)]
-    assert len(agent.asked) == 1, "it is answered once, when the user has finished"
+    assert len(agent.asked) == 1, "the utterance is answered once, when the user has finished"
 
 
 def _answered(states: list[State]) -> bool:

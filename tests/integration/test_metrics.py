@@ -1,4 +1,4 @@
-"""Metrics count what happens, are scraped over HTTP, and do not reveal what was said."""
+"""Metrics count events, are scraped over HTTP, and do not reveal what was said."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have
 
 
 async def test_underruns_on_both_transports_stay_counted_after_their_sessions_end() -> None:
-    """The sound comes more slowly than it is played."""
+    """The audio comes more slowly than it is played."""
     agent = ScriptedAgent(scripts=[["One two three four five six seven eight."]] * 2)
     engines = scripted(ScriptedStt(), agent, ToneTts(letter_s=0.03, late_s=0.15))
     async with serving(engines, config.load()) as server:
@@ -149,7 +149,7 @@ async def test_refused_visitors_are_counted_by_the_reason() -> None:
             await http.get("/", auth=("ann", "open barley"))
             await http.get("/")
             await http.post("/preflight", auth=right, headers={"Origin": "https://elsewhere.example"})
-            with contextlib.suppress(httpx.TransportError):  # it is refused before all of it has been sent
+            with contextlib.suppress(httpx.TransportError):  # The body is refused before all of it has been sent.
                 await http.post("/webrtc/offer", auth=right, content=bytes(200_000))
             await http.post("/webrtc/offer", auth=right, json={"type": "offer"})
             offer = {"type": "offer", "sdp": "nonsense", "webrtc_id": "a-name"}
@@ -177,7 +177,7 @@ async def test_refused_visitors_are_counted_by_the_reason() -> None:
 
 
 async def test_every_failure_of_an_engine_is_counted() -> None:
-    """One that a second try made good, and those that made another engine stand in."""
+    """The count includes a failure that a second try repaired, and those that caused a fallback."""
 
     class Shaky(ToneTts):
         failures = iter((Fault.SERVER, None, Fault.SERVER, Fault.LIMITED))
@@ -212,8 +212,8 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
 async def test_a_blocked_event_loop_is_measured_as_lag() -> None:
     metrics = Metrics()
     timing = asyncio.create_task(metrics.time_loop())
-    await asyncio.sleep(0)  # it begins to measure
-    time.sleep(LAG_INTERVAL_S + 0.2)  # noqa: ASYNC251 (what must not be done)
+    await asyncio.sleep(0)  # The measurement begins.
+    time.sleep(LAG_INTERVAL_S + 0.2)  # noqa: ASYNC251 (the test blocks the loop on purpose)
     async with asyncio.timeout(5):
         while not (found := samples(metrics.exposition()))["voicebot_loop_lag_seconds_count",]:  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What is wrong with the settings is said at once: before the packages are loaded that take seconds."""
+"""Wrong settings are reported at once, before the packages are loaded that take seconds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.support.app_process import environment
 from tests.support.paths import PROJECT
 
 SLOW = {"langchain_core", "langgraph", "groq", "openai", "deepgram", "fastrtc", "gradio", "aiortc", "av", "fastapi"}
-"""Packages that together take most of the start; those of the settings and the database's address take 0.5 s."""
+"""Packages that together take most of the start. Those of the settings and the database URL take 0.5 s."""
 
 
 def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[str]]:
-    """What a start that is refused says, and the top-level packages that were loaded by then."""
+    """Returns the error output of a refused start, and the top-level packages that it loaded."""
     ended = subprocess.run(
         [sys.executable, "-X", "importtime", str(PROJECT / "app.py"), *arguments],
         cwd=folder,
-        env=environment(**settings) | {"PYTHONASYNCIODEBUG": ""},  # its warnings would stand between the lines
+        env=environment(**settings) | {"PYTHONASYNCIODEBUG": ""},  # Warnings of asyncio would stand between the lines.
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""What the server says of itself, and that it ends."""
+"""The server's information for visitors, and its end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stt", "llm", "settings", "told"),
+    ("stt", "llm", "settings", "expected"),
     [
         (
             ["moonshine"],
@@ -65,7 +65,7 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
             {},
             "What is said here is answered by huggingface, over the internet.",
         ),
-        # A gateway on this machine may hand it on.
+        # A gateway on this machine may pass it on.
         (
             ["moonshine"],
             ["openai", "offline"],
@@ -75,11 +75,11 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
     ],
 )
 def test_the_notice_says_which_services_hear_and_answer_the_visitor(
-    stt: list[str], llm: list[str], settings: dict[str, Any], told: str
+    stt: list[str], llm: list[str], settings: dict[str, Any], expected: str
 ) -> None:
     names = {"stt": stt, "llm": llm, "tts": ["espeak"]}
     health = {stage: tuple(EngineStatus(name, ready=True) for name in each) for stage, each in names.items()}
-    assert notice(health, config.load(**settings)).startswith(f"{told} Words are kept")
+    assert notice(health, config.load(**settings)).startswith(f"{expected} Words are kept")
 
 
 def test_the_notice_says_how_long_words_and_sound_are_stored() -> None:

@@ -1,4 +1,4 @@
-"""One session, whatever the transport: how it ends, and what faults do to it."""
+"""The end of a session on any transport, and the effect of faults on it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fails(*_: object, **__: object) -> None:
     raise ValueError("a fault")
 
 
-class Stubborn(ScriptedAgent):
-    """Does not stop when it is cancelled, until `released`."""
+class UncancellableAgent(ScriptedAgent):
+    """Does not stop when it is cancelled, until `released` is set."""
 
     released: asyncio.Event
     asked_s: asyncio.Event
@@ -43,7 +43,7 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "ENDING_S", 0.2)
-    agent = Stubborn()
+    agent = UncancellableAgent()
     agent.released, agent.asked_s = asyncio.Event(), asyncio.Event()
     async with running_session(scripted(ScriptedStt(), agent, ToneTts())) as running:
         running.session.take(TextMessage(type="text", text="hello"))
@@ -55,12 +55,12 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     assert "session does not stop; the session ends without it" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["speech_input.receive_audio", "player.next_frame"])
+@pytest.mark.parametrize("call", ["speech_input.receive_audio", "player.next_frame"])
 async def test_a_session_that_can_hear_or_play_nothing_for_a_second_ends_with_a_fault(
-    what: str, monkeypatch: pytest.MonkeyPatch
+    call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_session(scripted(ScriptedStt(), ScriptedAgent(), ToneTts())) as running:
-        part, method = what.split(".")
+        part, method = call.split(".")
         monkeypatch.setattr(getattr(running.session, part), method, fails)
         for _ in range(module.FAULTS_IN_A_ROW):
             running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))

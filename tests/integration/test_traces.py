@@ -1,4 +1,4 @@
-"""Traces of turns: what a collector gets over HTTP, and that none of its faults is the bot's."""
+"""Traces of turns: the data that a collector gets over HTTP, and the bot's independence of the collector's faults."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def got(collector: Collector, count: int = 1) -> list[Span]:
     return await asyncio.to_thread(collector.turns, count)
 
 
-# What is told -----------------------------------------------------------------------------------------------------
+# The content of traces -------------------------------------------------------------------------------------------
 
 
 async def test_a_spoken_turn_is_traced_with_its_steps_and_without_its_words() -> None:
@@ -115,7 +115,7 @@ async def test_a_spoken_turn_is_traced_with_its_steps_and_without_its_words() ->
         resource = collector.resources[0]
         assert (resource["service.name"], resource["telemetry.sdk.language"]) == ("voicebot", "python")
         assert collector.paths[0] == "/v1/traces"
-        assert {span.name for span in collector.spans} == {"turn", *STEPS, "playback"}, "and none of the libraries'"
+        assert {span.name for span in collector.spans} == {"turn", *STEPS, "playback"}, "libraries add no spans"
         for word in (b"ylophone", b"zither", b"127.0.0.1", socket.gethostname().encode()):
             assert word not in collector.raw
 
@@ -188,7 +188,7 @@ async def test_a_server_that_closes_during_a_reply_still_exports_the_turn() -> N
 
 
 def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
-    """What is told of these inputs to the machine, 0.1 s after one another."""
+    """Returns the spans of these inputs to the machine, 0.1 s after one another."""
     with collecting() as collector:
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
         tracer = traces.trace_session("webrtc", "a-name")
@@ -208,7 +208,7 @@ def test_a_turn_names_the_engines_that_served_it() -> None:
     (turn,) = collector.turns()
     found = values(turn.attributes)
     assert (found["voicebot.engine.llm"], found["voicebot.engine.tts"]) == ("groq", "espeak")
-    assert "voicebot.engine.stt" not in found, "it was typed"
+    assert "voicebot.engine.stt" not in found, "the turn was typed"
     assert b"no answer" not in collector.raw
     assert turn.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.5e9, rel=1e-6)
 
@@ -247,7 +247,7 @@ def test_an_abandoned_preemptive_reply_makes_no_turn() -> None:
 async def outage(
     caplog: pytest.LogCaptureFixture, endpoint: str, until: Callable[[], object], **settings: Any
 ) -> float:
-    """Three turns while the collector fails, each with sound; how long closing took."""
+    """Runs three turns with audio while the collector fails, and returns how long closing takes."""
     caplog.set_level(logging.DEBUG)
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Fine."]] * 3), ToneTts())
     loaded = config.load(otel_exporter_otlp_endpoint=endpoint, **settings)
@@ -263,7 +263,7 @@ async def outage(
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """All that OpenTelemetry has logged."""
+    """Returns all that OpenTelemetry has logged."""
     return [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
@@ -280,7 +280,7 @@ async def test_a_collector_that_refuses_is_logged_without_keys(
         )
     assert took_s < 1
     assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
-    assert other.requests == 0, "the key stays where it was sent"
+    assert other.requests == 0, "the key is not logged"
     assert failures(caplog)
     assert all(line.startswith("Failed to export spans batch") for line in failures(caplog))
     assert ("Exceeded 0 redirects" if status == 302 else f"code: {status}") in failures(caplog)[0]
@@ -290,15 +290,15 @@ async def test_a_collector_that_refuses_is_logged_without_keys(
 async def test_a_collector_that_never_answers_does_not_delay_closing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # or its thread would go on for 15 s after the test
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken, and never answered
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # Otherwise its thread would go on for 15 s after the test.
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # Connections are accepted but never answered.
         port = silent.getsockname()[1]
         assert await outage(caplog, f"http://127.0.0.1:{port}", lambda: time.sleep(0.1)) < 2.0
 
 
 @pytest.fixture(autouse=True)
 def undisturbed() -> Iterator[None]:
-    """No test hears from the delivery of the one before it."""
+    """Keeps the exports of one test from the next."""
     yield
     for thread in threading.enumerate():
         if thread.name == "last traces" or thread.name.startswith("OtelBatch"):
@@ -307,7 +307,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def nobody() -> Iterator[int]:
-    """A port where nobody listens."""
+    """Yields a port without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]
@@ -315,7 +315,7 @@ def nobody() -> Iterator[int]:
 
 @contextmanager
 def no_http() -> Iterator[int]:
-    """A port whose answers are no HTTP."""
+    """Yields a port whose answers are not HTTP."""
     with socket.create_server(("127.0.0.1", 0)) as garbage:
 
         def answer() -> None:
@@ -357,7 +357,7 @@ async def test_a_recovered_collector_gets_traces_again() -> None:
 
 
 def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5_ms_of_cpu() -> None:
-    """The collector answers nothing as long as the test runs."""
+    """The collector does not answer while the test runs."""
     with collecting() as collector:
         collector.delay_s = SLOW_S
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))

@@ -1,4 +1,4 @@
-"""On ZeroGPU, which ends an app whose start-up report does not come: with the real package `spaces`."""
+"""ZeroGPU ends an app that does not report its start. The tests use the real package `spaces`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.app_process import environment, forked_app
 from voicebot.bootstrap.zero_gpu import report_start
 from voicebot.settings import config
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("ZeroGPU")
 
 
@@ -25,7 +25,7 @@ def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp
 
 
 def test_the_spaces_package_reports_no_start_without_a_function_marked_for_the_gpu(tmp_path: Path) -> None:
-    """Why there is one that nothing calls."""
+    """This is why the app marks a function that nothing calls."""
     with DeviceApi().running() as api:
         program = "import spaces, spaces.zero; spaces.zero.startup()"
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment(**api.environment), check=True)

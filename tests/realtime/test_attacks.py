@@ -22,10 +22,10 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack
 from tests.attacks.attacker import run
 from tests.attacks.catalogue import ATTACKS
-from tests.attacks.honest import HONEST, User, answered, honest_users, warm_up
+from tests.attacks.honest import HONEST, User, ask_problem, honest_users, warm_up
 from tests.attacks.judge import DISK_MB, LOG_KB, MEMORY_MB
 from tests.attacks.lag import LagLog, measured_lag
-from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
+from tests.attacks.session_ends import SETTINGS, problems_of_untold_sessions
 from tests.attacks.stage import LOGIN, PROBE
 from tests.attacks.target import Target
 from tests.support.app_process import App, forked_app
@@ -129,9 +129,9 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
         await run(attack, target)
         over_s = time.monotonic()
         assert not target.problems, target.problems
-        assert {user.name: user.goodbye for user in bot.users if not user.is_there} == {}
+        assert {user.name: user.close_code for user in bot.users if not user.is_connected} == {}
         measured = bot.lag.between(began_s, over_s, FRESH_MS)
-        lag, problem = await asyncio.gather(measured, answered(bot.users[row % 2], typed=True))
+        lag, problem = await asyncio.gather(measured, ask_problem(bot.users[row % 2], typed=True))
         assert problem is None
         assert lag.most < MAX_LAG_MS
         assert lag.refused == 0, f"the last fresh connections took {bot.lag.fresh[-5:]}"

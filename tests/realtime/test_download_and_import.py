@@ -109,7 +109,7 @@ async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_af
             assert story["interrupted"]
             assert f"{story['text']} {story['unheard']}" == STORY.strip()
             assert agent.asked[1][1].text == story["text"]
-            assert details_of("verdict_reached", "decision", events) == ["regenerate"]
+            assert details_of("verdict_given", "decision", events) == ["regenerate"]
             assert details_of("turn_answered", "typed", events) == [True, False]
 
             # Both channels of the recording agree with what the client sent and received

@@ -16,7 +16,7 @@ import pytest
 from tests.simulators import deepgram, elevenlabs
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
-from tests.simulators.deepgram import DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.deepgram import DeepgramSimulator, EmbeddedRecogniser, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.gtts import GttsSimulator
@@ -82,11 +82,13 @@ async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
         recogniser = Moonshine()
         running.push_async_callback(recogniser.close)
         await recogniser.start()
-        ears = await running.enter_async_context(recogniser.session())
+        session = await running.enter_async_context(recogniser.session())
         gtts = await running.enter_async_context(GttsSimulator(espeak_of))
         monkeypatch.setenv("HTTPS_PROXY", gtts.url)
         yield Services(
-            await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears)))),
+            await running.enter_async_context(
+                DeepgramSimulator(Setting(make_recogniser=lambda: EmbeddedRecogniser(session)))
+            ),
             await running.enter_async_context(ChatSimulator()),
             await running.enter_async_context(RealtimeSimulator()),
             await running.enter_async_context(ElevenLabsSimulator(espeak_of)),

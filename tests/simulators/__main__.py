@@ -1,8 +1,8 @@
-"""`python -m tests.simulators`: all services on local ports, for trying the app by hand without a key or a network.
+"""`python -m tests.simulators` runs all simulated services on local ports, to try the app without a key or a network.
 
-Prints the settings with which the app uses them; they run until Ctrl-C. They understand real speech (the embedded
-recogniser) and speak with a real voice (espeak-ng). `--fault` makes one of them fail from the start, as for
-`--fault elevenlabs=500`.
+It prints the settings with which the app uses the services, which run until Ctrl-C. They understand real speech with
+the embedded recogniser and speak with espeak-ng. `--fault` makes one of them fail from the start, for example `--fault
+elevenlabs=500`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 
 from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
-from tests.simulators.deepgram import DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.deepgram import DeepgramSimulator, EmbeddedRecogniser, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault, Faults
 from tests.simulators.gtts import GttsSimulator
@@ -30,13 +30,13 @@ ANY_KEY = "any-key-will-do"
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
-    parser.add_argument("--fault", action="append", default=[], metavar="SERVICE=FAULT", help="such as gtts=hang")
+    parser.add_argument("--fault", action="append", default=[], metavar="SERVICE=FAULT", help="for example gtts=hang")
     return parser.parse_args()
 
 
-def planned(told: list[str], services: dict[str, Faults]) -> None:
-    """Plans the faults that the command line names. Raises ValueError."""
-    for each in told:
+def planned(requested: list[str], services: dict[str, Faults]) -> None:
+    """Returns the fault of each service that the command line names. Raises ValueError."""
+    for each in requested:
         service, _, fault = each.partition("=")
         if service not in services or fault not in list(Fault):
             raise ValueError(f"--fault {each}: SERVICE is {', '.join(services)}; FAULT is {', '.join(Fault)}")
@@ -48,8 +48,10 @@ async def serve(faults: list[str]) -> None:
         recogniser = Moonshine()
         running.push_async_callback(recogniser.close)
         await recogniser.start()
-        ears = await running.enter_async_context(recogniser.session())
-        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears))))
+        session = await running.enter_async_context(recogniser.session())
+        hears = await running.enter_async_context(
+            DeepgramSimulator(Setting(make_recogniser=lambda: EmbeddedRecogniser(session)))
+        )
         chat = await running.enter_async_context(ChatSimulator(first_token_s=0.15, token_s=0.025))
         realtime = await running.enter_async_context(RealtimeSimulator(first_token_s=0.15, token_s=0.025))
         router = await running.enter_async_context(HuggingFaceSimulator(first_token_s=0.15, token_s=0.025))
@@ -59,7 +61,7 @@ async def serve(faults: list[str]) -> None:
         reads = await running.enter_async_context(GttsSimulator(espeak_of))
         services = {
             "deepgram": hears.faults,
-            "groq": chat.faults,  # one simulator for both
+            "groq": chat.faults,  # Both URLs belong to the same simulator.
             "openai": chat.faults,
             "openai-realtime": realtime.faults,
             "huggingface": router.faults,

@@ -1,4 +1,4 @@
-"""What the simulated models answer: what a test has written, else something sensible for trying the app by hand."""
+"""The answers of the simulated models: those that a test has written, or a default for trying the app by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"\S+\s*|\s+")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call; its arguments are sent in pieces of `piece` characters, or with 0 whole."""
+    """A tool call, whose arguments are sent in pieces of `piece` characters, or whole if `piece` is 0."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -30,9 +30,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Reasoning, text (word by word) and tool calls; in place of an end, an `error` as a service tells it in a stream.
+    """An answer of a model: reasoning, text (streamed word by word) and tool calls.
 
-    `finish` is why it ended ("stop" and "tool_calls" go without saying); empty: the stream just ends.
+    `error` ends the stream with an error in the form of the service. `finish` is the reason why the answer ended;
+    "stop" and "tool_calls" need not be given. If it is empty, the stream ends without a reason.
     """
 
     text: str = ""
@@ -41,7 +42,7 @@ class Answer:
     finish: str | None = None
     reasoning: str = ""
     status: int | None = None
-    """With which the error comes, if it is not in the stream."""
+    """The HTTP status of the error when it is not sent within the stream."""
 
     @property
     def tokens(self) -> list[str]:
@@ -53,26 +54,26 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A message of the conversation, in whatever form the service gets it. `role`: user, assistant or tool."""
+class ChatMessage:
+    """A message of the conversation, read from the format of any service. `role` is user, assistant or tool."""
 
     role: str
     text: str
 
 
-def default_answer(conversation: Sequence[Said], tools: Sequence[str]) -> Answer:
-    """Uses the clock when asked for the time; else two sentences, in which nothing of what was said comes back."""
+def default_answer(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Calls the clock when asked for the time; otherwise says two sentences that repeat no word of the user."""
     last = conversation[-1]
     if last.role == "tool":
-        return Answer(f"{_time_told(last.text)} Is there anything else?")
+        return Answer(f"{_time_sentence(last.text)} Is there anything else?")
     words = re.findall(r"[\w']+", last.text.lower())
     if "clock" in tools and "time" in words:
         return Answer(calls=(Call("clock"),))
-    turns = sum(said.role == "user" for said in conversation)
+    turns = sum(message.role == "user" for message in conversation)
     return Answer(f"I heard you say {len(words)} words in your turn number {turns}. Tell me more about that, please.")
 
 
-def _time_told(result: str) -> str:
+def _time_sentence(result: str) -> str:
     if found := re.search(r"T(\d\d):(\d\d)", result):
         return f"It is {int(found[1])} {found[2]}."
     return "The tool has answered."

@@ -1,11 +1,11 @@
-"""Chat completions as Groq and OpenAI serve them, streamed as server-sent events.
+"""Simulates chat completions as Groq and OpenAI serve them, streamed as server-sent events.
 
 Written from the services' references (console.groq.com/docs/api-reference and /docs/errors,
 platform.openai.com/docs/api-reference/chat/streaming and /docs/guides/error-codes) and a recording of Groq's
-gpt-oss-120b (shared/specs/groq-stream-tool-cassette.yaml): first the role, then the deltas (of reasoning, where the
-request wants it, of text, of tool calls), then the reason of the end, then `[DONE]`; an error in mid-stream is an
-`event: error`. Groq sends the usage with the end, OpenAI in a chunk of its own and only if it is asked to. What a
-model accepts is in `chat_models`.
+gpt-oss-120b (shared/specs/groq-stream-tool-cassette.yaml). A stream has first the role, then the deltas (of reasoning
+if the request wants it, of text, of tool calls), then the finish reason, then `[DONE]`. An error in mid-stream is an
+`event: error`. Groq sends the usage with the finish reason; OpenAI sends it in a chunk of its own, and only on request.
+The rules on what each model accepts are in `chat_models`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Self
 
-from tests.simulators.brain import Answer, Call, Said, default_answer
+from tests.simulators.brain import Answer, Call, ChatMessage, default_answer
 from tests.simulators.chat_models import GROQ_PREFIX, TokenLimit, prompt_tokens, refusal
 from tests.simulators.faults import Fault, Faults, Planned
 from tests.simulators.http_connection import HttpConnection, Received
 
 PREFIXES = (GROQ_PREFIX, "/v1")
-"""Groq's and OpenAI's."""
+"""The paths at which Groq and OpenAI serve chat completions."""
 
 
 @dataclass
 class ChatSimulator:
-    """A server on a free port. A request gets the next of `answers`, then what `brain` makes of the conversation.
+    """A server on a free port, which answers a request with the next of `answers` or, when none is left, asks `brain`.
 
-    `key`: the only one that is accepted; None: any, but one must be there. The first token comes after `first_token_s`,
-    the others `token_s` apart. `shutdowns` are dates by model, as OpenAI lists them. `limit` is the account's
-    rate limit. `headers` are those of every answer. `garbage` is what comes for a GARBAGE; `retry_at_date` gives
-    Retry-After as a date.
+    `key` is the only key that is accepted; if it is None, any key is, but a request must have one. The first token
+    comes after `first_token_s`, the others every `token_s`. `shutdowns` maps models to dates, as OpenAI lists them.
+    `limit` is the rate limit of the account. `headers` are added to every answer. `garbage` is sent for the fault
+    GARBAGE. `retry_at_date` gives Retry-After as a date.
     """
 
     key: str | None = None
@@ -46,7 +46,7 @@ class ChatSimulator:
     limit: TokenLimit | None = None
     first_token_s: float = 0.0
     token_s: float = 0.0
-    brain: Callable[[Sequence[Said], Sequence[str]], Answer] = default_answer
+    brain: Callable[[Sequence[ChatMessage], Sequence[str]], Answer] = default_answer
     garbage: bytes = b'data: {"id": "chatcmpl-\n\n'
     retry_at_date: bool = False
     tls: ssl.SSLContext | None = None
@@ -55,9 +55,9 @@ class ChatSimulator:
     faults: Faults = field(default_factory=Faults)
     requests: list[Received] = field(default_factory=list)
     open: int = 0
-    """How many sockets are open."""
+    """The number of open sockets."""
     connections: int = 0
-    """How many there have been."""
+    """The number of connections since the start."""
 
     async def __aenter__(self) -> Self:
         self._connected: set[asyncio.Task[None]] = set()
@@ -76,7 +76,7 @@ class ChatSimulator:
 
     @property
     def url(self) -> str:
-        """Without a path."""
+        """The base URL, without a path."""
         host, port = self._server.sockets[0].getsockname()
         return f"{'https' if self.tls else 'http'}://{host}:{port}"
 
@@ -120,7 +120,9 @@ class ChatSimulator:
             await http.json(200, {"object": "list", "data": [self._listed(model) for model in self.models]})
         elif (wait_s := self._over_limit(request)) is not None:
             headers = {**self._limit_headers, "Retry-After": f"{wait_s:.0f}"}
-            await http.json(429, _told("Rate limit reached on tokens per minute (TPM)", "rate_limit_exceeded"), headers)
+            await http.json(
+                429, _error_body("Rate limit reached on tokens per minute (TPM)", "rate_limit_exceeded"), headers
+            )
         else:
             answer = self.answers.popleft() if self.answers else self.brain(*_conversation(request.body))
             if answer.status is not None:
@@ -129,11 +131,11 @@ class ChatSimulator:
             await self._stream(http, request, answer, planned)
 
     async def respond(self, http: HttpConnection, request: Received) -> bool:
-        """Whether the request was one of those that only services of a certain kind know, and is answered."""
+        """Answers a request that only a subclass knows. Returns True if it did."""
         return False
 
     async def _failed(self, http: HttpConnection, request: Received, planned: Planned) -> bool:
-        """Whether the fault was all that there is to the answer."""
+        """Injects the planned fault. Returns True if there is nothing more to answer."""
         match planned.fault:
             case Fault.REFUSE:
                 http.abort()
@@ -148,9 +150,10 @@ class ChatSimulator:
             case fault if fault.is_in_mid_stream:
                 pass
             case Fault.NO_CREDIT:
-                if not request.path.endswith("/chat/completions"):  # which models there are costs nothing
+                # Listing the models is free, so it works without credit.
+                if not request.path.endswith("/chat/completions"):
                     return False
-                await http.json(429, _told("You exceeded your current quota", "insufficient_quota"))
+                await http.json(429, _error_body("You exceeded your current quota", "insufficient_quota"))
                 return True
             case fault:
                 assert fault.status is not None
@@ -167,20 +170,20 @@ class ChatSimulator:
         return {"Retry-After": f"{planned.retry_after_s:g}"}
 
     def _refusal(self, request: Received, path: str) -> tuple[int, dict[str, Any]] | None:
-        """What is wrong with a request, as its status and body."""
+        """Returns the status and the body of the error if the request is refused."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not key or (self.key is not None and key != self.key):
             return 401, _error(401, request)
         if path == "/models" and request.method == "GET":
             return None
         if path != "/chat/completions" or request.method != "POST":
-            return 404, _told(f"Unknown request URL: {request.method} {request.path}", "unknown_url")
+            return 404, _error_body(f"Unknown request URL: {request.method} {request.path}", "unknown_url")
         if request.body["model"] not in self.models:
-            return 404, _told(f"The model `{request.body['model']}` does not exist", "model_not_found")
+            return 404, _error_body(f"The model `{request.body['model']}` does not exist", "model_not_found")
         if not request.body.get("stream"):
-            return 400, _told("The simulator only streams", "stream_expected")
+            return 400, _error_body("The simulator only streams", "stream_expected")
         if problem := _misplaced(request.body["messages"]):
-            return 400, _told(problem, "invalid_request")
+            return 400, _error_body(problem, "invalid_request")
         error = refusal(request.path, request.body)
         return None if error is None else (400, error)
 
@@ -261,7 +264,7 @@ def _events(fixed: dict[str, Any], answer: Answer, request: Received) -> list[by
 
 
 def _call_deltas(index: int, call: Call) -> list[dict[str, Any]]:
-    """A call that is not to come in pieces comes as Groq sends it: with its name, in one delta."""
+    """Returns the deltas of a tool call. A call without pieces comes as Groq sends it: whole, in one delta."""
     first, *pieces = ["", *call.pieces()] if call.piece else [call.text]
     function = {"name": call.name, "arguments": first}
     parts: list[dict[str, Any]] = [{"id": f"call_{index}", "type": "function", "function": function}]
@@ -277,12 +280,12 @@ def _event(data: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode()
 
 
-def _told(message: str, code: str) -> dict[str, Any]:
+def _error_body(message: str, code: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": code}}
 
 
 def _error(status: int, request: Received) -> dict[str, Any]:
-    """An error whose text, as real ones may, holds the key and what was said."""
+    """Returns an error whose text contains the key and the user's words, as errors of real services may."""
     text = f"Failed with {request.headers.get('authorization')} for {json.dumps(request.body)}"
     code = {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(status)
     return {
@@ -291,7 +294,7 @@ def _error(status: int, request: Received) -> dict[str, Any]:
 
 
 def _misplaced(messages: list[dict[str, Any]]) -> str | None:
-    """Services refuse tools' results that nobody asked for, and calls that stay without one."""
+    """Returns an error if a tool result has no call or a tool call has no result, as the services do."""
     open_calls: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
@@ -304,6 +307,8 @@ def _misplaced(messages: list[dict[str, Any]]) -> str | None:
     return "a message with 'tool_calls' must be followed by their results" if open_calls else None
 
 
-def _conversation(body: dict[str, Any]) -> tuple[list[Said], list[str]]:
-    said = [Said(each["role"], each["content"] or "") for each in body["messages"] if each["role"] != "system"]
-    return said, [tool["function"]["name"] for tool in body.get("tools") or ()]
+def _conversation(body: dict[str, Any]) -> tuple[list[ChatMessage], list[str]]:
+    messages = [
+        ChatMessage(each["role"], each["content"] or "") for each in body["messages"] if each["role"] != "system"
+    ]
+    return messages, [tool["function"]["name"] for tool in body.get("tools") or ()]

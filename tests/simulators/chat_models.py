@@ -1,8 +1,8 @@
-"""The rules of Groq's and OpenAI's models: which fields a chat request may have, and how many tokens a minute.
+"""The rules of Groq's and OpenAI's models: the fields that a chat request may have, and the tokens allowed a minute.
 
-Written from console.groq.com/docs/reasoning and /docs/rate-limits, and from what others met with OpenAI's chat
+Written from console.groq.com/docs/reasoning and /docs/rate-limits, and from reports of users of OpenAI's chat
 completions: pipecat issue 4043, livekit/agents pull request 7169, litellm pull request 34569, agentjido/req_llm issue
-772 (reasoning that is sent back). A model that is not known here accepts everything.
+772 (reasoning that is sent back). A model that is not listed here accepts everything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DAY_S = 86_400
 
 
 def refusal(path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The error with which a request is refused (400), if it is."""
+    """Returns the error (status 400) with which the model refuses a request, or None."""
     for number, message in enumerate(body["messages"]):
         for name in ("reasoning", "reasoning_content"):
             if name in message:
@@ -73,25 +73,25 @@ def _error(message: str, param: str | None = None, code: str | None = None) -> d
 
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:
-    """About how many tokens a request has: as many as English of its length would, and Harmony's own."""
+    """Estimates a request's tokens: those of English text of its length, and those of the Harmony format."""
     text = json.dumps([body["messages"], body.get("tools") or []])
     return len(text) // 4 + 60
 
 
 @dataclass
 class TokenLimit:
-    """A limit on tokens a minute and requests a day, which both refill continuously."""
+    """A limit on tokens a minute and requests a day, both of which refill continuously."""
 
     tokens_a_minute: int
     requests_a_day: int = 1_000
     clock: Callable[[], float] = time.monotonic
     refused: int = 0
-    """How many requests were over it."""
+    """The number of requests that exceeded the limit."""
     _used: dict[str, float] = field(default_factory=lambda: {"tokens": 0.0, "requests": 0.0})
     _at_s: float | None = None
 
     def admit(self, tokens: int) -> float | None:
-        """Takes a request's tokens; or, if they are too many, says after how many seconds they would not be."""
+        """Takes the tokens of a request, or returns the seconds until there would be enough of them."""
         self._refill()
         over = self._used["tokens"] + tokens - self.tokens_a_minute
         if over > 0:
@@ -102,7 +102,7 @@ class TokenLimit:
         return None
 
     def spend(self, tokens: int) -> None:
-        """An answer's tokens count too."""
+        """Takes the tokens of an answer, which count towards the limit too."""
         self._refill()
         self._used["tokens"] += tokens
 
@@ -119,7 +119,7 @@ class TokenLimit:
 
     @property
     def _limits(self) -> tuple[tuple[str, int, int], ...]:
-        """What is limited, how many of it, and within how many seconds."""
+        """Returns the name of each limit, its size, and the seconds in which it refills."""
         return ("tokens", self.tokens_a_minute, 60), ("requests", self.requests_a_day, DAY_S)
 
     def _refill(self) -> None:
@@ -131,6 +131,6 @@ class TokenLimit:
 
 
 def _span(seconds: float) -> str:
-    """As Groq writes it: "2m59.56s", "7.66s"."""
+    """Formats a duration as Groq does: "2m59.56s", "7.66s"."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes:.0f}m{rest:.2f}s" if minutes else f"{rest:.2f}s"

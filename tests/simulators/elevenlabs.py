@@ -1,4 +1,4 @@
-"""ElevenLabs' text-to-speech over HTTP.
+"""Simulates ElevenLabs' text-to-speech over HTTP.
 
 Sources: "Stream speech" and "List models" in its API reference, "Error messages" in its documentation, and the help
 centre's "API - Error Code 400 or 401" for the form of a refusal.
@@ -21,7 +21,7 @@ _FLASH = "en ja zh de hi fr ko pt it es id nl tr fil pl sv bg ro ar cs el fi hr 
 FLASH_LANGUAGES = frozenset(_FLASH.split())
 
 _PIECE_BYTES = 4_093
-"""Odd, so that samples are torn between two pieces; the service's own pieces have any size."""
+"""An odd piece size splits samples between two pieces. The service's own pieces have any size."""
 
 _FAULTS = {
     Fault.UNAUTHORIZED: ("invalid_api_key", "Invalid API key"),
@@ -33,9 +33,10 @@ _FAULTS = {
 
 
 class ElevenLabsSimulator(HttpSimulator):
-    """`speak` makes the sound of a text, at any rate. `restricted`: the key may speak, and nothing else.
+    """A server that answers with the audio that `speak` makes of a text, at any rate.
 
-    `refuse_with` answers every request to speak with that status and body.
+    A `restricted` key may speak, but nothing else. If `refuse_with` is set, every request to speak is answered with
+    that status and body.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ElevenLabsSimulator(HttpSimulator):
         request = exchange.request
         planned = self.faults.next()
         if planned is not None and planned.fault is Fault.NO_CREDIT:
-            if request.method == "POST":  # which models there are costs nothing
+            if request.method == "POST":  # Listing the models is free, so it works without credit.
                 await _refuse(exchange, 401, "quota_exceeded", "You have 3 credits remaining")
                 return
         elif planned is not None and await self.failed(exchange, planned, _detail):

@@ -1,4 +1,4 @@
-"""A host of files, as far as downloads need one: whole files, parts of them, versions, a redirect, and faults."""
+"""Simulates a file host for downloads: whole files, ranges, versions (ETag), a redirect, and faults."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PIECE_BYTES = 65_536
 
 
 class FileHost(HttpSimulator):
-    """Serves `files` by their paths. `/moved` in front of a path redirects to it, as the hubs of models do."""
+    """Serves `files` by their paths. The path prefix `/moved` redirects to the file, as model hubs do."""
 
     def __init__(self, files: Mapping[str, bytes], *, piece_bytes: int = PIECE_BYTES) -> None:
         super().__init__()
         self.files = dict(files)
         self.ranges = True
-        """Whether a part of a file may be asked for."""
+        """Whether the host answers range requests."""
         self.shift = 0
-        """By how many bytes the part that comes is another than the one that was asked for."""
+        """The number of bytes by which the range that is sent differs from the one that was requested."""
         self.says_length = True
         self._piece_bytes = piece_bytes
 
@@ -50,7 +50,7 @@ class FileHost(HttpSimulator):
         await self.pieces(exchange, (body[at : at + size] for at in range(0, len(body), size)), planned)
 
     def _part(self, asked: Mapping[str, str], content: bytes) -> tuple[int, int, list[tuple[str, str]]]:
-        """Where the answer begins in the file, its status and its headers."""
+        """Returns the offset at which the answer begins in the file, the status and the headers."""
         version = f'"{len(content)}-{content[:16].hex()}"'
         headers = [("etag", version)]
         part = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))

@@ -54,7 +54,7 @@ def mp3_of(audio: Audio) -> bytes:
 
 
 def encoded(audio: Audio, *, tagged: bool) -> bytes:
-    """Returns an MP3 file made by LAME. A `tagged` one has an ID3 tag and a frame that declares the padding."""
+    """Returns an MP3 file made by LAME. A `tagged` file has an ID3 tag and a frame that declares the padding."""
     return _lame(audio.to_bytes(), audio.rate_hz, tagged)
 
 

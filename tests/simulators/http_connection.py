@@ -1,4 +1,4 @@
-"""A server's end of an HTTP/1.1 connection, with a hand on every byte: it can be cut anywhere."""
+"""The server's end of an HTTP/1.1 connection, which can be cut at any byte."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import h11
 
 @dataclass
 class Received:
-    """A request as it came."""
+    """A request as received."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: Any
     gone: asyncio.Future[float]
-    """When its client hung up before the answer's end, by the loop's clock."""
+    """The time on the loop's clock at which the client hung up before the end of the answer."""
 
 
 class HttpConnection:
-    """The protocol is h11's. Each answer has the `headers` of the server."""
+    """A connection that speaks HTTP/1.1 by h11. Each answer has the `headers` of the server."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: Mapping[str, str] | None = None
@@ -37,7 +37,7 @@ class HttpConnection:
         self._http = h11.Connection(h11.SERVER)
 
     async def request(self) -> Received | None:
-        """The next one; None if the client has left."""
+        """Returns the next request, or None if the client has left."""
         head: h11.Request | None = None
         body = bytearray()
         while True:
@@ -61,7 +61,7 @@ class HttpConnection:
                     return None
 
     async def while_connected(self, answer: Coroutine[Any, Any, None], gone: asyncio.Future[float]) -> None:
-        """Answer until done or the client hangs up; that is then the moment in `gone`."""
+        """Runs `answer` until it ends or the client hangs up, and sets the time of that in `gone`."""
         answering = asyncio.create_task(answer)
         watching = asyncio.create_task(self._hung_up())
         try:
@@ -79,11 +79,11 @@ class HttpConnection:
     async def _hung_up(self) -> float:
         with suppress(ConnectionError):
             data = await self._reader.read(1)
-            assert not data, "no client sends a request before the last one is answered"
+            assert not data, "a client sent a request before the last one was answered"
         return asyncio.get_running_loop().time()
 
     def next(self) -> bool:
-        """Whether the connection takes another request."""
+        """Prepares for the next request. Returns True if the connection takes one."""
         if self._writer.is_closing() or self._http.our_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -115,16 +115,16 @@ class HttpConnection:
         self._writer.transport.abort()
 
     def reset(self) -> None:
-        """Abort it with a TCP RST."""
+        """Resets the connection (TCP RST)."""
         reset(self._writer.transport)
 
     def stop_reading(self) -> None:
-        """From now on nothing is known of the client, not even that it has hung up."""
+        """Stops reading, so that not even the client's hanging up is noticed."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own transports have it
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """End a connection with a TCP RST, as a service does that was killed."""
+    """Resets a connection (TCP RST), as a service does that was killed."""
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()  # type: ignore[attr-defined]  # asyncio's own transports have it

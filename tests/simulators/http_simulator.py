@@ -1,4 +1,4 @@
-"""A server on loopback that answers HTTP/1.1 well or badly, as a test has planned, and tells what it saw."""
+"""A server on loopback that answers HTTP/1.1 requests, well or with the faults that a test plans, and records them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.support.signal import Signal
 
 
 class HttpSimulator:
-    """A server on loopback, on any free port if `port` is 0; subclasses say what they answer.
+    """A server on loopback, on any free port if `port` is 0. Subclasses implement `answer`.
 
-    Leaving it closes everything, and raises what was the simulator's own mistake.
+    Leaving the context closes everything, and raises the exceptions of the simulator itself.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -25,12 +25,12 @@ class HttpSimulator:
         self.faults = Faults()
         self.requests: list[Request] = []
         self.changed = Signal()
-        """Notified when a request has come, and when a connection opens or closes."""
+        """Is notified when a request has come, and when a connection opens or closes."""
         self.pace_s = 0.0
-        """Between two pieces of an answer."""
+        """The time between two pieces of an answer."""
         self._connections: set[Connection] = set()
         self._half_open: set[Connection] = set()
-        """Those of them that are read no more, so that nobody sees their client go."""
+        """The connections that are no longer read, so that the simulator does not notice when their clients leave."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def answer(self, exchange: Exchange) -> None:
@@ -38,7 +38,7 @@ class HttpSimulator:
 
     @property
     def open(self) -> int:
-        """How many sockets are open, without those that went half-open."""
+        """The number of open sockets, without those that went half-open."""
         return len(self._connections - self._half_open)
 
     @property
@@ -46,13 +46,13 @@ class HttpSimulator:
         return f"http://127.0.0.1:{self._port}"
 
     async def requested(self, number: int) -> Request:
-        """Request `number`, once it has come."""
+        """Waits for the request with this number and returns it."""
         return await self.changed.until(
             lambda: self.requests[number - 1] if len(self.requests) >= number else None, 10, f"request {number}"
         )
 
     async def gone(self, number: int) -> float:
-        """When the client of request `number` closed its connection, once it has."""
+        """Waits until the client of the request with this number has closed its connection, and returns when it did."""
         request = await self.requested(number)
         async with asyncio.timeout(10):
             return await asyncio.shield(request.gone_s)
@@ -78,8 +78,13 @@ class HttpSimulator:
                 raise outcome
         await self._server.wait_closed()
 
-    async def failed(self, exchange: Exchange, planned: Planned, told: Callable[[Fault], tuple[str, bytes]]) -> bool:
-        """Whether the fault has ended the request before its answer. `told`: content type and body of an error."""
+    async def failed(
+        self, exchange: Exchange, planned: Planned, error_body: Callable[[Fault], tuple[str, bytes]]
+    ) -> bool:
+        """Injects the planned fault. Returns True if the request needs no answer any more.
+
+        `error_body` returns the content type and the body of an error.
+        """
         match planned.fault:
             case Fault.REFUSE:
                 exchange.close()
@@ -95,7 +100,7 @@ class HttpSimulator:
                 self._spoil(exchange, planned)
                 return True
             case fault if fault.status is not None:
-                content_type, body = told(fault)
+                content_type, body = error_body(fault)
                 headers = [("content-type", content_type)]
                 if planned.retry_after_s is not None:
                     headers.append(("retry-after", f"{planned.retry_after_s:g}"))
@@ -104,7 +109,7 @@ class HttpSimulator:
         return False
 
     async def pieces(self, exchange: Exchange, pieces: Iterable[bytes], planned: Planned | None) -> None:
-        """The body of an answer that was started; cut short or spoilt if that is planned."""
+        """Sends the body of an answer that was started, with the planned fault if there is one."""
         trickles = planned is not None and planned.fault is Fault.TRICKLE
         ends = (Fault.CUT, Fault.GARBAGE, Fault.STALL, Fault.RESET)
         spoilt = planned if planned is not None and planned.fault in ends else None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 from the server's side, with every byte and every moment in a simulator's hands: h11 on asyncio."""
+"""The server's side of HTTP/1.1 (h11 on asyncio), with control over every byte and its time."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ Headers = Sequence[tuple[str, str]]
 
 @dataclass(eq=False)
 class Request:
-    """One request as it was received. `arrived_s` and `gone_s` are of `time.monotonic`."""
+    """A request as received. `arrived_s` and `gone_s` are times of `time.monotonic`."""
 
     number: int
-    """From 1; a CONNECT is none of a simulator's requests, and 0."""
+    """Counted from 1. A CONNECT does not count, and has the number 0."""
     method: str
     target: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """The names are in lower case."""
     body: bytes
     arrived_s: float
     connection: int
-    """Which of the server's connections it came on, from 1: requests that share one needed no handshake."""
+    """The number of the server's connection, from 1. Requests that share a connection need no new handshake."""
     gone_s: asyncio.Future[float] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """When the client closed the connection."""
+    """The time at which the client closed the connection."""
 
 
 class Server(Protocol):
-    """What its connections need of a server."""
+    """The part of a server that its connections use."""
 
     async def answer(self, exchange: Exchange) -> None: ...
 
     def admit(self, connection: Connection, serving: asyncio.Task[None]) -> int:
-        """A client has connected: its number."""
+        """Registers a new connection and returns its number."""
         ...
 
     def dismiss(self, connection: Connection) -> None:
-        """It is gone."""
+        """Removes a closed connection."""
         ...
 
     def record(self, *, method: str, target: str, headers: dict[str, str], body: bytes, connection: int) -> Request: ...
 
 
 class Exchange:
-    """A request and the means to answer it, well or badly."""
+    """A request and the means to answer it, well or with a fault."""
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection
         self.request = request
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
+        """Sends a whole answer."""
         self.start(status, [*headers, ("content-length", str(len(body)))])
         await self.send(body)
         self.end()
 
     def start(self, status: int, headers: Headers) -> None:
-        """Status and headers; without a content-length the body goes out in chunks."""
+        """Sends status and headers. Without a content-length the body is sent in chunks."""
         self._connection.put(h11.Response(status_code=status, headers=list(headers)))
 
     async def send(self, data: bytes) -> None:
@@ -75,29 +75,29 @@ class Exchange:
         self._connection.put(h11.EndOfMessage())
 
     def raw(self, data: bytes) -> None:
-        """Bytes that need not be HTTP."""
+        """Sends bytes that need not be HTTP."""
         self._connection.transport.write(data)
 
     def close(self) -> None:
-        """Ends the connection after what was written."""
+        """Closes the connection after everything written has been sent."""
         self._connection.transport.close()
 
     def reset(self) -> None:
-        """Ends the connection with a TCP RST."""
+        """Resets the connection (TCP RST)."""
         reset(self._connection.transport)
 
     def stop_reading(self) -> Connection:
-        """From now on nothing is known of this client, not even that it has hung up."""
+        """Stops reading, so that not even the client's hanging up is noticed."""
         self._connection.transport.pause_reading()
         return self._connection
 
     async def secure(self, context: ssl.SSLContext) -> None:
-        """Agrees to a CONNECT, and goes on in TLS as the server that was asked for (or not, if the client leaves)."""
+        """Accepts a CONNECT, and continues in TLS as the requested server, unless the client leaves."""
         await self._connection.secure(context)
 
 
 class Connection(asyncio.Protocol):
-    """One client. Its requests are answered one after the other."""
+    """A client's connection. Its requests are answered one after the other."""
 
     transport: asyncio.Transport
 
@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         try:
             transport = await loop.start_tls(self.transport, self, context, server_side=True)
         except (ConnectionError, ssl.SSLError) as error:
-            # A handshake that fails ends the connection without a word to its protocol.
+            # asyncio tells the protocol nothing about a failed handshake, which ends the connection.
             self.connection_lost(error)
             return
         assert transport is not None

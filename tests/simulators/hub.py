@@ -1,6 +1,7 @@
-"""The Hugging Face Hub, as far as the command `hf` speaks to it to create a Space and to upload a folder into it.
+"""Simulates the parts of the Hugging Face Hub with which the command `hf` creates a Space and uploads a folder into it.
 
-Source: huggingface_hub's hf_api.py and _commit_api.py. It runs in a thread, as the command is waited for.
+Source: huggingface_hub's hf_api.py and _commit_api.py. The server runs in a thread, because the test waits for the
+command.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 
 class Hub(ThreadingHTTPServer):
-    """`created` are the bodies of requests that create a repo; `files` is what the one Space holds, path to content."""
+    """The Hub. `created` has the bodies of requests that create a repo; `files` maps the Space's paths to contents."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -42,11 +43,11 @@ class Hub(ThreadingHTTPServer):
 
     def create(self, wanted: dict[str, Any]) -> tuple[int, Any]:
         space = f"{wanted['organization']}/{wanted['name']}"
-        told = {"url": f"{self.url}/spaces/{space}", "name": space}
+        body = {"url": f"{self.url}/spaces/{space}", "name": space}
         if self.created:
-            return 409, told | {"error": "You already created this space repo"}
+            return 409, body | {"error": "You already created this space repo"}
         self.created.append(wanted)
-        return 200, told
+        return 200, body
 
     def list_files(self) -> Any:
         return [{"type": "file", "path": path, "oid": COMMIT, "size": 1} for path in self.files]
@@ -61,7 +62,7 @@ class Hub(ThreadingHTTPServer):
                 case {"key": "header"}:
                     pass
                 case _:
-                    raise ValueError(f"no line of a commit that is known here: {line}")
+                    raise ValueError(f"unknown line of a commit: {line}")
         return {"success": True, "commitOid": COMMIT, "commitUrl": f"{self.url}/spaces/{space}/commit/{COMMIT}"}
 
 
@@ -85,15 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
             case ["validate-yaml"]:
                 self._answer(200, {"errors": [], "warnings": []})
             case ["spaces", _, _, "preupload", "main"]:
-                told = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
-                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in told]})
+                uploads = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
+                self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in uploads]})
             case ["spaces", owner, name, "commit", "main"]:
                 self._answer(200, hub.commit(f"{owner}/{name}", lines))
             case _:
                 self._answer(404, {"error": "not found"})
 
-    def _answer(self, status: int, told: Any) -> None:
-        body = json.dumps(told).encode()
+    def _answer(self, status: int, answer: Any) -> None:
+        body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -101,4 +102,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """The tests look at what the Hub holds, not at its log."""
+        """Suppresses the log, since the tests look at the content of the Hub."""

@@ -1,8 +1,8 @@
-"""Hugging Face: the router of its Inference Providers, and the Hub's question about a token.
+"""Simulates Hugging Face: the router of its Inference Providers, and the Hub's answer about a token.
 
-Written from docs/inference-providers/hub-api.md and pricing.md in github.com/huggingface/hub-docs, and from answers of
-`/api/whoami-v2` and refusals that others have published (CSOAI-ORG/councilof-ai issue 1102; the tests of projects that
-read the permissions of tokens).
+Written from docs/inference-providers/hub-api.md and pricing.md in github.com/huggingface/hub-docs, and from published
+answers of `/api/whoami-v2` and published refusals (CSOAI-ORG/councilof-ai issue 1102; the tests of projects that read
+the permissions of tokens).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WHOAMI = "/api/whoami-v2"
 def token_info(
     role: str = "fineGrained", *, everywhere: Sequence[str] = (), own: Sequence[str] = (), of_org: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """What the Hub says of a token: its permissions for everything, for the user's own account, for an organisation."""
+    """Returns the Hub's answer about a token: its permissions for everything, the user's account, an organisation."""
     token: dict[str, Any] = {"displayName": "bot", "role": role, "createdAt": "2026-09-01T10:00:00.000Z"}
     if role == "fineGrained":
         scopes = (("user", "me", own), ("org", "acme", of_org))
@@ -54,9 +54,9 @@ PERMITTED = token_info(own=[INFERENCE])
 
 @dataclass
 class HuggingFaceSimulator(ChatSimulator):
-    """Both at one address, as behind a gateway. `info` is what the Hub says of the token.
+    """Serves both at one address, as a gateway does. `info` is the Hub's answer about the token.
 
-    `hub` are the faults of that answer.
+    `hub` has the faults of that answer.
     """
 
     key: str | None = TOKEN
@@ -68,11 +68,11 @@ class HuggingFaceSimulator(ChatSimulator):
         permitted = INFERENCE in str(self.info)
         if request.path == WHOAMI:
             await self._tell(http, request)
-        elif request.path == "/v1/models":  # for everybody
+        elif request.path == "/v1/models":  # This route needs no key.
             await http.json(200, {"object": "list", "data": [self._offered(model) for model in self.models]})
         elif request.path == "/v1/chat/completions" and not permitted:
-            told = "This authentication method does not have sufficient permissions to call Inference Providers"
-            await http.json(403, {"error": f"{told} on behalf of user me"})
+            message = "This authentication method does not have sufficient permissions to call Inference Providers"
+            await http.json(403, {"error": f"{message} on behalf of user me"})
         else:
             return False
         return True

@@ -1,4 +1,4 @@
-"""The model servers that people run on their own machines, Ollama and llama.cpp, and what else may be at their ports.
+"""Simulates model servers on a user's own machine (Ollama, llama.cpp), and other programs that may use their ports.
 
 Written from docs/api.md, docs/openai.md and server/routes.go of Ollama, and from the answers of llama.cpp's own server
 (build 11549 in the package xllamacpp; tools/server/README.md and server-http.cpp).
@@ -17,9 +17,10 @@ from tests.simulators.http_connection import HttpConnection, Received
 
 @dataclass(frozen=True, slots=True)
 class OllamaModel:
-    """A model as Ollama lists and describes it. `capabilities`: None as of versions that say nothing of them.
+    """A model as Ollama lists and describes it. `capabilities` is None in versions that do not report any.
 
-    `remote_host`: where Ollama passes requests for it on to; with `is_alias` only its description says so.
+    `remote_host` is the host to which Ollama forwards requests for the model. With `is_alias`, only the model's
+    description names that host.
     """
 
     name: str
@@ -54,9 +55,9 @@ class OllamaModel:
 
 @dataclass
 class OllamaSimulator(ChatSimulator):
-    """Ollama. Models are loaded on demand, which takes `load_s` and is given up when nobody waits for it any more.
+    """Ollama, which loads models on demand. Loading takes `load_s` and is cancelled when no client waits for it.
 
-    `loaded` are the models in memory; `too_large` are those that do not fit into it.
+    `loaded` has the models in memory; `too_large` has those that do not fit into it.
     """
 
     library: Sequence[OllamaModel] = ()
@@ -82,7 +83,7 @@ class OllamaSimulator(ChatSimulator):
             case "POST", "/api/show":
                 await http.json(200, self._model(request.body["model"]).described)
             case "POST", "/api/generate":
-                assert not request.body.get("prompt"), "this is only how a model is loaded"
+                assert not request.body.get("prompt"), "this request may only load a model"
                 await self._load(http, request.body["model"])
             case "POST", "/v1/chat/completions":
                 model = self._model(request.body["model"])
@@ -122,7 +123,7 @@ class OllamaSimulator(ChatSimulator):
 
 @dataclass
 class LlamaCppSimulator(ChatSimulator):
-    """llama.cpp's server with one model. While `loading` every answer is a refusal. `wanted_key`: as for --api-key."""
+    """llama.cpp's server with one model. While `loading`, it refuses each request. `wanted_key` is the --api-key."""
 
     models: tuple[str, ...] = ("/home/somebody/models/Qwen3-4B-Q4_K_M.gguf",)
     template: str = "{% for message in messages %}{{ message.content }}{% endfor %}"
@@ -160,7 +161,7 @@ class LlamaCppSimulator(ChatSimulator):
                 },
             )
         elif request.path == "/v1/chat/completions":
-            request.body["model"] = self.models[0]  # whatever it is asked for
+            request.body["model"] = self.models[0]  # The server has one model and ignores the name in the request.
             return False
         else:
             await http.json(404, {"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}})
@@ -169,7 +170,7 @@ class LlamaCppSimulator(ChatSimulator):
 
 @dataclass
 class WebAppSimulator(ChatSimulator):
-    """Some other web app: it answers everything in the same way, and takes whatever it is sent."""
+    """Another web app that answers every request in the same way."""
 
     status: int = 200
     page: str = "<html><title>Jenkins</title></html>"

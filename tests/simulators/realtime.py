@@ -1,11 +1,11 @@
-"""The OpenAI Realtime websocket, text only, in its general version (GA) and as it was in beta.
+"""Simulates the OpenAI Realtime WebSocket with text only, in its general version (GA) and in the beta version.
 
 Written from platform.openai.com/docs/api-reference/realtime-client-events and -server-events, the types of the openai
 SDK (openai/types/realtime, generated from OpenAI's OpenAPI document) and, for the beta, a recording
-(shared/specs/realtime-text-beta-cassette.yaml). A key that is not accepted is told as an event, followed by a close
-with code 3000, as OpenAI does.
+(shared/specs/realtime-text-beta-cassette.yaml). A wrong key causes an error event and a close with code 3000, as at
+OpenAI.
 
-Stricter than OpenAI in one thing: a client event before the first `session.update` is an error.
+The simulator is stricter than OpenAI in one point: a client event before the first `session.update` is an error.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from tests.simulators.brain import Answer, Said, default_answer
+from tests.simulators.brain import Answer, ChatMessage, default_answer
 from tests.simulators.faults import Fault, Faults
 from tests.simulators.http_connection import reset
 from tests.simulators.realtime_conversation import Conversation, Session
 
 logger = logging.getLogger(__name__)
-logger.setLevel(logging.CRITICAL)  # websockets logs headers, and each of the injected faults
+logger.setLevel(logging.CRITICAL)  # websockets logs headers and every injected fault
 
 
 @dataclass
 class RealtimeSimulator:
-    """A server on a free port. A response gets the next of `answers`, then what `brain` makes of the conversation.
+    """A server on a free port, which answers a request with the next of `answers` or, when none is left, asks `brain`.
 
-    `faults` are for responses, `door_faults` for handshakes. `key`: the only one that is accepted; None: any.
-    `only_done`: text and arguments come whole, without deltas. `models`: the only ones there are; `list_status` is
-    what their list is answered with.
+    `faults` are for responses, `handshake_faults` for handshakes. `key` is the only key that is accepted; if it is
+    None, any key is. With `only_done`, text and arguments come whole, without deltas. `models` are the only models
+    there are; `list_status` is the status of their list.
     """
 
     beta: bool = False
@@ -51,17 +51,17 @@ class RealtimeSimulator:
     first_token_s: float = 0.0
     token_s: float = 0.0
     only_done: bool = False
-    brain: Callable[[Sequence[Said], Sequence[str]], Answer] = default_answer
+    brain: Callable[[Sequence[ChatMessage], Sequence[str]], Answer] = default_answer
     tls: ssl.SSLContext | None = None
     garbage: str | bytes = '{"type": "response.'
     answers: deque[Answer] = field(default_factory=deque)
     faults: Faults = field(default_factory=Faults)
-    door_faults: Faults = field(default_factory=Faults)
+    handshake_faults: Faults = field(default_factory=Faults)
     sessions: list[Session] = field(default_factory=list)
     open: int = 0
-    """How many sockets are open."""
+    """The number of open sockets."""
     hanging: set[ServerConnection] = field(default_factory=set)
-    """Those that were let hang in their handshake."""
+    """The connections that hang in their handshake."""
 
     async def __aenter__(self) -> Self:
         self._ids = itertools.count(1)
@@ -69,7 +69,7 @@ class RealtimeSimulator:
             self._converse,
             "127.0.0.1",
             0,
-            process_request=self._let_in,
+            process_request=self._process_handshake,
             close_timeout=0.2,
             logger=logger,
             ssl=self.tls,
@@ -86,27 +86,27 @@ class RealtimeSimulator:
             session.cancelled.cancel()
 
     async def close_all(self) -> None:
-        """Close every connection, as a service does that restarts."""
+        """Closes every connection, as a service does when it restarts."""
         for connection in self._server.connections:
             await connection.close(1012)
 
     @property
     def url(self) -> str:
-        """Without a path."""
+        """The base URL, without a path."""
         host, port = next(iter(self._server.sockets)).getsockname()
         return f"{'https' if self.tls else 'http'}://{host}:{port}"
 
     @property
     def requests(self) -> list[Session]:
-        """The sessions in which a response was asked for."""
+        """The sessions in which a response was requested."""
         return [
             session for session in self.sessions if any(each["type"] == "response.create" for each in session.events)
         ]
 
-    async def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _process_handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path == "/v1/models":
             return self._model_list(connection, request)
-        planned = self.door_faults.next()
+        planned = self.handshake_faults.next()
         if planned is None:
             return None
         match planned.fault:
@@ -126,15 +126,15 @@ class RealtimeSimulator:
                 connection.transport.close()
             case fault:
                 assert fault.status is not None
-                told = f"Failed with {request.headers.get('Authorization')}"
-                response = connection.respond(HTTPStatus(fault.status), json.dumps({"error": {"message": told}}))
+                message = f"Failed with {request.headers.get('Authorization')}"
+                response = connection.respond(HTTPStatus(fault.status), json.dumps({"error": {"message": message}}))
                 if planned.retry_after_s is not None:
                     response.headers["Retry-After"] = f"{planned.retry_after_s:g}"
                 return response
         return None
 
     def _model_list(self, connection: ServerConnection, request: Request) -> Response:
-        """What `GET /v1/models` answers."""
+        """Returns the answer to `GET /v1/models`."""
         if self.list_status != HTTPStatus.OK:
             return connection.respond(HTTPStatus(self.list_status), json.dumps({"error": {"code": None}}))
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":

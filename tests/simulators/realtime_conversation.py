@@ -1,4 +1,4 @@
-"""One session of the simulated Realtime service."""
+"""A session of the simulated Realtime service."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.simulators.brain import Answer, Said
+from tests.simulators.brain import Answer, ChatMessage
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.http_connection import reset
-from tests.simulators.realtime_events import Event, error, problem, response_events, said
+from tests.simulators.realtime_events import Event, error, message_of, problem, response_events
 
 if TYPE_CHECKING:
     from tests.simulators.realtime import RealtimeSimulator
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """A connection and what came on it: a request of its own."""
+    """A connection and what it received, including the request of its handshake."""
 
     headers: dict[str, str]
     model: str
     gone: asyncio.Future[float]
-    """When its socket was closed, by the loop's clock."""
+    """The time on the loop's clock at which its socket was closed."""
     cancelled: asyncio.Future[float]
-    """When a response was cancelled by its client."""
+    """The time at which the client cancelled a response."""
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -38,14 +38,14 @@ class Session:
 
 
 class Conversation:
-    """One session: what the client has told, and the response that is under way."""
+    """A session: the client's settings and items, and the response under way."""
 
     def __init__(self, simulator: RealtimeSimulator, connection: ServerConnection, session: Session) -> None:
         self._simulator = simulator
         self._connection = connection
         self._session = session
         self._settings: Event = {}
-        self._said: list[Said] = []
+        self._said: list[ChatMessage] = []
         self._response: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -90,7 +90,7 @@ class Conversation:
                 await self._send("session.updated", session=self._session_object())
             case "conversation.item.create":
                 item = event["item"] | {"id": self._simulator.next_id("item"), "status": "completed"}
-                if (each := said(item)) is not None:
+                if (each := message_of(item)) is not None:
                     self._said.append(each)
                 if self._simulator.beta:
                     await self._send("conversation.item.created", previous_item_id=None, item=item)
@@ -107,7 +107,7 @@ class Conversation:
                 await self._end("cancelled", {"type": "cancelled", "reason": "client_cancelled"})
 
     async def _respond(self) -> None:
-        with suppress(ConnectionClosed):  # the client may leave at any point
+        with suppress(ConnectionClosed):  # The client may leave at any point.
             await self._made_response()
 
     async def _made_response(self) -> None:
@@ -135,8 +135,8 @@ class Conversation:
             case fault:
                 codes = {Fault.RATE_LIMITED: "rate_limit_exceeded", Fault.NO_CREDIT: "insufficient_quota"}
                 code = codes.get(fault, "server_error")
-                told = {"type": code, "code": code, "message": f"Failed for {self._said}"}
-                await self._end("failed", {"type": "failed", "error": told})
+                error_details = {"type": code, "code": code, "message": f"Failed for {self._said}"}
+                await self._end("failed", {"type": "failed", "error": error_details})
                 return
         simulator = self._simulator
         answer = simulator.answers.popleft() if simulator.answers else simulator.brain(self._said, self._tools)

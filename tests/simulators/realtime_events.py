@@ -1,19 +1,19 @@
-"""The simulated Realtime service's events, without the connection: what is sent, and what of the client's is wrong."""
+"""The events of the simulated Realtime service: the server's events, and the checks of the client's events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tests.simulators.brain import Answer, Said
+from tests.simulators.brain import Answer, ChatMessage
 
 Event = dict[str, Any]
 
 
 def problem(event: Event, items: Sequence[Event], *, beta: bool, is_active: bool) -> tuple[str, str] | None:
-    """What is wrong with a client event, as its code and message.
+    """Returns the code and the message of the error if a client event is wrong.
 
-    `items`: the conversation before it; `is_active`: a response is under way.
+    `items` is the conversation before the event; `is_active` is True if a response is under way.
     """
     match event:
         case {"type": "session.update", "session": session}:
@@ -40,10 +40,10 @@ def problem(event: Event, items: Sequence[Event], *, beta: bool, is_active: bool
 
 
 def response_events(answer: Answer, next_id: Callable[[str], str], *, beta: bool) -> Iterator[Event]:
-    """The items of a response, from its beginning up to, not including, its end."""
+    """Yields the events of a response, from its beginning up to its end, which is not included."""
     index = -1
     if answer.reasoning and not beta:
-        # Its text stays with the service.
+        # The service keeps the text of a reasoning item.
         index += 1
         item = {"id": next_id("item"), "type": "reasoning", "summary": []}
         yield {"type": "response.output_item.added", "output_index": index, "item": item}
@@ -72,12 +72,12 @@ def response_events(answer: Answer, next_id: Callable[[str], str], *, beta: bool
         yield {"type": "response.output_item.done", "output_index": index, "item": item | {"arguments": call.text}}
 
 
-def said(item: Event) -> Said | None:
+def message_of(item: Event) -> ChatMessage | None:
     match item:
         case {"type": "message", "role": role, "content": content}:
-            return Said(role, "".join(part["text"] for part in content))
+            return ChatMessage(role, "".join(part["text"] for part in content))
         case {"type": "function_call_output", "output": output}:
-            return Said("tool", output)
+            return ChatMessage("tool", output)
     return None
 
 

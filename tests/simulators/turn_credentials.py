@@ -1,4 +1,4 @@
-"""The services that issue TURN credentials.
+"""Simulates the services that issue TURN credentials.
 
 Sources: "Generate Credentials" in Cloudflare's Realtime documentation, and FastRTC's `credentials.py` for Hugging
 Face's service, which passes Cloudflare's answers on.
@@ -29,13 +29,13 @@ TURN = [
 ]
 
 Login = Callable[[int], tuple[str, str]]
-"""User name and credential for so many seconds."""
+"""Returns the user name and the credential that are valid for a number of seconds."""
 
 
 class TurnCredentialsSimulator(HttpSimulator):
-    """Both services at one address. `login` makes the credentials, `urls` are a relay's that really is there.
+    """Both services at one address. `login` makes the credentials; `urls` are those of a relay that really runs.
 
-    `ttls` are the lives that were asked for. `answer_with` takes the place of the next answers' JSON.
+    `ttls` has the lifetimes that clients requested. `answer_with` replaces the JSON of the next answers.
     """
 
     def __init__(self, login: Login | None = None, urls: list[str] | None = None) -> None:

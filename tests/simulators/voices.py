@@ -11,7 +11,7 @@ from voicebot.engines.tts.espeak_worker import EspeakSynthesizer
 from voicebot.engines.worker.messages import Value
 
 LETTER_S = 0.06
-"""About the time that speech takes for a letter."""
+"""The approximate time that a letter takes in speech."""
 
 VOICE = "en-us"
 

@@ -1,7 +1,7 @@
-"""ZeroGPU's device API, which runs beside each app on ZeroGPU and is told by the package `spaces` that it has started.
+"""Simulates ZeroGPU's device API, which runs beside each app on ZeroGPU; the package `spaces` reports the start to it.
 
-Source: spaces/zero/client.py and api.py (spaces 0.51.3): `POST /startup-report` without a body; 200 is expected. It
-runs in a thread, as the tests wait for the app's process.
+Source: spaces/zero/client.py and api.py (spaces 0.51.3): `POST /startup-report` without a body expects 200. The server
+runs in a thread, because the tests wait for the app's process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A request that came, and whether the process that sent it was already listening on some port."""
+    """A request, and whether the process that sent it was already listening on a port."""
 
     path: str
     listening: bool
@@ -34,7 +34,7 @@ class DeviceApi(ThreadingHTTPServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Hugging Face sets on ZeroGPU, in small letters as `running_app` takes it."""
+        """Returns the variables that Hugging Face sets on ZeroGPU, in lower case as `running_app` takes them."""
         return {
             "system": "spaces",
             "space_id": "me/voice-bot",
@@ -64,11 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """The tests look at the reports."""
+        """Suppresses the log, since the tests look at the reports."""
 
 
 def _listens(client: tuple[str, int]) -> bool:
-    """Whether the process at the other end of a connection on this machine has a listening socket."""
+    """Returns True if the process at the other end of a connection on this machine has a listening socket."""
     sockets = psutil.net_connections("tcp")
     (pid,) = {each.pid for each in sockets if each.laddr == client}
     return any(each.pid == pid and each.status == psutil.CONN_LISTEN for each in sockets)

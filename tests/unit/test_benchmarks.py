@@ -12,10 +12,10 @@ import pytest
 from tests.benchmarks.bots import Spoken
 from tests.benchmarks.control import Stage
 from tests.benchmarks.figures import Figures, p95, table
-from tests.benchmarks.hearing import Run, Track, runs
+from tests.benchmarks.heard_audio import Run, Track, runs
 from tests.benchmarks.oracle import Delays, Oracle, Word, name_in, tokens
 from tests.benchmarks.overlaps import Overlap, judge
-from tests.benchmarks.services import OracleEar
+from tests.benchmarks.services import OracleRecogniser
 from tests.benchmarks.stubs import StubStt
 from tests.benchmarks.users import clip, cough
 from tests.simulators.deepgram import HeardWord
@@ -72,15 +72,15 @@ async def test_the_stub_recogniser_gives_a_transcript_at_a_pause_and_at_the_end(
 
 async def test_the_simulated_recogniser_finds_the_announced_words_in_loud_sound_only() -> None:
     stage = Stage()
-    ear = OracleEar(stage.oracle)
+    recogniser = OracleRecogniser(stage.oracle)
     said_s = time.monotonic()
     stage.oracle.announce([Word("two", said_s - 0.2), Word("words", said_s - 0.1), Word("never", said_s + 60)], "short")
-    ear.receive_audio(np.zeros(1_600, np.int16))
-    assert await ear.words(0, all_heard=True) == []
-    ear.receive_audio(np.full(3_200, 9_000, np.int16))
+    recogniser.receive_audio(np.zeros(1_600, np.int16))
+    assert await recogniser.words(0, all_heard=True) == []
+    recogniser.receive_audio(np.full(3_200, 9_000, np.int16))
     heard = [HeardWord("two", 1_600, 3_200), HeardWord("words", 3_200, 4_800)]
-    assert await ear.words(0, all_heard=False) == await ear.words(0, all_heard=True) == heard
-    assert await ear.words(0, all_heard=True) == []
+    assert await recogniser.words(0, all_heard=False) == await recogniser.words(0, all_heard=True) == heard
+    assert await recogniser.words(0, all_heard=True) == []
 
 
 def test_the_onset_and_the_end_of_a_cough_are_found_in_its_sound() -> None:

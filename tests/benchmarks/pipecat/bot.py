@@ -1,6 +1,6 @@
-"""A Pipecat bot as its quickstart shows: SmallWebRTC, Silero, Smart Turn, then STT, LLM and TTS, all with defaults.
+"""A Pipecat bot built as its quickstart shows: SmallWebRTC, Silero, Smart Turn, then STT, LLM and TTS, with defaults.
 
-Runs in its own environment, so it imports nothing of the app. Interruptions are allowed, as they are by default.
+It runs in its own environment, so it imports nothing of the app. Interruptions are allowed, as they are by default.
 """
 
 # mypy: disable-error-code="import-not-found, no-untyped-call"

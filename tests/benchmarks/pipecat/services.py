@@ -1,4 +1,4 @@
-"""Stub services for Pipecat's pipeline: the same delays, words and voice as the other bots' stub engines."""
+"""Stub services for Pipecat's pipeline, with the same delays, words and voice as the stub engines of the other bots."""
 
 # mypy: disable-error-code="import-not-found, no-untyped-call"
 
@@ -34,11 +34,12 @@ from tests.benchmarks.oracle import Delays, Utterance, tokens
 from tests.support.position_voice import RATE_HZ
 
 ENDPOINTING_S = 0.3
-"""A streaming recogniser finishes a text by itself after this silence, where no detector told it to."""
+"""The silence after which a streaming recogniser finishes a text without being told to by a detector."""
 
 
 class StubStt(STTService):
-    """Streams: each word is known `stt_s` after it, the final text `stt_s` after the detector's end of speech."""
+    """A streaming recogniser: each word is known `stt_s` after it, the final text `stt_s` after the detected end of
+    speech."""
 
     def __init__(self, stage: Stage, delays: Delays) -> None:
         latency_s = VAD_STOP_SECS + delays.stt_s
@@ -50,7 +51,7 @@ class StubStt(STTService):
         self._changed_s = 0.0
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
-        """A piece of 20 ms came in."""
+        """Receives a piece of 20 ms."""
         now_s = time.monotonic()
         if self._utterance is None:
             self._utterance = self._stage.oracle.begin()
@@ -83,7 +84,8 @@ class StubStt(STTService):
 
 
 class StubLlm(LLMService):
-    """Says what the client asked for, token by token. An interruption cancels it, as it does every processor's work."""
+    """Says what the client asked for, token by token. An interruption cancels it, as it cancels every processor's
+    work."""
 
     def __init__(self, stage: Stage, delays: Delays) -> None:
         unset: dict[str, Any] = {each.name: None for each in fields(LLMSettings)}
@@ -106,7 +108,7 @@ class StubLlm(LLMService):
 
 
 class StubTts(TTSService):
-    """The whole sentence `tts_s` after it was asked for."""
+    """Yields the whole sentence `tts_s` after the request."""
 
     def __init__(self, stage: Stage, delays: Delays) -> None:
         settings = TTSSettings(model=None, voice=None, language=None)

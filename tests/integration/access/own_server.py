@@ -1,4 +1,4 @@
-"""A small app with a route for each door, guarded as ours is, on a real socket."""
+"""A small app with one route of each kind, protected as the real app is, on a real socket."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def own_app(**settings: Any) -> FastAPI:
 
 @asynccontextmanager
 async def own_server(**settings: Any) -> AsyncIterator[str]:
-    """Its host and port."""
+    """Yields its host and port."""
     listener = bind("127.0.0.1", 0)
     rules = server.connection_rules(config.load(**settings), Refusals())
     web = UnsignalledBounded(own_app(**settings), rules, **server.UVICORN, timeout_graceful_shutdown=1)

@@ -1,4 +1,4 @@
-"""Floods of connections, and clients that take their time: they are ended, and honest visitors and probes get in."""
+"""Floods of connections and slow clients are ended, while honest visitors and health probes get in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POST = b"POST /preflight HTTP/1.1\r\nHost: bot\r\n"
 
 class CountingSlots(ConnectionSlots):
     entered = 0
-    """How many connections there have been."""
+    """The number of connections so far."""
 
     def take_slot(self, address: str, holder: SlotHolder) -> ConnectionSlot | None:
         self.entered += 1
@@ -65,7 +65,7 @@ class Running:
 
     async def count(self, wanted: int) -> None:
         async with asyncio.timeout(10):
-            while len(self.slots) != wanted:  # noqa: ASYNC110 (a connection that ends tells nobody)
+            while len(self.slots) != wanted:  # noqa: ASYNC110 (the end of a connection has no event)
                 await asyncio.sleep(0.01)
 
 
@@ -105,7 +105,7 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
     web = UnsignalledBounded(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
     listener = bind("127.0.0.1", 0)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
-    while not web.started:  # noqa: ASYNC110 (it tells nobody)
+    while not web.started:  # noqa: ASYNC110 (it has no event)
         await asyncio.sleep(0)
     try:
         yield Running(listener.getsockname()[1], slots, refused, worked)
@@ -116,7 +116,7 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Shortens limits."""
+    """Shortens time limits."""
 
     def shorten(**seconds: float) -> None:
         for name, value in seconds.items():
@@ -198,7 +198,7 @@ async def test_a_body_that_trickles_is_answered_with_408(hurry: Callable[..., No
 
 
 async def test_a_steadily_sent_body_may_exceed_the_body_time_limit(hurry: Callable[..., None]) -> None:
-    """At the least rate each piece buys 0.6 s; it comes 0.1 s after the one before."""
+    """At the least rate each piece earns 0.6 s, and it comes 0.1 s after the one before."""
     hurry(BODY_S=0.3, BODY_BYTES_PER_S=10_000)
     async with running() as bot:
         reader, writer = await bot.open(POST + b"Content-Length: 36000\r\n\r\n")
@@ -249,7 +249,7 @@ async def test_a_slowly_read_download_is_not_cut_off(hurry: Callable[..., None])
         while loop.time() < until_s:
             came += len(await reader.read(65_536))
             await asyncio.sleep(0.1)
-        assert came < 400 * 65_536, "all of it was not read yet when the limit had passed"
+        assert came < 400 * 65_536, "the limit passed before the whole download was read"
         while piece := await reader.read(1 << 20):
             came += len(piece)
         assert came > 400 * 65_536
@@ -260,7 +260,7 @@ async def test_a_websocket_is_exempt_from_the_http_time_limits(hurry: Callable[.
     hurry(HEAD_S=0.1, BODY_S=0.1, UNREAD_S=0.1, CLOSING_S=0.1)
     async with running() as bot, connect(f"ws://127.0.0.1:{bot.port}/talk", proxy=None) as websocket:
         for _ in range(2):
-            await asyncio.sleep(0.2)  # the limits pass
+            await asyncio.sleep(0.2)  # The limits pass.
             await websocket.send("still here")
             assert await websocket.recv() == "still here"
     await bot.count(0)
@@ -283,12 +283,14 @@ async def test_long_bodies_wait_for_a_slot_while_short_ones_are_received(
         head = POST + b"Content-Length: 900000\r\n\r\n"
         slow = [await bot.open(head + b"x" * 1_000) for _ in range(2)]
         waiting = asyncio.create_task(bot.status(head + b"x" * 900_000))
-        assert await bot.status(POST + b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000) == 200, "an offer is let in"
+        assert await bot.status(POST + b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000) == 200, (
+            "a short body is received at once"
+        )
         assert not waiting.done()
         slow[0][1].close()
         assert await waiting == 200
         for reader, _ in slow[1:]:
-            assert (await reader.readline()).startswith(b"HTTP/1.1 408"), "it does not keep its turn for ever"
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408"), "the slow body loses its slot in the end"
         assert await bot.status(head + b"x" * 900_000) == 200
         for _, writer in slow:
             writer.close()
@@ -316,7 +318,9 @@ async def test_the_address_with_most_connections_makes_room_for_others() -> None
         assert await bot.status(GET, "127.0.0.4") == 200
         honest[1].write(GET)
         async with asyncio.timeout(5):
-            assert (await honest[0].readline()).startswith(b"HTTP/1.1 200"), "it was there before the flood"
+            assert (await honest[0].readline()).startswith(b"HTTP/1.1 200"), (
+                "the connection from before the flood stays"
+            )
         for _, writer in (honest, *flood):
             writer.close()
 
@@ -368,24 +372,24 @@ async def test_a_flood_of_requests_delays_neither_other_addresses_nor_the_event_
             _, writer = await bot.open(pipelined, "127.0.0.3")
             stack.callback(writer.close)
         async with asyncio.timeout(10):
-            while len(bot.worked) < 50:  # noqa: ASYNC110 (it tells nobody)
+            while len(bot.worked) < 50:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0)
         before = len(bot.worked)
         assert await bot.status(GET, "127.0.0.2") == 200
-        assert len(bot.worked) - before < 50, "it did not wait for a hundred others"
+        assert len(bot.worked) - before < 50, "the request did not wait for a hundred others"
         turns = []
         before = len(bot.worked)
         while len(bot.worked) < before + 300:
             began_s = time.thread_time()
             await asyncio.sleep(0)
             turns.append(time.thread_time() - began_s)
-        assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "all else has its turn in between"
+        assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "the event loop runs other tasks in between"
 
 
 async def test_garbage_is_refused_with_400_counted_and_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture, hurry: Callable[..., None]
 ) -> None:
-    """All servers of a process share the minute: the first refusal here begins a new one."""
+    """All servers of a process share the minute, so the first refusal here begins a new one."""
     caplog.set_level(logging.INFO)
     async with running() as bot:
         hurry(LOG_AGAIN_S=0.0)
@@ -407,7 +411,7 @@ async def test_garbage_is_refused_with_400_counted_and_logged_once_a_minute(
 async def test_running_out_of_files_is_logged_once_a_minute_without_a_traceback(
     caplog: pytest.LogCaptureFixture, hurry: Callable[..., None]
 ) -> None:
-    """All servers of a process share the minute: the first report here begins a new one."""
+    """All servers of a process share the minute, so the first report here begins a new one."""
     refused = {"message": "socket.accept() out of system resource", "exception": OSError(24, "Too many open files")}
     async with running():
         hurry(LOG_AGAIN_S=0.0)
@@ -415,9 +419,9 @@ async def test_running_out_of_files_is_logged_once_a_minute_without_a_traceback(
         hurry(LOG_AGAIN_S=60.0)
         for _ in range(100):
             asyncio.get_running_loop().call_exception_handler(refused)
-    (told,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
-    assert "ulimit" in told.getMessage()
-    assert told.exc_info is None
+    (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert "ulimit" in record.getMessage()
+    assert record.exc_info is None
 
 
 async def test_an_httpx_client_with_keep_alive_is_served_and_holds_one_connection() -> None:
@@ -430,5 +434,5 @@ async def test_an_httpx_client_with_keep_alive_is_served_and_holds_one_connectio
             ]
             assert [each.status_code for each in answers] == [200, 200, 404]
             assert answers[1].json()["bytes"] == 100_000
-        assert bot.slots.entered == 1, "one connection for all of them"
+        assert bot.slots.entered == 1, "all requests use one connection"
         await bot.count(1)

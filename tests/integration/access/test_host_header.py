@@ -1,4 +1,4 @@
-"""A server on this machine without a lock answers to its own names only."""
+"""An unlocked server on this machine answers only to its own host names."""
 
 from __future__ import annotations
 

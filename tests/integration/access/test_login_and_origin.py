@@ -1,4 +1,4 @@
-"""Every door, over real sockets: with the wrong, no and the right password, and from a foreign page."""
+"""Every route over real sockets: with the right, a wrong and no password, and from a foreign page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def header(auth: httpx.BasicAuth) -> dict[str, str]:
 
 
 async def ws_status(host: str, **headers: str) -> int:
-    """101 if it was accepted and works."""
+    """Returns 101 if the WebSocket was accepted and works, otherwise the status of the refusal."""
     try:
         async with connect(f"ws://{host}/ws", additional_headers=headers, proxy=None) as websocket:
             await websocket.send("hello")
@@ -36,7 +36,7 @@ async def ws_status(host: str, **headers: str) -> int:
         return refusal.response.status_code
 
 
-# The lock ---------------------------------------------------------------------------------------------------------
+# The password ---------------------------------------------------------------------------------------------------------
 
 
 async def test_every_route_needs_the_password() -> None:
@@ -107,7 +107,7 @@ async def test_username_and_password_are_always_compared_in_constant_time(
 
 
 async def test_the_real_app_needs_the_password_and_refuses_foreign_origins() -> None:
-    """The page, Gradio's routes and ours, as they are served."""
+    """Covers the page, Gradio's routes and ours, as they are served."""
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     async with serving(engines, config.load(**LOCKED)) as server, httpx.AsyncClient(trust_env=False) as http:
         for path in ("/", "/config", "/gradio_api/info", "/webrtc/config"):
@@ -133,7 +133,7 @@ async def test_the_real_app_needs_the_password_and_refuses_foreign_origins() -> 
         assert bad.headers["x-content-type-options"] == "nosniff"
 
 
-# Where from -------------------------------------------------------------------------------------------------------
+# Origins --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_posts_from_pages_of_other_sites_are_refused(
             response = await http.post(path, headers=headers)
             assert response.status_code == (200 if passes else 403), path
             assert "<script>" not in response.text
-        assert (await http.get("/", headers=headers)).status_code == 200, "who follows a link comes in"
+        assert (await http.get("/", headers=headers)).status_code == 200, "a visitor who follows a link gets in"
 
 
 async def test_websockets_from_pages_of_other_sites_are_refused() -> None:
@@ -183,7 +183,7 @@ FRIEND = "https://friend.example"
 
 
 def preflight(origin: str, method: str = "POST", headers: str = "content-type") -> dict[str, str]:
-    """What a browser asks before a page's request; it never sends credentials along."""
+    """Sends the preflight request of a browser, which never carries credentials."""
     return {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -202,7 +202,7 @@ async def test_pages_of_allowed_origins_can_make_offers(locked: bool) -> None:
     async with client(**settings, allowed_origins=f"https://a.example,{FRIEND}") as http:
         asked = await http.options("/webrtc/offer", headers=preflight(FRIEND, headers="authorization,content-type"))
         assert asked.status_code == 200
-        assert "bytes" not in asked.text, "no route has seen it"
+        assert "bytes" not in asked.text, "no route receives the preflight"
         leave = cors(asked)
         assert leave["allow-origin"] == FRIEND
         assert "POST" in leave["allow-methods"]
@@ -218,8 +218,8 @@ async def test_pages_of_allowed_origins_can_make_offers(locked: bool) -> None:
         if locked:
             refused = await http.post("/webrtc/offer", headers={"Origin": FRIEND}, auth=WRONG[0])
             assert refused.status_code == 401
-            assert cors(refused)["allow-origin"] == FRIEND, "the page can read why"
-            assert (await http.options("/webrtc/offer")).status_code == 401, "a question of no page"
+            assert cors(refused)["allow-origin"] == FRIEND, "the page can read the reason of the refusal"
+            assert (await http.options("/webrtc/offer")).status_code == 401, "OPTIONS without an origin is no preflight"
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://friend.example.evil.example", "*", ""])

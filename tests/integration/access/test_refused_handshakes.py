@@ -39,7 +39,7 @@ def request(headers: str) -> bytes:
 
 
 async def status(host: str, headers: str) -> str:
-    """Sends a request and returns the status line of the answer, once the server has closed the connection."""
+    """Sends a request, and returns the status line of the answer once the server has closed the connection."""
     reader, writer = await asyncio.open_connection(*host.split(":"))
     writer.write(request(headers))
     answer = await reader.read()
@@ -81,7 +81,7 @@ async def live() -> AsyncIterator[LiveServer]:
 
 
 def break_off(port: int, sent: bytes, *, reset: bool) -> None:
-    """Connects, sends this and is gone; with `reset` like a client that crashed."""
+    """Connects, sends data and leaves. With `reset`, the connection is reset, as that of a client that crashed."""
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(sent)
         if reset:
@@ -99,10 +99,10 @@ async def test_a_client_that_breaks_off_its_handshake_is_not_logged_as_an_error(
             for sent in (whole[:40], whole[:-2], whole):
                 for reset in (False, True):
                     break_off(port, sent, reset=reset)
-        # The server answers in the order in which clients came: it has seen all of them by now.
+        # The server answers clients in the order in which they came, so it has seen all of them by now.
         assert await status(f"127.0.0.1:{port}", UPGRADE + KEY) == "HTTP/1.1 401 Unauthorized"
         async with asyncio.timeout(10):
-            while running.services.admission.sessions:  # noqa: ASYNC110 (a session that ends tells nobody)
+            while running.services.admission.sessions:  # noqa: ASYNC110 (the end of a session has no event)
                 await asyncio.sleep(0.01)
     assert loud(caplog) == []
 

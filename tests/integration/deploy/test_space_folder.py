@@ -1,4 +1,4 @@
-"""The folder of a Space: what Hugging Face reads there, what gets into it, and what never does."""
+"""Tests of a Space's folder: its front matter, the files that it contains, and those that it must not contain."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.simulators.hub import Hub
 from tests.support.paths import PROJECT
 from voicebot.settings.space import PORT
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("space folder")
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 ZERO_GPU_PYTHONS = {"3.12.12", "3.10.13"}
-"""huggingface.co/docs/hub/spaces-zerogpu, August 2026."""
+"""The values of huggingface.co/docs/hub/spaces-zerogpu, August 2026."""
 
 MANY_FILES = tuple(f"tests/{folder}/" for folder in ("unit", "integration", "realtime", "benchmarks", "attacks"))
 GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
@@ -43,7 +43,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This project as it lies here but for most of its tests, committed, and beside it what must not get out."""
+    """Returns this project without most of its tests, committed, beside files that must not get into the folder."""
     if not (PROJECT / ".git").exists():
         pytest.skip("the project is not a git checkout")
     copy = tmp_path_factory.mktemp("project")
@@ -62,13 +62,13 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(committed: Path, tmp_path: Path) -> Path:
-    """The same, to be changed."""
+    """Returns a copy of the committed project that the test may change."""
     return Path(shutil.copytree(committed, tmp_path / "project", symlinks=True))
 
 
 @pytest.fixture(scope="module")
 def built(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The folder of each kind."""
+    """Returns the folder of each kind of Space."""
     folders = {name: tmp_path_factory.mktemp("spaces") / name for name in KINDS}
     for name, folder in folders.items():
         build(KINDS[name], folder, committed)
@@ -81,7 +81,7 @@ def files_in(folder: Path) -> set[str]:
 
 def front_matter(folder: Path) -> dict[str, Any]:
     found = re.match(r"---\n(.*?)\n---\n\n# ", (folder / "README.md").read_text("utf-8"), re.DOTALL)
-    assert found is not None, "Hugging Face looks for it at the very beginning"
+    assert found is not None, "Hugging Face expects the front matter at the very beginning"
     parsed: dict[str, Any] = yaml.safe_load(found[1])
     return parsed
 
@@ -114,7 +114,8 @@ def test_the_front_matter_has_only_fields_and_values_that_hugging_face_knows(
 def test_a_gradio_space_names_the_installed_gradio_version_and_an_existing_app_file(
     kind: str, built: Mapping[str, Path]
 ) -> None:
-    """It installs `sdk_version` beside requirements.txt, which must not contradict it: we test what it will run."""
+    """Hugging Face installs `sdk_version` beside requirements.txt, so the two must name the version that is tested
+    here."""
     said = front_matter(built[kind])
     assert said["sdk"] == "gradio"
     assert said["sdk_version"] == version("gradio")
@@ -126,7 +127,7 @@ def test_a_gradio_space_names_the_installed_gradio_version_and_an_existing_app_f
 @pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
 def test_the_python_version_of_a_space_is_one_that_the_project_supports(kind: str, built: Mapping[str, Path]) -> None:
     python = front_matter(built[kind])["python_version"]
-    assert isinstance(python, str), "3.10 without quotes would be 3.1"
+    assert isinstance(python, str), "YAML reads 3.10 without quotes as 3.1"
     wanted = re.search(r'requires-python = "(.*)"', (PROJECT / "pyproject.toml").read_text("utf-8"))
     assert wanted is not None
     assert python in SpecifierSet(wanted[1])
@@ -181,7 +182,7 @@ def test_a_committed_file_that_gitignore_excludes_stops_the_build(project: Path,
     assert not (tmp_path / "space").exists()
 
 
-# A folder that is there already ---------------------------------------------------------------------------------------
+# An existing folder ---------------------------------------------------------------------------------------------------
 
 
 def test_a_rebuild_removes_files_of_the_previous_build(project: Path, tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "path", "told"),
+    ("arguments", "path", "reason"),
     [
         (["cpu", "/"], None, "/ is not empty"),
         (["cpu", "/dev/null"], None, "/dev/null is not a folder"),
@@ -254,11 +255,11 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
     ],
 )
 def test_a_failed_build_prints_its_reason_without_a_traceback(
-    arguments: list[str], path: str | None, told: str, committed: Path
+    arguments: list[str], path: str | None, reason: str, committed: Path
 ) -> None:
     ended = run(committed, *arguments, path=path)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"The folder can't be built.\n{told}")
+    assert ended.stderr.startswith(f"The folder can't be built.\n{reason}")
     assert "Traceback" not in ended.stderr
 
 
@@ -269,12 +270,12 @@ def test_the_script_says_that_it_needs_a_git_checkout(project: Path) -> None:
     assert "needs a git checkout of the project" in ended.stderr
 
 
-# What it prints is what the real `hf` takes ---------------------------------------------------------------------------
+# The real `hf` takes the commands that the script prints --------------------------------------------------------------
 
 
 class Answer(NamedTuple):
     status: int
-    told: str
+    output: str
 
 
 HF = """
@@ -282,8 +283,8 @@ import json, os, sys
 from huggingface_hub.cli.hf import main
 for number, arguments in enumerate(json.loads(sys.argv[1])):
     if not (child := os.fork()):
-        told = os.open(f"answer {number}", os.O_WRONLY | os.O_CREAT)
-        os.dup2(told, 1), os.dup2(told, 2)
+        output = os.open(f"answer {number}", os.O_WRONLY | os.O_CREAT)
+        os.dup2(output, 1), os.dup2(output, 2)
         sys.argv = ["hf", *arguments]
         try:
             sys.exit(main())
@@ -292,7 +293,7 @@ for number, arguments in enumerate(json.loads(sys.argv[1])):
             os._exit(ended.code or 0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-"""Does what the script `hf` does, a process for each command, all forked from one: to import it takes half a second."""
+"""Runs `hf` commands, each in a process forked from one that has imported it, since the import takes half a second."""
 
 
 def hf(hub: Hub, folder: Path, commands: Sequence[str]) -> list[Answer]:
@@ -311,8 +312,8 @@ def hf(hub: Hub, folder: Path, commands: Sequence[str]) -> list[Answer]:
         check=True,
     )
     statuses = map(int, done.stdout.split())
-    told = [(folder / f"answer {number}").read_text("utf-8") for number in range(len(typed))]
-    return [Answer(*each) for each in zip(statuses, told, strict=True)]
+    output = [(folder / f"answer {number}").read_text("utf-8") for number in range(len(typed))]
+    return [Answer(*each) for each in zip(statuses, output, strict=True)]
 
 
 def test_the_hf_command_calls_the_same_main_as_these_tests() -> None:
@@ -348,16 +349,16 @@ def test_the_printed_commands_create_the_space_and_upload_the_folder(
 
 
 def documented() -> list[str]:
-    """Each command that docs/space.md tells one to type for `hf`."""
+    """Returns each `hf` command in docs/space.md."""
     blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs" / "space.md").read_text("utf-8"), re.DOTALL)
     lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
     return [line for line in lines if line.startswith("hf ")]
 
 
 def test_the_space_document_contains_the_commands_that_the_script_prints() -> None:
-    told = documented()
+    documented_commands = documented()
     for kind in KINDS.values():
-        assert [line for line in commands(kind, Path("../space")) if line not in told] == []
+        assert [line for line in commands(kind, Path("../space")) if line not in documented_commands] == []
 
 
 WRONG = ("hf spaces create YOU/voice-bot", "hf repos create YOU/voice-bot --space-hardware zero-a10g")
@@ -365,24 +366,24 @@ WRONG = ("hf spaces create YOU/voice-bot", "hf repos create YOU/voice-bot --spac
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Answer]:
-    """What `hf` said to each command of the document, and to wrong ones."""
+    """Returns the output of `hf` for each command of the document, and for wrong ones."""
     folder = tmp_path_factory.mktemp("answers")
     (folder / "keys.env").write_text("HF_TOKEN=hf_for_the_relay\n", "utf-8")
     (folder / "space").mkdir()
     typed = [*dict.fromkeys(documented()), *WRONG]
     with Hub().running() as hub:
         hub.created.append({})
-        told = hf(hub, folder, [command.replace("../space", "space") for command in typed])
-    return dict(zip(typed, told, strict=True))
+        output = hf(hub, folder, [command.replace("../space", "space") for command in typed])
+    return dict(zip(typed, output, strict=True))
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(documented()))
 def test_hf_knows_the_commands_and_options_of_the_space_document(command: str, answers: Mapping[str, Answer]) -> None:
-    """The Hub refuses them; a command or an option that does not exist ends with 2 and its usage."""
-    status, told = answers[command]
-    assert status in (0, 1), told
-    assert "Usage: " not in told
-    assert "Traceback" not in told
+    """The Hub refuses the commands. A command or an option that does not exist ends with 2 and its usage."""
+    status, output = answers[command]
+    assert status in (0, 1), output
+    assert "Usage: " not in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("command", WRONG)

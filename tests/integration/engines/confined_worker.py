@@ -1,5 +1,4 @@
-"""A confined worker for tests. As it is told, it takes memory or processor time or writes a file; then it reports its
-limits."""
+"""A confined worker for tests. On request it uses memory or processor time or writes a file; it reports its limits."""
 
 from __future__ import annotations
 

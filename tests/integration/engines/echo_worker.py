@@ -1,4 +1,4 @@
-"""A worker for tests. As it is told, it returns its input, hangs, dies, sends too much, or does not even start."""
+"""A worker for tests. On request it returns its input, hangs, dies, sends too much, or does not even start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicebot.engines.worker.messages import WorkerMessage
 class EchoHandler:
     def __init__(self) -> None:
         if "unfit" in sys.argv:
-            raise ValueError("this worker is not fit for work")
+            raise ValueError("this worker cannot start")
         self._jobs = 0
 
     def handle(self, request: WorkerMessage, parent: Parent) -> None:

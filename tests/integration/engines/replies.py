@@ -1,4 +1,4 @@
-"""For the tests of the cloud models: agents on them, what they say, and what they leave behind."""
+"""Helpers for the tests of the cloud models: agents on them, their replies, and checks for leaks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def said(agent: GraphAgent, history: History = ASKED) -> str:
 
 
 async def failure(agent: GraphAgent, caplog: pytest.LogCaptureFixture) -> EngineError:
-    """The error that the next reply ends with. It and the log must hold neither the key nor what was said."""
+    """Returns the error that ends the next reply. Neither it nor the log may contain the key or the user's words."""
     caplog.set_level("DEBUG")
     with pytest.raises(EngineError) as caught:
         await said(agent)
@@ -93,7 +93,7 @@ def assert_discreet(error: EngineError, caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def closed_at(agent: GraphAgent, pieces: int = 1) -> float:
-    """Give a reply up after some pieces of it; the moment, by the loop's clock."""
+    """Closes a reply after some pieces of it, and returns the time on the loop's clock."""
     async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
         for _ in range(pieces):
             await anext(tokens)
@@ -101,7 +101,7 @@ async def closed_at(agent: GraphAgent, pieces: int = 1) -> float:
 
 
 async def cancelled_at(agent: GraphAgent, begun: asyncio.Event) -> float:
-    """Cancel a reply that has given nothing yet, once the service has `begun` with it; the moment."""
+    """Cancels a reply before its first piece, once the service has `begun` with it, and returns the time."""
     reply = asyncio.create_task(said(agent))
     await begun.wait()
     reply.cancel()
@@ -112,19 +112,19 @@ async def cancelled_at(agent: GraphAgent, begun: asyncio.Event) -> float:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What could leak."""
+class Resources:
+    """The numbers of resources that could leak."""
 
     sockets: int
     threads: int
     tasks: int
 
     @classmethod
-    def now(cls) -> Left:
+    def now(cls) -> Resources:
         links = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
         sockets = sum(link.startswith("socket:") for link in links)
         return cls(sockets, threading.active_count(), len(asyncio.all_tasks()))
 
-    def is_within(self, other: Left) -> bool:
-        """Returns whether none of these counts is higher than the other's."""
+    def is_within(self, other: Resources) -> bool:
+        """Returns True if none of these counts is higher than the other's."""
         return self.sockets <= other.sockets and self.threads <= other.threads and self.tasks <= other.tasks

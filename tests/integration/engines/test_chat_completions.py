@@ -1,4 +1,4 @@
-"""What holds for Groq and OpenAI alike: their SDKs against chat completions on a real socket."""
+"""Groq and OpenAI: their SDKs against chat completions on a real socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.engines.replies import (
     LONG,
     TALKED,
     WANTED,
-    Left,
+    Resources,
     agent_on,
     assert_discreet,
     cancelled_at,
@@ -168,7 +168,7 @@ async def test_a_fault_raises_an_error_in_plain_words_and_the_next_request_succe
     simulator.faults.plan(planned)
     error = await failure(agent, caplog)
     assert (error.fault, str(error)) == (fault, f"{agent.name}: {message}")
-    assert len(simulator.completions) == 1, "nothing is tried twice here"
+    assert len(simulator.completions) == 1, "the engine sends the request once"
     assert await said(agent) != ""
     await until(lambda: simulator.open == 1)
 
@@ -202,7 +202,7 @@ async def test_a_stream_without_a_finish_reason_is_reported_as_a_broken_answer(
 
 
 @pytest.mark.parametrize(
-    ("told", "fault", "message"),
+    ("details", "fault", "message"),
     [
         ({"code": "rate_limit_exceeded"}, Fault.LIMITED, "too many requests"),
         ({"type": "server_error"}, Fault.SERVER, "the service failed"),
@@ -212,14 +212,14 @@ async def test_a_stream_without_a_finish_reason_is_reported_as_a_broken_answer(
     ],
 )
 async def test_an_error_sent_mid_stream_is_reported_with_its_fault_in_plain_words(
-    told: dict[str, object],
+    details: dict[str, object],
     fault: Fault,
     message: str,
     simulator: ChatSimulator,
     agent: GraphAgent,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    simulator.answers.append(Answer("It is", error={"message": f"{KEY} {ASKED}", **told}))
+    simulator.answers.append(Answer("It is", error={"message": f"{KEY} {ASKED}", **details}))
     error = await failure(agent, caplog)
     assert (error.fault, error.message) == (fault, message)
 
@@ -319,10 +319,10 @@ async def test_cancelling_a_reply_before_its_first_token_closes_the_connection_a
 async def test_two_hundred_turns_leak_no_sockets_threads_or_tasks(simulator: ChatSimulator, make: Make) -> None:
     agent = agent_on(make())
     simulator.brain = lambda *_: Answer("Yes, and no.")
-    await said(agent)  # asyncio's own thread, which resolves names, is there from now on
+    await said(agent)  # asyncio's resolver thread exists from now on.
     await agent.close()
     await until(lambda: simulator.open == 0)
-    before = Left.now()
+    before = Resources.now()
     agent = agent_on(make())
     await agent.start()
     for turn in range(200):
@@ -339,4 +339,4 @@ async def test_two_hundred_turns_leak_no_sockets_threads_or_tasks(simulator: Cha
     assert simulator.open <= 2
     await agent.close()
     await until(lambda: simulator.open == 0)
-    await until(lambda: Left.now().is_within(before))
+    await until(lambda: Resources.now().is_within(before))

@@ -1,4 +1,4 @@
-"""Deepgram's listen v1 when nothing goes wrong; test_deepgram_faults has the rest."""
+"""Deepgram's listen v1 without faults; test_deepgram_faults has the faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
+from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedRecogniser, Setting, ToneWordRecogniser
 from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError
@@ -58,10 +58,12 @@ async def test_words_arrive_as_partials_then_as_the_pauses_answer_and_as_the_fin
 async def test_each_pause_is_answered_with_all_words_of_the_utterance_so_far(simulator: DeepgramSimulator) -> None:
     async with talking(simulator) as transcriber:
         parts = (0.3, "you and he", 0.2, Pause(1), 0.1, "are with they", 0.2, Pause(2), 0.3, "by it", 0.1)
-        told = await heard(transcriber, sound(*parts))
-    answers = {each.pause: each.text for each in told if each.pause is not None}
+        transcripts = await heard(transcriber, sound(*parts))
+    answers = {each.pause: each.text for each in transcripts if each.pause is not None}
     assert answers == {1: "you and he", 2: "you and he are with they"}
-    assert told[-1] == Transcript("you and he are with they by it", final=True, confidence=told[-1].confidence)
+    assert transcripts[-1] == Transcript(
+        "you and he are with they by it", final=True, confidence=transcripts[-1].confidence
+    )
 
 
 async def test_an_utterance_without_words_has_an_empty_final(simulator: DeepgramSimulator) -> None:
@@ -71,16 +73,19 @@ async def test_an_utterance_without_words_has_an_empty_final(simulator: Deepgram
 
 
 async def test_an_utterance_of_many_segments_is_transcribed_whole() -> None:
-    """Deepgram makes a long utterance final segment by segment: here 14 s in segments of 3 s."""
+    """Deepgram finishes a long utterance segment by segment: here 14 s in segments of 3 s."""
     begins: set[int] = set()
 
-    class Noting(ToneWordEar):
+    class NotingRecogniser(ToneWordRecogniser):
         async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
             begins.add(since)
             return await super().words(since, all_heard=all_heard)
 
     text = words(Random(5), 80)
-    async with DeepgramSimulator(Setting(make_ear=Noting)) as simulator, talking(simulator) as transcriber:
+    async with (
+        DeepgramSimulator(Setting(make_recogniser=NotingRecogniser)) as simulator,
+        talking(simulator) as transcriber,
+    ):
         assert await final(transcriber, sound(0.3, text, 0.5)) == text
     assert len(begins) >= 4, "each segment begins where the one before ended"
 
@@ -126,11 +131,11 @@ async def test_a_long_silence_does_not_close_the_connection() -> None:
             assert len(simulator.requests) == 1
         simulator.setting.idle_timeout_s = 0.1
         async with talking(simulator, keep_alive_s=60) as transcriber:
-            await simulator.requested(3)  # closed by the service, and opened again
+            await simulator.requested(3)  # The service closes the connection, and the engine opens another.
 
 
 async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> None:
-    """The machine gives an utterance up once its pause is answered. Here all other results come very late."""
+    """The machine gives an utterance up once its pause is answered. All other results come very late here."""
     async with DeepgramSimulator(Setting(delay_s=0.1)) as simulator, talking(simulator) as transcriber:
         for text in ("the one", "you and he", "in his"):
             assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
@@ -141,7 +146,7 @@ async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> 
 
 
 async def test_an_utterance_may_begin_before_the_final_of_the_previous_one_arrives() -> None:
-    """Each utterance begins before the final of the one before has come."""
+    """Each utterance begins before the final of the previous one has come."""
     texts = ["you and he", "in", "the one of it", "one"]
     async with DeepgramSimulator(Setting(delay_s=0.2)) as simulator, talking(simulator) as transcriber:
         finals: list[asyncio.Task[str]] = []
@@ -303,9 +308,9 @@ async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulato
     async with talking(simulator) as transcriber:
         for _ in range(20):
             marked: list[float] = []
-            told = await answer(transcriber, timed(sound(*utterance("you and he")), marked), pause=1)
+            transcript = await answer(transcriber, timed(sound(*utterance("you and he")), marked), pause=1)
             delays_s.append(time.monotonic() - marked[0])
-            assert told.text == "you and he"
+            assert transcript.text == "you and he"
     logger.info(
         "pause answered after %.1f ms, p95 %.1f ms", 1e3 * median(delays_s), 1e3 * quantiles(delays_s, n=20)[-1]
     )
@@ -313,7 +318,7 @@ async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulato
 
 
 async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> AsyncGenerator[Audio | Pause]:
-    """Yields the sound forty times as fast as it is spoken, and notes when the pause was marked."""
+    """Yields the audio forty times as fast as it is spoken, and notes when the pause was marked."""
     async for item in audio:
         if isinstance(item, Pause):
             marked.append(time.monotonic())
@@ -323,9 +328,14 @@ async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> As
 
 
 async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() -> None:
-    """The words come from a script by time."""
-    ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
-    async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
-        told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
-    assert {each.pause: each.text for each in told}[1] == "hello there"
-    assert told[-1].text == "hello there friend"
+    """The words come from a script, by time."""
+    recogniser = ScriptedRecogniser(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
+    async with (
+        DeepgramSimulator(Setting(make_recogniser=lambda: recogniser)) as simulator,
+        talking(simulator) as transcriber,
+    ):
+        transcripts = await heard(
+            transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2)
+        )
+    assert {each.pause: each.text for each in transcripts}[1] == "hello there"
+    assert transcripts[-1].text == "hello there friend"

@@ -1,4 +1,4 @@
-"""Faults of Deepgram's live connections, and what becomes of the words."""
+"""Faults of Deepgram's live connections, and their effect on the words."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def simulator() -> AsyncIterator[DeepgramSimulator]:
         yield simulator
 
 
-# A connection can't be opened ----------------------------------------------------------------------------------------
+# A connection cannot be opened ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
         await (await simulator.requested(1)).gone.wait()
         await asyncio.sleep(
             0.2
-        )  # after other failures there would be another attempt by now; nothing announces that there is none
+        )  # After other failures the engine would have tried again by now. The absence of an attempt has no event.
         with pytest.raises(EngineError, match="key is not accepted"):
             await final(transcriber, sound(*utterance(TEXT)))
         assert len(simulator.requests) == 1
@@ -151,7 +151,7 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
 async def test_a_session_retries_a_denied_key_after_a_while(
     simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In production the fallback leaves the engine alone for all sessions; here there is none."""
+    """In production the fallback keeps all sessions from using the engine. Here there is no fallback."""
     monkeypatch.setattr(transcriber_module, "REFUSED_S", 0.3)
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     loop = asyncio.get_running_loop()
@@ -259,13 +259,13 @@ async def test_a_connection_dropped_mid_speech_loses_and_repeats_no_words(
 ) -> None:
     simulator.setting.disturbances = {30: (how, after)}
     async with talking(simulator, answer_timeout_s=0.3) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.4))
-        assert told[-1].text == TEXT
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.4))
+        assert transcripts[-1].text == TEXT
         assert len(simulator.requests) == 2
         spoken = sum(
             [2 * len(piece.samples) async for piece in sound(0.3, TEXT, 0.2, 0.4) if not isinstance(piece, Pause)]
         )
-        assert transcriber.bytes_sent > spoken, "sound that is sent again counts"
+        assert transcriber.bytes_sent > spoken, "the audio that is sent again counts"
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")
@@ -305,17 +305,17 @@ async def test_a_pause_answered_before_a_drop_is_not_answered_again(simulator: D
         async for item in sound(0.4):
             yield item
 
-    told: list[Transcript] = []
+    received: list[Transcript] = []
     async with asyncio.timeout(10), talking(simulator) as transcriber:
         async with aclosing(transcriber.transcribe(audio())) as transcripts:
             async for each in transcripts:
-                told.append(each)
+                received.append(each)
                 if each.pause is not None:
                     answered[each.pause].set()
         assert len(simulator.requests) == 2, "the connection dropped"
-    pauses = [(each.pause, each.text) for each in told if each.pause is not None]
+    pauses = [(each.pause, each.text) for each in received if each.pause is not None]
     assert pauses == [(1, "you and"), (2, "you and he")]
-    assert told[-1].text == "you and he"
+    assert received[-1].text == "you and he"
 
 
 async def test_an_utterance_fails_after_too_many_dropped_connections(simulator: DeepgramSimulator) -> None:
@@ -344,16 +344,16 @@ async def test_a_finalize_left_unanswered_for_lack_of_audio_does_not_break_the_t
     """Deepgram need not answer a Finalize if there is little sound to process."""
     simulator.setting.least_s = 0.3
     async with talking(simulator, answer_timeout_s=0.3) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, Pause(2), 0.1))
-        assert told[-1].text == TEXT
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, Pause(2), 0.1))
+        assert transcripts[-1].text == TEXT
         assert len(simulator.requests) == 1
 
 
 async def test_the_transcript_is_whole_although_no_finalize_is_ever_answered(simulator: DeepgramSimulator) -> None:
     simulator.setting.least_s = 100
     async with talking(simulator, answer_timeout_s=0.2) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.4))
-        assert told[-1].text == TEXT
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.4))
+        assert transcripts[-1].text == TEXT
         assert len(simulator.requests) == 1
 
 

@@ -1,4 +1,4 @@
-"""Deepgram's listen v2: what Flux's turns mean for transcripts."""
+"""Deepgram's listen v2: the effect of Flux's turns on transcripts."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ async def simulator() -> AsyncIterator[DeepgramSimulator]:
         yield simulator
 
 
-def answers(told: list[Transcript]) -> list[tuple[int, str, bool]]:
-    return [(each.pause, each.text, each.turn_over) for each in told if each.pause is not None]
+def answers(transcripts: list[Transcript]) -> list[tuple[int, str, bool]]:
+    return [(each.pause, each.text, each.turn_over) for each in transcripts if each.pause is not None]
 
 
 async def test_an_eager_end_of_turn_answers_a_pause_and_an_end_of_turn_marks_it_over(
     simulator: DeepgramSimulator,
 ) -> None:
     async with talking(simulator, model=FLUX) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.5, Pause(2), 0.3))
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.5, Pause(2), 0.3))
     said = f"{TEXT} by it"
-    assert answers(told)[0] == (1, TEXT, False)
-    assert set(answers(told)[1:]) <= {(2, said, False), (2, said, True)}
-    assert answers(told)[-1] == (2, said, True)
-    assert told[-1].final
-    assert told[-1].text == f"{TEXT} by it"
-    partials = [each.text for each in told if each.pause is None and not each.final]
+    assert answers(transcripts)[0] == (1, TEXT, False)
+    assert set(answers(transcripts)[1:]) <= {(2, said, False), (2, said, True)}
+    assert answers(transcripts)[-1] == (2, said, True)
+    assert transcripts[-1].final
+    assert transcripts[-1].text == f"{TEXT} by it"
+    partials = [each.text for each in transcripts if each.pause is None and not each.final]
     assert partials[0] == "you"
-    assert f"{TEXT} by" in partials, "the turn was resumed"
+    assert f"{TEXT} by" in partials, "the turn is resumed"
 
 
 async def test_a_pause_stays_unanswered_if_flux_does_not_end_the_turn(simulator: DeepgramSimulator) -> None:
     """Flux itself decides whether a silence ends the turn."""
     simulator.setting.ends_turns = False
     async with talking(simulator, model=FLUX) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.3))
-    assert answers(told) == []
-    assert told[-1] == Transcript(f"{TEXT} by it", final=True, confidence=told[-1].confidence)
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.3))
+    assert answers(transcripts) == []
+    assert transcripts[-1] == Transcript(f"{TEXT} by it", final=True, confidence=transcripts[-1].confidence)
 
 
 async def test_the_end_of_an_utterance_forces_flux_to_end_its_turn(simulator: DeepgramSimulator) -> None:
@@ -105,9 +105,9 @@ async def test_a_service_without_eager_ends_of_turn_answers_a_pause_at_the_end_o
 ) -> None:
     simulator.setting.rejects = frozenset({"eager_eot_threshold", "language_hint"})
     async with talking(simulator, model=FLUX) as transcriber:
-        told = await heard(transcriber, sound(0.3, TEXT, 0.5, Pause(1), 0.3))
-    assert answers(told) == [(1, TEXT, True)], "the end of the turn answers the pause"
-    assert told[-1].text == TEXT
+        transcripts = await heard(transcriber, sound(0.3, TEXT, 0.5, Pause(1), 0.3))
+    assert answers(transcripts) == [(1, TEXT, True)], "the end of the turn answers the pause"
+    assert transcripts[-1].text == TEXT
 
 
 async def test_silence_ends_the_turn_if_the_service_has_no_forced_end_of_turn(simulator: DeepgramSimulator) -> None:
@@ -119,7 +119,7 @@ async def test_silence_ends_the_turn_if_the_service_has_no_forced_end_of_turn(si
         async with engine.session() as transcriber:
             assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
             assert await final(transcriber, sound(*utterance("one"))) == "one"
-    assert len(simulator.requests) == 3, "ForceEndTurn is tried once"
+    assert len(simulator.requests) == 3, "the engine tries ForceEndTurn once"
     await engine.close()
 
 
@@ -149,10 +149,12 @@ async def test_utterances_are_transcribed_although_the_service_sends_no_word_tim
 
 
 async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramSimulator) -> None:
-    """The socket's pings keep the connection open, so no messages are needed."""
+    """The pings of the WebSocket keep the connection open, so no messages are needed."""
     async with talking(simulator, model=FLUX, keep_alive_s=0.02) as transcriber:
         await simulator.requested(1)
-        await asyncio.sleep(0.3)  # a keep-alive would come after a fifteenth of this; nothing announces that none comes
+        await asyncio.sleep(
+            0.3
+        )  # A keep-alive would come after a fifteenth of this time. The absence of one has no event.
         assert simulator.messages == 0
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1

@@ -1,4 +1,4 @@
-"""Deepgram by REST: whole utterances, and files."""
+"""Deepgram over REST: whole utterances, and files."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ async def engine(simulator: DeepgramSimulator) -> AsyncIterator[DeepgramRest]:
 
 async def test_an_utterance_is_sent_as_one_wav_request(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
     async with engine.session() as transcriber:
-        told = await heard(transcriber, sound(*utterance(TEXT)))
-        assert told == [Transcript(TEXT, final=True, confidence=0.99)]
+        transcripts = await heard(transcriber, sound(*utterance(TEXT)))
+        assert transcripts == [Transcript(TEXT, final=True, confidence=0.99)]
         (request,) = simulator.requests
         assert transcriber.bytes_sent == len(request.body)
     assert (request.head.method, request.head.path) == ("POST", "/v1/listen")

@@ -1,4 +1,4 @@
-"""Downloads end with the whole right file or with none, whatever the network does."""
+"""A download yields the whole right file or none, whatever the network does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = DownloadRules(connect_s=5.0, stall_s=0.3, tries=3, pause_s=0.01)
 
 
 class ProgressList(list[int]):
-    """Keeps each number of bytes that was reported."""
+    """Keeps each reported number of bytes."""
 
     def advance(self, received: int) -> None:
         self.append(received)
@@ -42,16 +42,16 @@ def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> Remote
     return RemoteFile(f"{host.url}{path}", len(content), hashlib.sha256(content).hexdigest())
 
 
-async def brought(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
+async def downloaded_progress(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
     """Downloads the file and returns the reported progress."""
-    told = ProgressList()
-    await fetch(remote(host, path), folder / "emma.onnx", told, QUICK)
-    return told
+    progress = ProgressList()
+    await fetch(remote(host, path), folder / "emma.onnx", progress, QUICK)
+    return progress
 
 
-async def refused(host: FileHost, folder: Path) -> str:
+async def refusal(host: FileHost, folder: Path) -> str:
     with pytest.raises(DownloadError) as raised:
-        await brought(host, folder)
+        await downloaded_progress(host, folder)
     assert not (folder / "emma.onnx").exists()
     return str(raised.value)
 
@@ -67,20 +67,20 @@ def asked(host: FileHost) -> list[str]:
 
 async def test_a_redirected_file_is_downloaded_whole_into_a_created_folder(host: FileHost, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "voices"
-    told = await brought(host, folder, path=f"/moved{PATH}")
+    progress = await downloaded_progress(host, folder, path=f"/moved{PATH}")
     assert (folder / "emma.onnx").read_bytes() == CONTENT
     assert names(folder) == {"emma.onnx"}
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT)
-    assert len(told) > 5, "progress is reported on the way"
+    assert progress == sorted(progress)
+    assert progress[-1] == len(CONTENT)
+    assert len(progress) > 5, "progress is reported on the way"
 
 
 async def test_a_file_with_a_wrong_checksum_is_discarded(host: FileHost, tmp_path: Path) -> None:
     host.files[PATH] = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
-    assert await refused(host, tmp_path) == "the downloaded file is not the expected one"
+    assert await refusal(host, tmp_path) == "the downloaded file is not the expected one"
     assert names(tmp_path) == set()
     host.files[PATH] = CONTENT
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert asked(host) == ["all", "all"], "no byte of the wrong file is used"
 
 
@@ -88,7 +88,7 @@ async def test_a_file_with_a_wrong_checksum_is_discarded(host: FileHost, tmp_pat
 async def test_an_interrupted_download_resumes_where_it_broke_off(fault: Fault, host: FileHost, tmp_path: Path) -> None:
     host.pace_s = 0.01
     host.faults.plan(Planned(fault, after=4), Planned(fault, after=3))
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     first, *others = asked(host)
     assert first == "all"
@@ -99,11 +99,11 @@ async def test_an_interrupted_download_resumes_where_it_broke_off(fault: Fault, 
 
 async def test_a_later_fetch_resumes_a_failed_download(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
-    assert await refused(host, tmp_path) in ("the connection broke", "no connection")
+    assert await refusal(host, tmp_path) in ("the connection broke", "no connection")
     assert names(tmp_path) == {"emma.onnx.part"}
     kept = (tmp_path / "emma.onnx.part").stat().st_size
     assert kept > 0
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert asked(host)[-1] == f"bytes={kept}-"
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
@@ -112,7 +112,7 @@ async def test_a_partial_file_that_is_complete_is_put_in_place_without_a_request
     host: FileHost, tmp_path: Path
 ) -> None:
     (tmp_path / "emma.onnx.part").write_bytes(CONTENT)
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     assert host.requests == []
 
@@ -120,7 +120,7 @@ async def test_a_partial_file_that_is_complete_is_put_in_place_without_a_request
 async def test_a_server_without_range_requests_sends_the_whole_file_again(host: FileHost, tmp_path: Path) -> None:
     host.ranges = False
     host.faults.plan(Planned(Fault.CUT, after=4))
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     assert len(host.requests) == 2
 
@@ -129,10 +129,10 @@ async def test_a_file_that_changes_during_the_download_is_discarded(host: FileHo
     """The checksum finds the mixture of two versions, and the next download begins from the start."""
     host.files[PATH] = bytes(len(CONTENT))
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
-    await refused(host, tmp_path)
+    await refusal(host, tmp_path)
     host.files[PATH] = CONTENT
-    assert await refused(host, tmp_path) == "the downloaded file is not the expected one"
-    await brought(host, tmp_path)
+    assert await refusal(host, tmp_path) == "the downloaded file is not the expected one"
+    await downloaded_progress(host, tmp_path)
     assert asked(host)[-1] == "all"
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
@@ -141,17 +141,17 @@ async def test_a_file_that_changes_during_the_download_is_discarded(host: FileHo
 async def test_a_range_that_was_not_requested_is_not_used(shift: int, host: FileHost, tmp_path: Path) -> None:
     host.shift = shift
     host.faults.plan(Planned(Fault.CUT, after=4))
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
 
 async def test_a_partial_file_longer_than_the_servers_file_is_discarded(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "emma.onnx.part").write_bytes(bytes(len(CONTENT) - 1))
     host.files[PATH] = CONTENT[:100]
-    assert await refused(host, tmp_path) == "the server's file does not have the expected length"
+    assert await refusal(host, tmp_path) == "the server's file does not have the expected length"
     assert asked(host) == [f"bytes={len(CONTENT) - 1}-", "all"]
     host.says_length = False
-    assert await refused(host, tmp_path) == "the server sent less than the expected file has"
+    assert await refusal(host, tmp_path) == "the server sent less than the expected file has"
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -161,12 +161,12 @@ async def test_a_file_longer_than_expected_is_refused_and_discarded(
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
     another = "the server's file does not have the expected length"
-    told = ProgressList()
+    progress = ProgressList()
     with pytest.raises(DownloadError) as raised:
-        await fetch(remote(host), tmp_path / "emma.onnx", told, QUICK)
+        await fetch(remote(host), tmp_path / "emma.onnx", progress, QUICK)
     assert str(raised.value) == (another if says_length else "the server sent more than the expected file has")
-    assert max(told, default=0) <= len(CONTENT), "no more bytes are taken than the file has"
-    assert (told == []) == says_length, "a wrong length is noticed before the body is read"
+    assert max(progress, default=0) <= len(CONTENT), "no more bytes are taken than the file has"
+    assert (progress == []) == says_length, "a wrong length is noticed before the body is read"
     assert names(tmp_path) == set()
 
 
@@ -184,13 +184,13 @@ async def test_a_download_from_a_failing_host_ends_with_an_error_that_names_the_
     fault: Fault, requests: int, message: str, host: FileHost, tmp_path: Path
 ) -> None:
     host.faults.always(fault)
-    assert await refused(host, tmp_path) == message
+    assert await refusal(host, tmp_path) == message
     assert len(host.requests) == requests
 
 
 async def test_a_missing_file_fails_without_a_retry(host: FileHost, tmp_path: Path) -> None:
     host.files.clear()
-    assert await refused(host, tmp_path) == "the server refuses the file (HTTP 404)"
+    assert await refusal(host, tmp_path) == "the server refuses the file (HTTP 404)"
     assert len(host.requests) == 1
 
 
@@ -198,13 +198,13 @@ async def test_a_trickling_download_times_out(tmp_path: Path) -> None:
     """Each byte comes in time, but 64 kB never do."""
     async with FileHost({PATH: CONTENT}, piece_bytes=100) as host:
         host.pace_s = 0.05
-        assert await refused(host, tmp_path) == "no answer in time"
+        assert await refusal(host, tmp_path) == "no answer in time"
         assert len(host.requests) == QUICK.tries
 
 
 async def test_a_refused_connection_is_reported_as_no_connection(tmp_path: Path) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # no server listens there, and none can begin to
+        unused.bind(("127.0.0.1", 0))  # No server listens at this port, and none can begin to.
         file = RemoteFile(f"http://127.0.0.1:{unused.getsockname()[1]}/voice", 10, "0" * 64)
         with pytest.raises(DownloadError, match=r"^no connection$"):
             await fetch(file, tmp_path / "voice", rules=QUICK)
@@ -214,7 +214,7 @@ async def test_an_unwritable_folder_is_reported_without_its_path(host: FileHost,
     (tmp_path / "voices").write_text("a file, not a folder")
     with pytest.raises(DownloadError, match=r"the folder for it cannot be written") as raised:
         await fetch(remote(host), tmp_path / "voices" / "emma.onnx", rules=QUICK)
-    assert str(tmp_path) not in str(raised.value), "visitors are shown this"
+    assert str(tmp_path) not in str(raised.value), "visitors see this message"
 
 
 # In the background ------------------------------------------------------------------------------------------------
@@ -234,10 +234,10 @@ async def test_a_download_runs_once_in_the_background_and_logs_its_progress(
     assert download.received == len(CONTENT)
     download.begin()
     assert len(host.requests) == 1, "the file is downloaded once"
-    told = [record.getMessage() for record in caplog.records]
-    assert told[0] == "downloading emma.onnx (0.7 MB)"
-    assert "50 % of emma.onnx is downloaded" in told
-    assert told[-1] == "emma.onnx is complete"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "downloading emma.onnx (0.7 MB)"
+    assert "50 % of emma.onnx is downloaded" in lines
+    assert lines[-1] == "emma.onnx is complete"
     await download.close()
 
 
@@ -260,7 +260,7 @@ async def test_a_failed_download_is_not_retried_at_once(
 
 async def until_received(download: Download, count: int) -> None:
     async with asyncio.timeout(10):
-        while download.received < count:  # noqa: ASYNC110 - what shows the progress has no event
+        while download.received < count:  # noqa: ASYNC110 (progress has no event)
             await asyncio.sleep(0.01)
 
 
@@ -274,12 +274,13 @@ async def test_a_closed_download_keeps_its_received_bytes_and_resumes_later(host
     assert not download.running
     kept = (tmp_path / "emma.onnx.part").stat().st_size
     assert kept >= 3 * PIECE_BYTES
-    await brought(host, tmp_path)
+    await downloaded_progress(host, tmp_path)
     assert asked(host)[-1] == f"bytes={kept}-"
 
 
 async def test_a_download_does_not_block_the_event_loop(host: FileHost, tmp_path: Path) -> None:
-    """That holds while 20 MB are checked, too. CPU time of the loop's thread counts, as the machine may be busy."""
+    """The loop is also free while 20 MB are checked. The test counts the CPU time of the loop's thread, as the
+    machine may be busy."""
     content = bytes(20_000_000)
     host.files[PATH] = content
     file = remote(host, content=content)
@@ -318,9 +319,9 @@ async def test_processes_that_download_the_same_file_at_once_get_one_whole_file(
     file = remote(host)
     command = [sys.executable, "-c", FETCH, file.url, str(file.size), file.sha256, str(tmp_path / "emma.onnx")]
     processes = [await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE) for _ in range(4)]
-    told = [(await process.communicate())[0].decode() for process in processes]
-    assert "here" in told
-    assert set(told) <= {"here", "another process is downloading it"}
+    outputs = [(await process.communicate())[0].decode() for process in processes]
+    assert "here" in outputs
+    assert set(outputs) <= {"here", "another process is downloading it"}
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     assert names(tmp_path) == {"emma.onnx"}
 

@@ -114,7 +114,7 @@ async def test_a_fault_raises_an_error_that_names_the_cause_and_the_next_request
     assert error.fault is fault
     assert error.retry_after_s is None
     assert re.fullmatch(f"elevenlabs: .*{message}", str(error))
-    assert (await said(voice)).samples.size, "the next request goes well"
+    assert (await said(voice)).samples.size, "the next request succeeds"
 
 
 async def test_waits_for_a_first_byte_that_comes_before_the_timeout(
@@ -340,7 +340,7 @@ async def test_neither_the_key_nor_the_text_appears_in_an_error_or_a_log(
     caplog.set_level(1)
     logging.getLogger("httpcore").setLevel(1)
     text = "A very private matter indeed."
-    told = ""
+    errors = ""
     for key in (KEY, "sk_another_key_altogether"):
         engine = ElevenLabs(key, base_url=service.url, timeout_s=0.2)
         await engine.start()
@@ -349,12 +349,12 @@ async def test_neither_the_key_nor_the_text_appears_in_an_error_or_a_log(
             try:
                 await said(engine, text)
             except EngineError as error:
-                told += f"{error} {error!r} {error.__cause__}"
+                errors += f"{error} {error!r} {error.__cause__}"
         await engine.close()
-    assert told
+    assert errors
     assert "http" in caplog.text
     for secret in (KEY, "another_key", "private"):
-        assert secret not in told + caplog.text
+        assert secret not in errors + caplog.text
 
 
 @pytest.mark.parametrize("key", ["sk_bro\nken", "sk_broken\x00", "sk_brökên"])

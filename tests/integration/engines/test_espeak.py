@@ -34,14 +34,14 @@ async def said(engine: Espeak, text: str) -> Audio:
 
 
 async def starts_of(engine: Espeak, text: str) -> tuple[float, ...] | None:
-    """Returns when the words begin, or None if the engine does not say it. Fails if the engine says it twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
-    assert len(told) <= 1
-    return told[0] if told else None
+    """Returns the times at which the words begin, or None without word starts. Fails if they come twice."""
+    word_starts = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
+    assert len(word_starts) <= 1
+    return word_starts[0] if word_starts else None
 
 
 def onsets_s(audio: Audio) -> list[float]:
-    """Returns when sound begins after at least 120 ms of silence, to 5 ms."""
+    """Returns the times at which sound begins after at least 120 ms of silence, to 5 ms."""
     hop = audio.rate_hz // 200
     frames = audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop).astype(float)
     level = np.sqrt((frames**2).mean(axis=1))
@@ -55,8 +55,8 @@ async def test_speech_has_a_good_level_and_no_clicks_at_its_ends(espeak: Espeak)
     assert 1.5 < audio.duration_s < 5
     assert -30 < audio.level_dbfs < -10
     samples = audio.samples.astype(int)
-    assert np.abs(samples).max() < 32_767, "not clipped"
-    assert abs(samples.mean()) < 100, "no direct current"
+    assert np.abs(samples).max() < 32_767, "the speech is not clipped"
+    assert abs(samples.mean()) < 100, "the speech has no direct current"
     assert max(abs(samples[0]), abs(samples[-1])) < 300
 
 
@@ -121,7 +121,7 @@ async def test_six_sentences_synthesised_at_once_are_each_spoken_whole(espeak: E
     alone_s = [(await said(espeak, text)).duration_s for text in texts]
     together = await asyncio.gather(*(said(espeak, text) for text in texts))
     assert [each.duration_s for each in together] == pytest.approx(alone_s, abs=0.01)
-    assert all(longer - shorter > 0.2 for shorter, longer in pairwise(alone_s)), "none is taken for another"
+    assert all(longer - shorter > 0.2 for shorter, longer in pairwise(alone_s)), "each sentence gets its own audio"
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "👍", "\x00\x01", "\ud800", "<break time='9s'/>", "नमस्ते", "a" * 5000])

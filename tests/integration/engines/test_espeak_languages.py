@@ -1,4 +1,4 @@
-"""Which voices espeak-ng has for the languages of the settings: each runs in a process of its own."""
+"""espeak-ng's voices for the languages of the settings. Each test runs in a process of its own."""
 
 from __future__ import annotations
 

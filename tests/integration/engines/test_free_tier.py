@@ -1,4 +1,4 @@
-"""Groq's free tier, 8,000 tokens a minute: twenty turns of ordinary talk, on a clock that the test turns."""
+"""Twenty turns of ordinary talk on Groq's free tier of 8,000 tokens a minute, on a manual clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANSWER = (
     "stops right in front of the gate."
 )
 TURN_S = 10.0
-"""The user speaks for 4 s and listens to three sentences for longer than that: turns do not come faster."""
+"""The user speaks for 4 s and then listens to three sentences for longer than that, so turns come no faster."""
 
 
 class Clock:
@@ -41,15 +41,15 @@ class Clock:
 
 
 def bot(simulator: ChatSimulator, clock: Clock) -> GraphAgent:
-    """As `build` makes it: it speaks as the usual persona and has all tools."""
+    """Returns an agent as `build` makes it, with the usual persona and all tools."""
     engine = Groq(KEY, base_url=simulator.url, models=Models((OSS,), clock))
     return GraphAgent(engine.model, toolbox(), "groq", service=engine, history_max_tokens=6_000)
 
 
 async def talk(agent: GraphAgent, simulator: ChatSimulator, clock: Clock, turns: int) -> History:
-    """Every turn's reply is begun early; every second time the user speaks on, so that it is thrown away.
+    """Begins each reply early. Every second time the user speaks on, so that the reply is thrown away.
 
-    Every fifth turn calls a tool. Raises EngineError where the user would have heard another engine.
+    Every fifth turn calls a tool. Raises EngineError where the fallback would have answered.
     """
     history: History = ()
     for turn in range(turns):
@@ -68,7 +68,7 @@ async def talk(agent: GraphAgent, simulator: ChatSimulator, clock: Clock, turns:
 async def begun_and_thrown_away(
     agent: GraphAgent, history: History, requested: Callable[[], object] | None = None
 ) -> None:
-    """A preemptive reply is cancelled: after a moment, in which it may have been requested, or once it was."""
+    """Cancels a preemptive reply: after a moment, in which it may have been requested, or once it was."""
     async with aclosing(agent.reply(history, asyncio.Event())) as tokens:
         reply = asyncio.ensure_future(anext(tokens))
         if requested is None:
@@ -101,9 +101,9 @@ async def test_twenty_turns_stay_within_the_free_tier_without_a_refusal(simulato
         assert simulator.limit is not None
         assert simulator.limit.refused == 0
         bodies = [request.body["messages"] for request in simulator.completions]
-        told = [[message["content"] for message in body if message["role"] == "user"] for body in bodies]
-        assert min(len(questions) for questions in told[4:]) >= 3, "some turns are always remembered"
-        assert told[-1][-1] == f"19: {ASKED}"
+        questions_sent = [[message["content"] for message in body if message["role"] == "user"] for body in bodies]
+        assert min(len(questions) for questions in questions_sent[4:]) >= 3, "some turns are always remembered"
+        assert questions_sent[-1][-1] == f"19: {ASKED}"
         assert {body[1]["role"] for body in bodies} == {"user"}
         await agent.close()
 
@@ -111,7 +111,7 @@ async def test_twenty_turns_stay_within_the_free_tier_without_a_refusal(simulato
 async def test_a_bot_that_ignores_the_rate_limit_headers_hits_the_limit(
     simulator: ChatSimulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The talk of the test above is one that needs care."""
+    """The conversation of the test above exceeds the limit without care."""
     monkeypatch.setattr(RateLimits, "observe", lambda *_: None)
     async with simulator:
         agent = bot(simulator, clock)
@@ -130,13 +130,13 @@ async def test_a_preemptive_reply_near_the_rate_limit_is_not_requested_until_it_
         await begun_and_thrown_away(agent, history, lambda: len(simulator.completions) == 1)
         assert simulator.limit is not None
         simulator.limit.spend(5_000)
-        # The service has not told yet that little is left.
+        # The service has not yet reported that few tokens are left.
         await begun_and_thrown_away(agent, history, lambda: len(simulator.completions) == 2)
         wanted = asyncio.Event()
         async with aclosing(agent.reply(history, wanted)) as tokens:
             reply = asyncio.ensure_future(anext(tokens))
             await asyncio.wait([reply], timeout=0.05)
-            assert len(simulator.completions) == 2, "now it waits"
+            assert len(simulator.completions) == 2, "the request waits now"
             wanted.set()
             assert await reply
         assert len(simulator.completions) == 3
@@ -192,7 +192,7 @@ async def test_locally_refused_requests_do_not_use_up_the_replenished_tokens(
 async def test_concurrent_replies_share_the_remaining_tokens_without_a_refusal_by_the_service(
     simulator: ChatSimulator, clock: Clock
 ) -> None:
-    """The clock stands still, so that only one of the requests has room."""
+    """The clock stands still, so that only one of the requests has enough tokens."""
     async with simulator:
         agent = bot(simulator, clock)
         history: History = (Message(Role.USER, ASKED),)

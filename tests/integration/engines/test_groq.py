@@ -1,4 +1,4 @@
-"""What is particular to Groq."""
+"""Tests of what only Groq does."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ async def simulator(environment: pytest.MonkeyPatch) -> AsyncIterator[GttsSimula
     async with GttsSimulator() as simulator:
         environment.setenv("HTTPS_PROXY", simulator.url)
         yield simulator
-        await simulator.until_open(0)  # the engines have been closed
+        await simulator.until_open(0)  # The engines are closed by now.
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -59,7 +59,7 @@ async def voice(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def patient(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
-    """An engine with a time limit of a minute. If a request ends sooner, then because the test gave it up."""
+    """Returns an engine with a time limit of a minute, so a request that ends sooner was given up by the test."""
     engine = Gtts(timeout_s=60.0)
     await engine.start()
     yield engine
@@ -134,7 +134,7 @@ async def test_the_next_parts_are_requested_before_the_first_sound_is_consumed(
 ) -> None:
     async with aclosing(voice.synthesize(LONG)) as pieces:
         await anext(pieces)
-        await google.requested(3)  # all three are made while the first piece of sound is in use
+        await google.requested(3)  # All three are made while the first piece of sound is in use.
         rest = [piece async for piece in pieces]
     assert sum(piece.duration_s for piece in rest) > 10
 
@@ -227,7 +227,7 @@ async def test_each_service_fault_is_reported_and_the_next_request_succeeds(
     assert error is not None
     assert (error.fault, str(error), error.retry_after_s) == (fault, f"gtts: {message}", None)
     assert not sound.samples.size
-    assert (await said(voice)).samples.size, "the next request goes well"
+    assert (await said(voice)).samples.size, "the next request succeeds"
 
 
 async def test_waits_for_a_slow_first_byte_within_the_timeout(voice: Gtts, google: GttsSimulator) -> None:
@@ -315,7 +315,7 @@ async def test_cancelling_synthesis_ends_the_request(text: str, patient: Gtts, g
     await google.gone(number)
     await asyncio.wait([waiting])
     await said(patient)
-    assert [spoken.text for spoken in google.spoken[number:]] == [TEXT], "nothing more of the cancelled text"
+    assert [spoken.text for spoken in google.spoken[number:]] == [TEXT], "no more of the cancelled text is requested"
 
 
 async def test_requests_that_hang_delay_no_other_sentence(patient: Gtts, google: GttsSimulator) -> None:
@@ -373,7 +373,7 @@ async def test_80_turns_leak_no_files_threads_or_tasks(google: GttsSimulator) ->
 
     async def settled() -> tuple[int, ...]:
         await said(voice, "No.")
-        await google.until_open(idle + 1)  # one idle connection stays
+        await google.until_open(idle + 1)  # One idle connection stays open.
         gc.collect()
         return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
 
@@ -390,10 +390,10 @@ async def test_the_spoken_text_appears_in_no_error_and_no_log(
     voice: Gtts, google: GttsSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(1)
-    told = ""
+    errors = ""
     for wrong in Wrong:
         google.faults.plan(Planned(wrong, delay_s=0.1))
         _, error = await outcome(voice, "A very private matter indeed.")
-        told += f"{error} {error!r}"
-    assert re.search("no answer", told)
-    assert "private" not in told + caplog.text
+        errors += f"{error} {error!r}"
+    assert re.search("no answer", errors)
+    assert "private" not in errors + caplog.text

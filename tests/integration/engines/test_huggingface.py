@@ -1,4 +1,4 @@
-"""Hugging Face's Inference Providers: used only on a token that is made for them, and what each fault comes to."""
+"""Hugging Face's Inference Providers: the permission of the token, and the effect of each fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OSS = "openai/gpt-oss-120b"
 
 @pytest.fixture(autouse=True)
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that runs on a developer's own machine does not count."""
+    """Makes sure that a server on the developer's own machine is not found."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
         monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
 
@@ -53,7 +53,7 @@ def agent_on(service: HuggingFaceSimulator, *models: str, token: str = TOKEN) ->
 
 
 async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
-    """The engine that answered, and what it said."""
+    """Returns the engine that answered, and its text."""
     engine, text = "", ""
     async for output in chain.reply(ASKED, WANTED):
         if isinstance(output, EngineSelected):
@@ -190,7 +190,7 @@ async def test_uses_the_first_configured_model_that_the_service_lists(named: tup
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"info": FOR_TURN}, "huggingface: the token of HF_TOKEN does not have the permission"),
         ({"key": "hf_another"}, "huggingface: the key was not accepted"),
@@ -199,14 +199,14 @@ async def test_uses_the_first_configured_model_that_the_service_lists(named: tup
     ids=["permission", "expired", "model"],
 )
 async def test_the_probe_reports_a_missing_permission_a_rejected_key_and_a_missing_model(
-    change: dict[str, Any], told: str
+    change: dict[str, Any], message: str
 ) -> None:
     async with HuggingFaceSimulator(**change) as service:
         token = TOKEN if "key" not in change else "hf_expired"
         agent = agent_on(service, token=token)
         with pytest.raises(EngineError) as caught:
             await agent.probe()
-        assert str(caught.value).startswith(told)
+        assert str(caught.value).startswith(message)
         assert token not in str(caught.value)
         await agent.close()
 
@@ -240,7 +240,7 @@ async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: py
 
 
 async def test_a_reply_with_an_unpermitted_token_reports_the_refusal_by_the_service() -> None:
-    """Where `huggingface` is named, and the Hub did not say so before."""
+    """This covers `huggingface` as the configured engine, whose token the Hub did not check before."""
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
         chain = AgentFallbackGroup([agent_on(service)], FallbackRules(retries=0))
         await chain.start()

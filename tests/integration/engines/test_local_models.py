@@ -1,4 +1,4 @@
-"""A model on a server of one's own: how it is found, which one is chosen, and what it is never sent."""
+"""A model on the user's own server: how it is found and chosen, and what must not be sent to it."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ ALIAS = OllamaModel("my-model:latest", "2026-11-02", remote_host="https://ollama
 
 @pytest.fixture(autouse=True)
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that runs on a developer's own machine does not count."""
+    """Makes sure that a server on the developer's own machine is not found."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
         monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
-    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 10.0)  # other tests may have the processor meanwhile
+    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 10.0)  # Other tests may use the processor meanwhile.
 
 
 async def found_at(*servers: ChatSimulator, **settings: Any) -> Found:
-    """What is found with Ollama's address set to that of the first server."""
+    """Returns what discovery finds with Ollama's address set to that of the first server."""
     addresses = {"ollama_host": servers[0].url} if servers else {}
     return await asyncio.to_thread(discover, config.load(**addresses, **settings))
 
 
 @asynccontextmanager
 async def chain_on(server: ChatSimulator, **settings: Any) -> AsyncIterator[AgentFallbackGroup]:
-    """The models that `auto` takes with this server there, started and probed as in the app."""
+    """Returns the models that `auto` chooses with this server, started and probed as in the app."""
     options = config.load(**{"ollama_host": server.url, "engine_rest_s": 0.1, **settings})
     engines = build(options, Found(local=True))
     assert isinstance(engines.agent, AgentFallbackGroup)
@@ -73,7 +73,7 @@ def first(chain: AgentFallbackGroup) -> EngineStatus:
 
 
 async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
-    """The engine that answered, and what it said."""
+    """Returns the engine that answered, and its text."""
     engine, text = "", ""
     async for output in chain.reply(ASKED, WANTED):
         if isinstance(output, EngineSelected):
@@ -84,7 +84,7 @@ async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
 
 
 def asked_with_words(server: ChatSimulator) -> int:
-    """How many requests held what was said."""
+    """Returns the number of requests that contained the user's words."""
     return sum(WORDS in str(request.body) for request in server.requests)
 
 
@@ -98,7 +98,8 @@ def loads(server: OllamaSimulator) -> list[Received]:
     return [request for request in server.requests if request.path == "/api/generate"]
 
 
-# What is found --------------------------------------------------------------------------------------------------------
+# Discovery
+# -------------------------------------------------------------------------------------------------------------
 
 
 async def test_only_the_offline_engine_is_used_when_no_server_is_found() -> None:
@@ -119,7 +120,8 @@ async def test_no_server_is_contacted_when_the_engines_are_configured_by_name() 
 async def test_ollama_and_llama_cpp_are_found_at_either_configured_address(
     address: str, kind: type[ChatSimulator]
 ) -> None:
-    """By its answers and not by its port: llama.cpp where Ollama usually is, and the other way round."""
+    """A server is identified by its answers and not by its port: llama.cpp may run at Ollama's usual port, and vice
+    versa."""
     server: ChatSimulator = OllamaSimulator(library=[LLAMA]) if kind is OllamaSimulator else LlamaCppSimulator()
     async with server:
         where = {"OLLAMA_HOST": server.url, "OPENAI_BASE_URL": f"{server.url}/v1"}[address]
@@ -157,7 +159,7 @@ async def test_another_web_app_is_not_taken_for_a_model_server(app: WebAppSimula
 
 async def test_an_unexpected_error_in_discovery_becomes_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
     async def mistake(*_: object) -> None:
-        raise TypeError("who says what?")
+        raise TypeError("a mistake in discovery")
 
     monkeypatch.setattr("voicebot.engines.llm.local_servers.look", mistake)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
@@ -197,10 +199,10 @@ async def test_a_failing_server_is_skipped_within_a_second(fault: Fault, monkeyp
     monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", USUAL_LOCAL_S)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         ollama.faults.always(fault)
-        await found_at()  # loads what is needed for asking, which is no part of the waiting
+        await found_at()  # The first discovery loads modules, which does not count as waiting.
         begun_s = time.monotonic()
         assert not (await found_at(ollama)).local
-        assert time.monotonic() - begun_s < USUAL_LOCAL_S + 0.7, "this machine is busy"
+        assert time.monotonic() - begun_s < USUAL_LOCAL_S + 0.7, "the machine is too busy for this test"
 
 
 async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +215,7 @@ async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest
 
 @pytest.mark.parametrize("library", [[], [VECTORS], [CLOUD], [ALIAS], [VECTORS, CLOUD, ALIAS]], ids=len)
 async def test_an_ollama_server_without_a_local_chat_model_is_not_used(library: list[OllamaModel]) -> None:
-    """Models in Ollama's cloud would send what is said to ollama.com, also under another name."""
+    """Models in Ollama's cloud would send the user's words to ollama.com, also under another name."""
     async with OllamaSimulator(library=library) as ollama:
         assert not (await found_at(ollama)).local
 
@@ -247,7 +249,8 @@ async def test_a_llama_cpp_server_that_still_loads_its_model_is_found_and_used_l
             assert (await answer(chain))[0] == "local"
 
 
-# Which model ----------------------------------------------------------------------------------------------------------
+# The choice of the model
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ async def test_a_llama_cpp_server_that_still_loads_its_model_is_found_and_used_l
         ([LLAMA, THINKER, VECTORS, CLOUD, ALIAS], [VECTORS.name, CLOUD.name], "", "qwen3:8b"),
         ([LLAMA, THINKER, NO_TOOLS], ["qwen3:8b"], "missing,gemma3:4b,llama3.2", "gemma3:4b"),
         ([LLAMA, THINKER], [], "llama3.2", "llama3.2:latest"),
-        # Versions that do not say what a model can do.
+        # Old versions do not say what a model can do.
         (
             [OllamaModel("mistral:7b", capabilities=None), OllamaModel("bert:1", capabilities=None, family="bert")],
             [],
@@ -300,7 +303,8 @@ async def test_the_reported_model_name_leaves_out_the_folders_of_its_file() -> N
         assert first(chain).model == "Qwen3-4B-Q4_K_M.gguf"
 
 
-# What it is asked -----------------------------------------------------------------------------------------------------
+# Requests
+# --------------------------------------------------------------------------------------------------------------
 
 
 def agent_on(server: ChatSimulator) -> GraphAgent:
@@ -375,7 +379,7 @@ async def test_reasoning_is_turned_down_where_possible_and_never_spoken(
 
 
 async def test_the_history_is_shortened_to_the_context_size_of_the_server() -> None:
-    """llama.cpp refuses a request that is longer than the context it was started with."""
+    """llama.cpp refuses a request that is longer than the context with which it was started."""
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
     async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
         outputs = [output async for output in chain.reply(history, WANTED)]
@@ -409,7 +413,8 @@ async def test_a_redirect_of_a_chat_request_is_not_followed() -> None:
         assert elsewhere.connections == 0
 
 
-# Its comings and goings -----------------------------------------------------------------------------------------------
+# Servers that appear and disappear
+# ---------------------------------------------------------------------------------------
 
 
 async def test_another_program_at_the_port_of_the_server_is_sent_no_user_text() -> None:
@@ -424,7 +429,7 @@ async def test_another_program_at_the_port_of_the_server_is_sent_no_user_text() 
         server.respond = other  # type: ignore[method-assign]
         server.headers.clear()
         assert (await answer(chain))[0] == "offline"
-        assert server.requests, "it was asked who it is"
+        assert server.requests, "the engine asked the server for its identity"
         assert not asked_with_words(server)
 
 
@@ -479,7 +484,7 @@ async def test_the_offline_engine_answers_after_each_fault_and_no_log_holds_the_
 @pytest.mark.parametrize("llama_cpp", [False, True], ids=["Ollama", "llama.cpp"])
 async def test_a_cold_model_is_loaded_and_reads_its_instructions_in_the_background(llama_cpp: bool) -> None:
     server: ChatSimulator = LlamaCppSimulator() if llama_cpp else OllamaSimulator(library=[LLAMA], load_s=0.3)
-    async with server, chain_on(server) as chain:  # which has been probed by now
+    async with server, chain_on(server) as chain:  # The engine has been probed by now.
         assert first(chain).ready
         assert server.completions == []
         await until(lambda: len(server.completions) == 1)
@@ -489,16 +494,18 @@ async def test_a_cold_model_is_loaded_and_reads_its_instructions_in_the_backgrou
         await until(lambda: not is_cold(chain))
         await chain.probe()
         assert (await answer(chain))[0] == "local"
-        assert server.completions[1].body["messages"][0] == asked[0], "the answer begins with what it has read"
+        assert server.completions[1].body["messages"][0] == asked[0], (
+            "the request begins with the instructions that the model has read"
+        )
         assert server.completions[1].body["tools"] == server.completions[0].body["tools"]
-        assert len(server.completions) == 2, "it was read once"
+        assert len(server.completions) == 2, "the model read its instructions once"
         if isinstance(server, OllamaSimulator):
             (request,) = loads(server)
             assert request.body == {"model": LLAMA.name, "keep_alive": KEEP_LOADED, "stream": False}
 
 
 async def test_an_unloaded_model_is_warmed_again_by_the_next_probe() -> None:
-    """As somebody opens the page."""
+    """The page causes such a probe when a visitor opens it."""
     async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama) as chain:
         await until(lambda: not is_cold(chain))
         ollama.loaded.clear()
@@ -529,7 +536,7 @@ async def test_a_fallback_model_is_not_loaded_ahead() -> None:
         chain_on(ollama, groq_api_key="gsk_any", groq_base_url=groq.url) as chain,
     ):
         assert [engine.name for engine in chain.health] == ["groq", "local", "offline"]
-        await chain.probe()  # what the first probe had begun would be there by now
+        await chain.probe()  # A load that the first probe had begun would show by now.
         assert {request.path for request in ollama.requests if request.method == "POST"} == {"/api/show"}
         groq.faults.always(Fault.SERVER_ERROR)
         assert (await answer(chain))[0] == "local"
@@ -545,7 +552,7 @@ async def test_a_cold_model_may_exceed_the_first_output_timeout() -> None:
 
 
 async def test_loading_a_model_continues_after_the_reply_that_waits_for_it_is_cancelled() -> None:
-    """Ollama gives it up when the one who asked for it has gone."""
+    """Ollama cancels the load when the client that requested it has gone."""
     async with OllamaSimulator(library=[LLAMA], load_s=0.5) as ollama:
         agent = agent_on(ollama)
         replying = asyncio.create_task(said(agent))
@@ -555,19 +562,19 @@ async def test_loading_a_model_continues_after_the_reply_that_waits_for_it_is_ca
             await replying
         await until(lambda: ollama.loaded == [LLAMA.name])
         assert ollama.loads_given_up == 0
-        assert not asked_with_words(ollama), "words are sent once it can answer"
+        assert not asked_with_words(ollama), "the words are sent once the model can answer"
         await agent.close()
 
 
 async def test_a_server_that_sends_no_first_token_is_given_up_without_a_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes the words and gives nothing: longer than `FIRST_TOKEN_S` nobody waits."""
+    """The server accepts the request and sends nothing. The engine waits for `FIRST_TOKEN_S` at most."""
     monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
     settings = {"first_output_timeout_s": 0.2, "engine_rest_s": 60}
     async with LlamaCppSimulator(first_token_s=600) as server, chain_on(server, **settings) as chain:
         assert (await answer(chain))[0] == "offline"
-        assert asked_with_words(server) == 1, "it is not asked again: it would begin anew"
+        assert asked_with_words(server) == 1, "the server gets no second request, for which it would start again"
         assert "nothing came within 0.5 s" in str(first(chain).reason)
 
 

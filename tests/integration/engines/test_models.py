@@ -1,4 +1,4 @@
-"""Which model is asked, what its family wants in a request, and what becomes of a model that is gone."""
+"""The choice of the model, the request fields of its family, and the replacement of a removed model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from voicebot.engines.llm.request_fields import FamilyFields
 OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna"
 
 
-# At the services ------------------------------------------------------------------------------------------------------
+# Models that the services list
+# -------------------------------------------------------------------------------------------
 
 
 async def test_the_probe_chooses_a_listed_model_and_reports_its_shutdown(caplog: pytest.LogCaptureFixture) -> None:
@@ -85,11 +86,12 @@ async def test_realtime_uses_the_first_preferred_model_that_the_service_lists() 
         assert agent.model == "gpt-realtime"
         (session,) = simulator.requests
         assert session.model == "gpt-realtime"
-        assert "reasoning" not in session.events[0]["session"], "this one does not reason"
+        assert "reasoning" not in session.events[0]["session"], "the chosen model does not reason"
         await agent.close()
 
 
-# What a family wants --------------------------------------------------------------------------------------------------
+# Request fields of a model family
+# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ async def test_each_model_family_accepts_the_first_request_with_a_tool_call(path
             ]
         )
         assert await said(agent) == "It rains."
-        assert len(simulator.completions) == 2, "none was refused"
+        assert len(simulator.completions) == 2, "the service refused no request"
         await agent.close()
 
 
@@ -125,7 +127,7 @@ async def test_each_model_family_accepts_the_first_request_with_a_tool_call(path
 async def test_a_request_field_that_a_model_refuses_is_not_sent_again(
     on: object, path: str, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a model that does not behave as its family: here, one that we take for another family."""
+    """Here the model is taken for one of another family, so that it refuses a field."""
     wrong = FamilyFields(("llama", {"reasoning_effort": "none"}), ("gpt-4o", {"reasoning_effort": "low"}))
     monkeypatch.setattr("voicebot.engines.llm.groq.GROQ_FIELDS", wrong)
     monkeypatch.setattr("voicebot.engines.llm.openai.OPENAI_FIELDS", wrong)
@@ -171,7 +173,8 @@ async def test_an_answer_of_only_reasoning_is_an_error() -> None:
         await agent.close()
 
 
-# What gpt-oss was seen to do ------------------------------------------------------------------------------------------
+# Observed misbehaviour of gpt-oss
+# --------------------------------------------------------------------------------------
 
 
 async def test_a_reply_is_cut_off_where_the_model_starts_to_speak_for_the_user() -> None:
@@ -180,7 +183,7 @@ async def test_a_reply_is_cut_off_where_the_model_starts_to_speak_for_the_user()
         simulator.answers.append(Answer("In which city?\nUser: in Rome.\nAssistant: It is raining " + "there " * 200))
         assert (await said(agent)).strip() == "In which city?"
         async with asyncio.timeout(5):
-            await simulator.completions[0].gone  # the connection was closed, so that the rest is not even made
+            await simulator.completions[0].gone  # The connection is closed, so the rest is not even generated.
         await agent.close()
 
 
@@ -232,11 +235,12 @@ async def test_an_unreadable_tool_call_after_spoken_text_fails_without_a_retry()
         await agent.close()
 
 
-# What reviewers and other servers brought up --------------------------------------------------------------------------
+# Limits, and servers with other habits
+# ----------------------------------------------------------------------------------
 
 
 async def test_a_history_refused_as_too_large_is_shortened_within_the_turn() -> None:
-    """As Groq's free tier refuses it, without a header that says how much is left."""
+    """Groq's free tier refuses it in this way, without a header that says how much is left."""
     refused = Answer(status=413, error={"code": "rate_limit_exceeded", "message": "Request too large for model"})
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 200) for n in range(21))
     async with ChatSimulator(models=(OSS,)) as simulator:
@@ -256,7 +260,7 @@ async def test_an_answer_is_charged_to_the_rate_limit_of_the_model_that_began_it
     """Another session loses that model meanwhile, so that the next requests go to the other one."""
     everything = 1_000_000
     async with ChatSimulator(models=(OSS, LLAMA), limit=TokenLimit(8_000)) as simulator:
-        models = Models((OSS, LLAMA), lambda: 5_000.0)  # no time passes, so that no tokens come back
+        models = Models((OSS, LLAMA), lambda: 5_000.0)  # No time passes, so that no tokens are refilled.
         agent = agent_on(Groq(KEY, base_url=simulator.url, models=models))
         simulator.answers.append(Answer("one two three"))
         async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
@@ -267,12 +271,12 @@ async def test_an_answer_is_charged_to_the_rate_limit_of_the_model_that_began_it
             assert "".join([token async for token in tokens])
         assert began.wait_s(everything) > began_wait_s
         assert models.current == LLAMA
-        assert models.limits.wait_s(everything) == 0, "the other model made none of the answer"
+        assert models.limits.wait_s(everything) == 0, "the other model generated no part of the answer"
         await agent.close()
 
 
 async def test_a_404_without_an_error_code_counts_as_a_missing_model() -> None:
-    """As Ollama and vLLM tell it."""
+    """Ollama and vLLM report it in this way."""
     async with ChatSimulator(models=("one", "two")) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1", "one", "two", key=None))
         simulator.answers.extend([Answer(status=404, error={"message": "model not found"}), Answer("Two here.")])

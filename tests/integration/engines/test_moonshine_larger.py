@@ -53,7 +53,7 @@ async def engine_with(larger: LargerModel) -> AsyncIterator[Moonshine]:
 
 async def until_in_use(engine: Moonshine) -> None:
     async with asyncio.timeout(60):
-        while engine.model != "base-en":  # noqa: ASYNC110 (nothing announces it)
+        while engine.model != "base-en":  # noqa: ASYNC110 (the change has no event)
             await asyncio.sleep(0.02)
 
 

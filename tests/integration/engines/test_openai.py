@@ -1,4 +1,4 @@
-"""What is particular to OpenAI and the services like it."""
+"""Tests of what only OpenAI and compatible services do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI Realtime: the openai SDK against the protocol, in both of its dialects, on a real websocket."""
+"""OpenAI Realtime: the openai SDK against both versions of the protocol, on a real WebSocket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.engines.replies import (
     TALKED,
     WANTED,
     WORDS,
-    Left,
+    Resources,
     agent_on,
     assert_discreet,
     cancelled_at,
@@ -25,7 +25,7 @@ from tests.integration.engines.replies import (
     said,
     weather,
 )
-from tests.simulators.brain import Answer, Call, Said
+from tests.simulators.brain import Answer, Call, ChatMessage
 from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
 from tests.simulators.realtime import RealtimeSimulator
@@ -154,7 +154,7 @@ async def test_a_connection_is_opened_ahead_used_for_one_answer_and_closed(
         await said(agent)
         await until(lambda: len(simulator.sessions) == turn + 2 and simulator.open == 1)  # noqa: B023
     assert simulator.requests == simulator.sessions[:3]
-    assert not any(each.cancelled.done() for each in simulator.sessions), "what is complete is not cancelled"
+    assert not any(each.cancelled.done() for each in simulator.sessions), "a complete response is not cancelled"
     await agent.close()
     await until(lambda: simulator.open == 0)
 
@@ -174,7 +174,7 @@ async def test_a_spare_connection_that_died_or_grew_old_is_replaced(
 
 
 async def test_concurrent_replies_keep_their_histories_apart(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
-    def echo(conversation: list[Said], _: object) -> Answer:
+    def echo(conversation: list[ChatMessage], _: object) -> Answer:
         return Answer(" ".join(each.text for each in conversation))
 
     simulator.brain, simulator.first_token_s = echo, 0.02  # type: ignore[assignment]
@@ -185,13 +185,13 @@ async def test_concurrent_replies_keep_their_histories_apart(simulator: Realtime
 
 
 async def test_closing_while_a_connection_opens_leaves_no_task(simulator: RealtimeSimulator) -> None:
-    before = Left.now().tasks
-    simulator.door_faults.plan(Injected.HANG)
+    before = Resources.now().tasks
+    simulator.handshake_faults.plan(Injected.HANG)
     engine = engine_on(simulator)
     await engine.start()
     await until(lambda: simulator.hanging)
     await engine.close()
-    await until(lambda: Left.now().tasks == before)
+    await until(lambda: Resources.now().tasks == before)
 
 
 async def test_a_self_hosted_service_needs_no_key_and_openai_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,10 +239,10 @@ async def test_a_handshake_fault_is_reported_and_the_next_reply_succeeds(
     planned: Planned, fault: Fault, message: str, simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = agent_on(engine_on(simulator, timeout_s=0.3))
-    simulator.door_faults.plan(planned)
+    simulator.handshake_faults.plan(planned)
     error = await failure(agent, caplog)
     assert (error.fault, error.message, error.retry_after_s) == (fault, message, planned.retry_after_s)
-    simulator.door_faults.plan(planned)
+    simulator.handshake_faults.plan(planned)
     with pytest.raises(EngineError, match="openai-realtime: "):
         await agent.probe()
     assert await said(agent) != ""
@@ -272,7 +272,7 @@ async def test_a_response_fault_is_reported_without_a_retry_and_the_next_reply_s
     simulator.faults.plan(planned)
     error = await failure(agent, caplog)
     assert (error.fault, error.message) == (fault, message)
-    assert len(simulator.requests) == 1, "nothing is tried twice here"
+    assert len(simulator.requests) == 1, "the engine sends the request once"
     assert await said(agent) != ""
     await until(lambda: simulator.open == 1)
     await agent.close()
@@ -313,7 +313,7 @@ async def test_a_response_that_the_service_ends_early_is_reported_as_an_error(
 async def test_a_late_handshake_and_a_late_response_are_waited_for(
     simulator: RealtimeSimulator, agent: GraphAgent
 ) -> None:
-    simulator.door_faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
+    simulator.handshake_faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     simulator.faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     assert await said(agent) != ""
 
@@ -337,7 +337,7 @@ async def test_a_key_refused_after_the_handshake_is_reported_and_not_logged(
 async def test_an_invalid_proxy_address_is_reported_as_no_connection(
     simulator: RealtimeSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service itself can be reached: only the proxy stands between."""
+    """The service itself can be reached. Only the proxy's address is wrong."""
     engine = engine_on(simulator)
     with monkeypatch.context() as proxied:
         proxied.delenv("NO_PROXY", raising=False)
@@ -397,10 +397,10 @@ async def test_cancelling_a_reply_before_its_first_token_cancels_the_response_at
 async def test_200_turns_leak_no_sockets_threads_or_tasks(simulator: RealtimeSimulator) -> None:
     agent = agent_on(engine_on(simulator))
     simulator.brain = lambda *_: Answer("Yes, and no.")
-    await said(agent)  # asyncio's own thread, which resolves names, is there from now on
+    await said(agent)  # asyncio's resolver thread exists from now on.
     await agent.close()
     await until(lambda: simulator.open == 0)
-    before = Left.now()
+    before = Resources.now()
     agent = agent_on(engine_on(simulator))
     await agent.start()
     for turn in range(200):
@@ -413,11 +413,11 @@ async def test_200_turns_leak_no_sockets_threads_or_tasks(simulator: RealtimeSim
                 with pytest.raises(EngineError):
                     await said(agent)
             case 9:
-                simulator.door_faults.plan(Injected.REFUSE)
+                simulator.handshake_faults.plan(Injected.REFUSE)
                 await said(agent)
             case _:
                 await said(agent)
     await until(lambda: simulator.open <= 1)
     await agent.close()
     await until(lambda: simulator.open == 0)
-    await until(lambda: Left.now().is_within(before))
+    await until(lambda: Resources.now().is_within(before))

@@ -1,4 +1,4 @@
-"""One set of started engines serves all sessions: each request brings its own language and voice."""
+"""All sessions share one set of started engines, and each request has its own language and voice."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ async def test_sessions_share_one_espeak_process() -> None:
     workers = psutil.Process().children()
     for voice in ("en", "en-us+f3", ""):
         await sound(chain, Style("en", voice=voice))
-    assert psutil.Process().children() == workers, "one process, whatever the voices"
+    assert psutil.Process().children() == workers, "all voices share one process"
     await chain.close()
 
 
 async def test_espeak_changes_its_voice_from_one_sentence_to_the_next() -> None:
-    """In one process, and it is as if it had never spoken in another voice."""
+    """All sentences come from one process, which sounds as if it had never spoken in another voice."""
     engine = Espeak(workers=1)
     await engine.start()
     usual = await sound(engine)
@@ -55,7 +55,7 @@ async def test_espeak_changes_its_voice_from_one_sentence_to_the_next() -> None:
 
 
 def pitch_hz(audio: Audio) -> float:
-    """Median over the loud pieces, by autocorrelation."""
+    """Returns the median pitch of the loud pieces, by autocorrelation."""
     found, size = [], 2048
     for start in range(0, len(audio.samples) - size, size // 2):
         piece = audio.samples[start : start + size].astype(float)

@@ -47,7 +47,7 @@ def test_a_reset_detector_gives_the_probability_of_a_new_one() -> None:
 
 
 def test_the_detector_rests_in_silence_and_detects_speech_within_a_window() -> None:
-    """Faint noise, and speech after it: from its first windows on it is heard just so by one that never rested."""
+    """The first windows of speech after faint noise get the same probabilities as from a detector that never rested."""
     faint = np.random.default_rng(2).normal(0, 2, 48_000).astype(np.int16)
     speech = spoken("what time is it in tokyo").resampled(16_000).samples
     rested = probabilities(Audio(np.concatenate([faint, speech]), 16_000))
@@ -66,7 +66,7 @@ def test_faint_speech_is_still_detected() -> None:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The networks that are loaded from now on."""
+    """Counts the networks that are loaded from now on."""
     networks: list[object] = []
 
     def counted(rate_hz: int) -> SileroVAD:
@@ -79,8 +79,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def test_a_detector_on_a_reused_network_gives_the_same_probabilities(loaded: list[object]) -> None:
-    """To load a network takes 100 ms of computing, which strangers could ask for again and again."""
-    others = [Silero() for _ in range(IDLE_DETECTORS)]  # none lies idle now
+    """Loading a network takes 100 ms of computing, which strangers could request again and again."""
+    others = [Silero() for _ in range(IDLE_DETECTORS)]  # No network is idle now.
     speech = spoken("what time is it in tokyo")
     fresh = probabilities(speech)
     assert len(loaded) >= 1

@@ -1,4 +1,4 @@
-"""Models that stall over real sockets: what counts as a sign of life, and who answers in place of a silent one."""
+"""Models that stall, over real sockets: which output counts as a sign of life, and which engine takes over."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from voicebot.engines.protocols import EngineSelected
 
 STAND_IN = "I stand in."
 STALLED_S = 0.2
-"""How long a model that will say nothing more is waited for."""
+"""The time that the fallback waits for a model that sends nothing more."""
 SERVICES = ("groq", "openai", "openai-realtime")
 
 
 @asynccontextmanager
 async def service(name: str) -> AsyncIterator[tuple[Any, Any]]:
-    """A simulated service, and the engine on it."""
+    """Yields a simulated service, and the engine on it."""
     if name == "openai-realtime":
         async with RealtimeSimulator(key=KEY) as realtime:
             yield realtime, Realtime(KEY, base_url=f"{realtime.url}/v1", models=Models(("gpt-realtime",)))
     else:
-        # A model on a server of one's own, which tells its reasoning.
+        # This is a model on the user's own server, which streams its reasoning.
         async with ChatSimulator(models=("gpt-oss:20b", "openai/gpt-oss-120b")) as chat:
             yield chat, groq_on(chat.url) if name == "groq" else openai_on(f"{chat.url}/v1", "gpt-oss:20b")
 
 
 async def answered(engine: Any, *, first_output_s: float) -> tuple[str, str]:
-    """Which engine has answered, and what; an answer that starts over counts from there."""
+    """Returns the engine that answered, and its text. If an answer starts over, only the new one counts."""
     agent = agent_on(engine, [weather])
     chain = AgentFallbackGroup(
         [agent, ScriptedAgent("offline", scripts=[[STAND_IN]])], FallbackRules(0, 0.1, first_output_s)
@@ -69,7 +69,7 @@ async def test_the_next_engine_answers_in_place_of_one_that_stalls(name: str, fa
 
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_model_that_streams_a_tool_call_is_not_replaced_as_stalled(name: str) -> None:
-    """The call takes over a second, and no word is spoken meanwhile."""
+    """The call takes over a second, without a spoken word meanwhile."""
     async with service(name) as (simulator, engine):
         simulator.token_s = 0.1
         call = Call("weather", {"place": "the town of Llanfairpwllgwyngyll"}, piece=4)

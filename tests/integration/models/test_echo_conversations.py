@@ -1,4 +1,4 @@
-"""Whole conversations with a bot whose voice comes back from an open loudspeaker: real engines on a simulated clock."""
+"""Whole conversations with a bot whose voice comes back from a loudspeaker: real engines on a simulated clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.speech import spoken
 from tests.support.understanding import words
 from voicebot.dialogue.interruption.verdict import Decision
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("echo conversations")
 
 STORY = (
@@ -55,7 +55,7 @@ def not_interrupted(talk: Conversation, reply: list[Sentence]) -> None:
 def test_the_bot_is_not_interrupted_when_the_delay_of_its_echo_changes(
     response: str, level_db: float, later_s: float
 ) -> None:
-    """As when a jitter buffer grows: for a moment nothing of the echo is as it was expected."""
+    """This happens when a jitter buffer grows: for a moment the echo does not match the expected one."""
     story = said_by("awb", STORY)
     talk = Conversation(story, response=room(response), level_db=level_db, jitter_frames=5)
     talk.type("tell me a story")
@@ -84,7 +84,7 @@ def test_a_question_over_the_echo_interrupts_the_bot_and_is_transcribed_in_full(
 
 @pytest.mark.parametrize("text", ["stop", "what time is it"])
 def test_a_user_with_headphones_can_interrupt_the_first_reply_of_a_session(text: str) -> None:
-    """With headphones: nothing comes back, but the bot cannot know that yet."""
+    """Headphones return no echo, but the bot cannot know that yet."""
     answer = [Sentence("Yes?", spoken("yes", "awb"))]
     talk = Conversation(said_by("hibari", STORY), answer, response=room("0.3 5"), level_db=-120)
     talk.type("tell me a story")
@@ -102,7 +102,7 @@ def test_a_bot_whose_voice_does_not_echo_pauses_at_the_users_first_syllable() ->
     talk.say(spoken(QUESTION))
     began_s = talk.now_s
     talk.until(lambda: talk.pauses)
-    assert talk.now_s - began_s < 0.4, "0.2 s of it are the silence before the words, and the wire"
+    assert talk.now_s - began_s < 0.4, "this includes 0.2 s for the silence before the words and the network"
 
 
 def test_a_question_over_a_replys_start_is_transcribed_in_full_after_an_earlier_reply() -> None:

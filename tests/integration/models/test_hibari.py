@@ -1,4 +1,4 @@
-"""The embedded neural voice: its sound, the times of its words, what it refuses, and its further voices."""
+"""The embedded neural voice: its sound, its word starts, texts that it cannot speak, and its further voices."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 from voicebot.runtime import limits
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("hibari")
 
 RATE_HZ = 24_000
@@ -68,21 +68,23 @@ async def said(engine: base.TextToSpeech, text: str, style: Style = DEFAULT_STYL
 
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
-    """When the words begin; None if that was not told. Fails if it was told twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)]
-    assert len(told) <= 1
-    return told[0] if told else None
+    """Returns the times at which the words begin, or None without word starts. Fails if they come twice."""
+    word_starts = [
+        piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)
+    ]
+    assert len(word_starts) <= 1
+    return word_starts[0] if word_starts else None
 
 
 def levels(audio: Audio, step_s: float = 0.005) -> npt.NDArray[np.float64]:
-    """The root mean square of each 5 ms."""
+    """Returns the root mean square of each 5 ms."""
     hop = round(audio.rate_hz * step_s)
     frames = audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop).astype(float)
     return np.asarray(np.sqrt((frames**2).mean(axis=1)))
 
 
 def speech_level_db(audio: Audio) -> float:
-    """The level where there is speech: silence before, between and after words does not count."""
+    """Returns the level of the speech, without the silence before, between and after words."""
     level = levels(audio, 0.02)
     loud = level[level > 0.1 * level.max()]
     return float(20 * np.log10(np.sqrt((loud**2).mean()) / 32_768))
@@ -104,15 +106,15 @@ async def test_speech_has_no_clicks_at_its_ends_and_little_silence(hibari: Hibar
         audio = await said(hibari, text)
         assert audio.rate_hz == RATE_HZ
         samples = audio.samples.astype(int)
-        assert abs(samples.mean()) < 100, "no direct current"
-        assert max(np.abs(samples[:24]).max(), abs(samples[-1])) < 300, "from nothing to sound in a millisecond"
+        assert abs(samples.mean()) < 100, "the speech has no direct current"
+        assert max(np.abs(samples[:24]).max(), abs(samples[-1])) < 300, "the sound does not start within a millisecond"
         loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
         assert loud[0] * 0.005 <= 0.1
         assert 0.2 <= audio.duration_s - (loud[-1] + 1) * 0.005 <= 0.34
 
 
 async def test_hibari_is_as_loud_as_the_fallback_voice_espeak(hibari: Hibari) -> None:
-    """And does not clip."""
+    """The speech is not clipped, either."""
     espeak = Espeak(workers=1)
     await espeak.start()
     try:
@@ -122,7 +124,7 @@ async def test_hibari_is_as_loud_as_the_fallback_voice_espeak(hibari: Hibari) ->
             audio = await said(hibari, text)
             size = np.abs(audio.samples.astype(int))
             assert size.max() < 32_767
-            assert (size > 0.8 * 32_767).mean() < 1e-3, "peaks that have to be bent are rare"
+            assert (size > 0.8 * 32_767).mean() < 1e-3, "limited peaks are rare"
             differences.append(speech_level_db(audio) - speech_level_db(await said(espeak, text)))
         assert abs(float(np.mean(differences))) < 1.5
         assert max(abs(difference) for difference in differences) < 4
@@ -162,7 +164,7 @@ async def test_the_first_sound_of_a_long_text_arrives_long_before_the_last(hibar
 
 
 def onsets_s(audio: Audio, silence_s: float = 0.06) -> list[float]:
-    """When sound begins after that much silence, to 5 ms."""
+    """Returns the times at which sound begins after a silence of this length, to 5 ms."""
     level = levels(audio)
     loud = np.flatnonzero(level > 0.02 * level.max())
     first = np.concatenate([[True], np.diff(loud) * 0.005 > silence_s])
@@ -193,7 +195,7 @@ async def test_word_starts_after_sentence_pauses_match_the_sound(hibari: Hibari,
 
 
 async def test_a_word_starts_at_the_end_of_each_silence_within_a_sentence(hibari: Hibari) -> None:
-    """Wherever the voice falls silent for 100 ms, a word begins at the end of that."""
+    """A word begins at the end of each silence of 100 ms."""
     pauses = 0
     for text in (
         "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper.",
@@ -210,14 +212,15 @@ async def test_a_word_starts_at_the_end_of_each_silence_within_a_sentence(hibari
 
 
 async def test_the_start_of_a_word_matches_the_end_of_the_sentence_cut_before_it(hibari: Hibari) -> None:
-    """Where a word begins in a sentence, a shorter one that ends there ends: an independent look at inner words."""
+    """A sentence that is cut before a word ends where that word begins in the whole one. This checks inner words
+    independently."""
     words = ["we", "took", "seven", "yellow", "boats", "across", "the", "quiet", "lake"]
     starts_s = await starts_of(hibari, " ".join(words))
     assert starts_s is not None
     for count in range(3, len(words)):
         audio = await said(hibari, " ".join(words[:count]))
         loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
-        # The last word of a sentence is drawn out, so that it ends later than it does in mid-sentence.
+        # The last word of a sentence is drawn out, so it ends later than within a sentence.
         assert -0.1 < (loud[-1] + 1) * 0.005 - starts_s[count] < 0.35
 
 
@@ -249,18 +252,19 @@ async def test_every_word_of_random_sentences_has_a_start_time_in_order(hibari: 
         text = sentence(dice)
         outputs = [output async for output in hibari.synthesize(text)]
         audio = Audio.joined([output for output in outputs if isinstance(output, Audio)], RATE_HZ)
-        (told,) = [output for output in outputs if isinstance(output, WordStarts)]
-        assert len(told.starts_s) == len(text.split()), text
-        assert list(told.starts_s) == sorted(told.starts_s), text
-        assert told.starts_s[0] >= 0, text
-        assert told.starts_s[-1] <= audio.duration_s + 1e-6, text
+        (word_starts,) = [output for output in outputs if isinstance(output, WordStarts)]
+        assert len(word_starts.starts_s) == len(text.split()), text
+        assert list(word_starts.starts_s) == sorted(word_starts.starts_s), text
+        assert word_starts.starts_s[0] >= 0, text
+        assert word_starts.starts_s[-1] <= audio.duration_s + 1e-6, text
         lengths = [
-            end - begin for begin, end in zip(told.starts_s, [*told.starts_s[1:], audio.duration_s], strict=True)
+            end - begin
+            for begin, end in zip(word_starts.starts_s, [*word_starts.starts_s[1:], audio.duration_s], strict=True)
         ]
         sounding = [
             length for word, length in zip(text.split(), lengths, strict=True) if word.strip(".,;–-—…").isalpha()
         ]
-        assert min(sounding, default=1) >= 0.025, f"a word without a length: {text}"
+        assert min(sounding, default=1) >= 0.025, f"a word has no length: {text}"
 
 
 @pytest.mark.parametrize(
@@ -289,12 +293,12 @@ async def test_silent_punctuation_starts_with_the_word_that_follows(hibari: Hiba
     assert dash == ok < thumb == dots == yes < end
 
 
-# Odd texts --------------------------------------------------------------------------------------------------------
+# Unusual texts -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "👍", "👍🏽 🎉", "\x00\x01", "\ud800", "\u200d", "( )", "\n\n"])
 async def test_a_text_without_words_is_a_short_silence(hibari: Hibari, text: str) -> None:
-    """Nothing at all would be a failure, for which the engine would have to rest."""
+    """An answer without any audio would be a failure, after which the engine would have to rest."""
     audio = await said(hibari, text)
     assert 0 < audio.duration_s < 0.5
     assert audio.level_dbfs == -120
@@ -323,9 +327,9 @@ async def test_a_text_without_words_is_a_short_silence(hibari: Hibari, text: str
     ids=lambda text: text[:12],
 )
 async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> None:
-    """However long or odd it is, it is read as fast as others, and the first sound comes soon.
+    """Long and unusual texts are read as fast as others, and the first sound comes soon.
 
-    Measured in CPU time of this process, as the machine may be busy with something else.
+    The test measures the CPU time of this process, as the machine may be busy with something else.
     """
     speaker = hibari.speaker()
     assert speaker is not None
@@ -418,7 +422,7 @@ def test_a_text_is_split_into_sentences_but_not_at_abbreviations() -> None:
     ]
 
 
-# Work -------------------------------------------------------------------------------------------------------------
+# Computing ----------------------------------------------------------------------------------------------------------
 
 
 async def test_nothing_more_of_a_text_is_made_after_its_synthesis_was_closed(
@@ -438,7 +442,7 @@ async def test_nothing_more_of_a_text_is_made_after_its_synthesis_was_closed(
             async for _piece in pieces:
                 break
     assert (await said(hibari, "Hello.")).duration_s > 0.2
-    assert len(made) == 6 + 1, "the first of the story's ten sentences each time, and the greeting"
+    assert len(made) == 6 + 1, "only the first of the story's ten sentences is made each time, and the greeting"
 
 
 async def test_concurrent_syntheses_give_the_same_sound_as_one_alone(hibari: Hibari) -> None:
@@ -448,7 +452,7 @@ async def test_concurrent_syntheses_give_the_same_sound_as_one_alone(hibari: Hib
 
 
 async def test_synthesis_does_not_block_the_event_loop(hibari: Hibari) -> None:
-    """What the loop's own thread computes counts, as the machine may be busy."""
+    """The test measures the CPU time of the loop's thread, as the machine may be busy."""
     computed_s: list[float] = []
 
     async def measure() -> None:
@@ -481,7 +485,7 @@ async def test_refuses_to_speak_before_start_and_after_close() -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the package's files that may be changed."""
+    """Returns a copy of the package's files that the test may change."""
     import hibari as package
 
     folder = tmp_path / "hibari" / "assets"
@@ -510,7 +514,7 @@ async def test_the_error_names_a_damaged_or_missing_package_file(package: Path, 
 async def test_a_missing_package_is_reported_with_the_remedy_and_the_fallback_voice_speaks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And another voice speaks."""
+    """Another voice speaks then."""
     monkeypatch.setitem(sys.modules, "hibari.g2p", None)
     monkeypatch.setitem(sys.modules, "hibari", None)
     chain = TextToSpeechFallbackGroup([Hibari(), Espeak(workers=1)], FallbackRules())
@@ -549,7 +553,7 @@ def with_voices(folder: Path) -> Hibari:
 
 
 async def spoken_by(engine: Hibari, voice: str = "") -> object:
-    """What speaks a sentence now for which a voice is wanted."""
+    """Returns the voice that speaks a sentence for which `voice` is wanted."""
     style = Style(voice=voice)
     await said(engine, "Hello.", style)
     return engine.speaker(style)
@@ -567,7 +571,7 @@ async def test_a_chosen_voice_is_downloaded_while_the_default_voice_speaks(host:
         assert set(engine.voices("en")) == {"emma", "fenrir", "fable", "kore"}
         assert engine.voices("de") == {}
         assert engine.voices("en")["emma"] == "Emma, British woman (is downloaded first, 8 MB)"
-        assert host.requests == [], "nothing is fetched before somebody wants it"
+        assert host.requests == [], "no voice is downloaded before a session wants it"
         usual = await spoken_by(engine)
 
         assert await spoken_by(engine, "emma") is usual
@@ -575,10 +579,10 @@ async def test_a_chosen_voice_is_downloaded_while_the_default_voice_speaks(host:
         assert engine.voices("en")["emma"] == "Emma, British woman (is being downloaded)"
         await until_here(engine)
         assert await spoken_by(engine, "emma") is not usual
-        assert await spoken_by(engine) is usual, "others keep theirs"
+        assert await spoken_by(engine) is usual, "other sessions keep their voice"
         assert engine.voices("en")["emma"] == "Emma, British woman"
         assert engine.note is None
-        assert {request.target for request in host.requests} == {"/bf_emma.int8.onnx"}, "no other voice is fetched"
+        assert {request.target for request in host.requests} == {"/bf_emma.int8.onnx"}, "no other voice is downloaded"
     finally:
         await engine.close()
 
@@ -596,7 +600,7 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
             (phonemes[name],) = speaker.phonemize(split_into_parts("bath")[0])
             phonemizers[name] = speaker.phonemizer
         assert phonemes["fable"] == phonemes["emma"] != phonemes["fenrir"]
-        assert phonemizers["fable"] is phonemizers["emma"], "they share the dictionaries, which take much memory"
+        assert phonemizers["fable"] is phonemizers["emma"], "the voices share the dictionaries, which take much memory"
     finally:
         await engine.close()
 
@@ -632,7 +636,7 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
         assert chain.health[0].warning == f"the voice fable {why}"
         assert chain.health[0].ready
-        assert len(host.requests) == 1, "each sentence would like the voice; the server is not asked each time"
+        assert len(host.requests) == 1, "each sentence wants the voice, but not each causes a download"
 
         host.faults.always(None)
         monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)

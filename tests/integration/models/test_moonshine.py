@@ -33,7 +33,7 @@ from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
 from voicebot.engines.stt.moonshine.recognition import RecognisedText, Recogniser
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("moonshine")
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -48,27 +48,29 @@ async def engine() -> AsyncIterator[Moonshine]:
     await engine.close()
 
 
-async def with_pause(before: Audio, told: asyncio.Event, after: Audio | None = None) -> AsyncIterator[Audio | Pause]:
+async def with_pause(
+    before: Audio, pause_answered: asyncio.Event, after: Audio | None = None
+) -> AsyncIterator[Audio | Pause]:
     """Yields speech and a pause, waits until the pause is answered, and yields more speech if there is any."""
     yield Audio.joined([before.resampled(16_000), Audio.silence(0.1, 16_000)], 16_000)
     yield Pause(1)
     yield Audio.silence(0.2, 16_000)
-    await told.wait()
+    await pause_answered.wait()
     if after is not None:
         yield after.resampled(16_000)
     yield Audio.silence(0.3, 16_000)
 
 
-async def told_at_the_pause(
+async def transcripts_at_pause_and_end(
     engine: Moonshine, before: Audio, after: Audio | None = None
 ) -> tuple[Transcript, Transcript]:
     """Returns the answer to the pause, and the final."""
-    told = asyncio.Event()
+    pause_answered = asyncio.Event()
     answers: list[Transcript] = []
-    async for transcript in transcribing(engine, with_pause(before, told, after)):
+    async for transcript in transcribing(engine, with_pause(before, pause_answered, after)):
         if transcript.pause is not None or transcript.final:
             answers.append(transcript)
-            told.set()
+            pause_answered.set()
     answer, final = answers
     assert (answer.pause, answer.final, final.pause, final.final) == (1, False, None, True)
     return answer, final
@@ -113,7 +115,7 @@ def test_recorded_speech_is_transcribed_within_the_word_error_limit(kind: str) -
 @of_recorded_sound
 @pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
 def test_recorded_speech_in_noise_is_transcribed_within_the_word_error_limit(snr_db: float, most_errors: float) -> None:
-    """Every second recording has the louder noise, the others have the softer one."""
+    """Every second recording has the louder noise, the others the softer noise."""
     entries = (recordings("turn") + recordings("short-reply"))[int(snr_db == 5) :: 2]
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
     wrong = sum(word_errors(entry["text"], understood(sound)) for entry, sound in zip(entries, sounds, strict=True))
@@ -135,14 +137,14 @@ async def test_interim_transcripts_come_during_speech_and_one_final_transcript_c
 async def test_the_final_transcript_of_a_short_reply_equals_that_given_at_the_pause(
     engine: Moonshine, reply: str
 ) -> None:
-    answer, final = await told_at_the_pause(engine, spoken(reply))
+    answer, final = await transcripts_at_pause_and_end(engine, spoken(reply))
     assert words(answer.text) == words(reply)
     assert (answer.text, answer.confidence) == (final.text, final.confidence)
 
 
 @in_one_loop
 async def test_the_final_transcript_includes_the_speech_after_a_pause(engine: Moonshine) -> None:
-    answer, final = await told_at_the_pause(engine, spoken("what time is it"), after=spoken("in tokyo"))
+    answer, final = await transcripts_at_pause_and_end(engine, spoken("what time is it"), after=spoken("in tokyo"))
     assert words(answer.text) == words("what time is it")
     assert words(final.text) == words("what time is it in tokyo")
 
@@ -194,9 +196,9 @@ async def test_a_long_story_with_pauses_has_few_more_errors_than_its_single_sent
 async def test_minutes_of_audio_at_once_do_not_block_the_event_loop(
     engine: Moonshine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured in CPU time of the event loop's thread, as the machine may be busy with something else.
+    """The test measures the CPU time of the event loop's thread, as the machine may be busy with something else.
 
-    What other threads find in the parts of the recording takes no time here.
+    Other threads' recognition of the parts is replaced, so it takes no time here.
     """
     monkeypatch.setattr(Recogniser, "recognise", lambda self, sound, stop: RecognisedText("Once upon a time.", 0.9))
     minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 18)

@@ -1,7 +1,7 @@
-"""What is heard while the bot speaks, by the dozen: through speech detector, recogniser and verdict, on no clock.
+"""Dozens of sounds over the bot's speech, through speech detector, recogniser and verdict, without a clock.
 
-Issue 14 names the rates. `tests/realtime/test_interruption_matrix.py` does the same in real time, over WebRTC,
-with fewer sounds.
+Issue 14 names the rates. `tests/realtime/test_interruption_matrix.py` does the same in real time, over WebRTC, with
+fewer sounds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, Ve
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmenter
 
-# One worker runs all of them: what they share takes seconds to make.
+# The tests share fixtures that take seconds to make, so they run in one worker.
 pytestmark = pytest.mark.xdist_group("overlaps")
 
 VOICES = ("awb", "kal", "rms", "slt")
-"""Flite's; none is the bot's."""
+"""The voices of flite, none of which is the bot's."""
 
 BACKCHANNELS = (
     *("yeah", "yes", "okay", "right", "i see", "sure", "really", "got it", "go on"),
@@ -35,8 +35,8 @@ UNCLEAR = {
     *(("yes", "awb"), ("okay", "kal"), ("right", "awb"), ("right", "rms"), ("right", "slt")),
     *(("i see", "kal"), ("of course", "kal"), ("of course", "slt")),
 }
-"""These voices do not say these words clearly: a second recogniser, PocketSphinx, given 37 such phrases and forty other
-words to choose from, takes them for another one. It recognises all the others."""
+"""Phrases that these voices do not say clearly. A second recogniser, PocketSphinx, which may choose from 37 such
+phrases and forty other words, takes them for another phrase. It recognises all the others."""
 HUMS = {
     "uh-huh": "pau ah hh ah pau",
     "mm-hmm": "pau m hh m m pau",
@@ -60,13 +60,13 @@ CHATTER = (
 FARTHER_DB = -15.0
 
 KNOWN_WRONG = {("uh-huh", "kal")}
-"""Of the sixty. It lasts 0.2 s and is taken for "Stop."; PocketSphinx takes it for "got"."""
+"""The wrong one of the sixty clips lasts 0.2 s and is taken for "Stop."; PocketSphinx takes it for "got"."""
 
 
-def overheard(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
-    """The verdicts over the bot's speech, one for each utterance that was heard in this sound.
+def verdicts_over_speech(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
+    """Returns the verdict for each utterance that the segmenter finds in this sound, over the bot's speech.
 
-    `usual_dbfs`: how loud the user usually is.
+    `usual_dbfs` is the usual level of the user.
     """
     pieces: dict[int, list[Samples]] = {}
     ended: list[SpeechEnded] = []
@@ -102,7 +102,7 @@ def _verdict(pieces: Sequence[Samples], speech: Speech, usual_dbfs: float | None
 
 
 def level_dbfs(voice: str) -> float:
-    """How loud somebody with this voice was, by the detector's windows of speech."""
+    """Returns the level of this voice, by the detector's windows of speech."""
     levels = list[float]()
     vad = Silero()
     sound = spoken("tell me a story about a cat", voice).resampled(SPEECH_RATE_HZ).samples
@@ -119,7 +119,7 @@ def softer(sound: Audio, level_db: float) -> Audio:
 
 
 def chords(seed: int) -> Audio:
-    """Some bars of music: a bass and three notes that change."""
+    """Returns some bars of music: a bass and three notes that change."""
     chance = np.random.default_rng(seed)
     time_s = np.arange(round(0.5 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     bars = []
@@ -132,7 +132,7 @@ def chords(seed: int) -> Audio:
 
 
 def ringing(seed: int) -> Audio:
-    """A telephone: two tones that warble, twice."""
+    """Returns a telephone's ring: two tones that warble, twice."""
     time_s = np.arange(round(0.8 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     tones = np.where((time_s * 20).astype(int) % 2, np.sin(2 * np.pi * 440 * time_s), np.sin(2 * np.pi * 480 * time_s))
     ring = (tones * (4_000 + 500 * seed)).astype(np.int16)
@@ -140,7 +140,7 @@ def ringing(seed: int) -> Audio:
 
 
 def horn(seed: int) -> Audio:
-    """A car's: two low tones with many harmonics."""
+    """Returns a car's horn: two low tones with many harmonics."""
     time_s = np.arange(round(0.9 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     harmonics = [np.sin(2 * np.pi * (350 + 20 * seed) * step * time_s) / step for step in range(1, 12)]
     harmonics += [np.sin(2 * np.pi * (440 + 20 * seed) * step * time_s) / step for step in range(1, 12)]
@@ -148,7 +148,7 @@ def horn(seed: int) -> Audio:
 
 
 def bark(seed: int) -> Audio:
-    """A dog's, three times: a short falling tone, rough, with its formants."""
+    """Returns a dog's bark, three times: a short falling tone, rough, with its formants."""
     chance = np.random.default_rng(seed)
     time_s = np.arange(round(0.16 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     pitch = 2 * np.pi * np.cumsum(520 - 1_500 * time_s) / WIRE_RATE_HZ
@@ -163,7 +163,7 @@ def test_backchannels_and_hums_get_the_backchannel_verdict_with_one_known_except
     assert len(said) == 60
     wrong = {}
     for text, voice in sorted(said):
-        verdicts = overheard(spoken(HUMS.get(text, text), voice, phones=text in HUMS))
+        verdicts = verdicts_over_speech(spoken(HUMS.get(text, text), voice, phones=text in HUMS))
         if [verdict.rule for verdict in verdicts] != ["backchannel"]:
             wrong[text, voice] = [(verdict.rule, verdict.text) for verdict in verdicts]
     assert wrong.keys() == KNOWN_WRONG, wrong
@@ -173,7 +173,7 @@ def test_at_most_one_of_sixty_stop_words_requests_and_questions_fails_to_interru
     wrong = []
     for text in OBEYED:
         for voice in VOICES:
-            verdicts = overheard(spoken(text, voice))
+            verdicts = verdicts_over_speech(spoken(text, voice))
             if [verdict.decision for verdict in verdicts] != [Decision.REGENERATE]:
                 wrong.append((text, voice, [(verdict.rule, verdict.text) for verdict in verdicts]))
     assert len(wrong) <= 1, wrong
@@ -194,7 +194,7 @@ def test_at_most_three_of_sixty_noises_and_distant_voices_interrupt_the_bot() ->
     assert len(sounds) == 60
     wrong = {}
     for name, sound in sounds.items():
-        verdicts = overheard(sound, usual_dbfs)
+        verdicts = verdicts_over_speech(sound, usual_dbfs)
         if any(verdict.decision is Decision.REGENERATE for verdict in verdicts):
             wrong[name] = [(verdict.rule, verdict.text) for verdict in verdicts]
     assert len(wrong) <= 3, wrong

@@ -1,7 +1,8 @@
 """Hums and other short utterances, in voices that the classifier was not trained on.
 
 All sounds are made here: by flite, which took no part in the training, and by the project's small synthesizer with
-other speakers than the training's. Rates are tested and no single clips, as some are at the border for people, too.
+speakers that were not part of it either. The tests check rates rather than single clips, as some clips are ambiguous
+for people, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from voicebot.engines.stt.moonshine.short_utterances import RescoredText, ShortU
 from voicebot.engines.stt.moonshine.tokenizer import PhraseTree
 
 with_made_up_speakers = pytest.mark.xdist_group("made-up speakers")
-"""These tests share clips that take seconds to make, so they run in one process."""
+"""The tests share clips that take seconds to make, so they run in one process."""
 
 TALKING = VerdictContext(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
@@ -54,7 +55,7 @@ def texts(model: Model, short: ShortUtteranceRescorer, sound: Samples) -> tuple[
     return decoded.text, better.text if better is not None and better.certain else decoded.text
 
 
-def lets_go_on(text: str) -> bool:
+def gives_resume(text: str) -> bool:
     return give_verdict(text, TALKING, final=True).decision is Decision.RESUME
 
 
@@ -103,7 +104,7 @@ def test_hums_of_voices_outside_the_training_data_get_the_resume_verdict(
 ) -> None:
     hums = [clip for clip in made_by_flite(condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
-    alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
+    alone, looked_at_again = (share([gives_resume(pair[place]) for pair in pairs]) for place in (0, 1))
     assert looked_at_again >= 0.8
     assert looked_at_again >= alone + 0.3
 
@@ -138,7 +139,7 @@ def test_two_hums_in_a_row_get_the_resume_verdict(model: Model, short: ShortUtte
         loud = clip.sound[np.abs(clip.sound) > 0]
         doubled.append(np.concatenate([loud, np.zeros(round(0.15 * SPEECH_RATE_HZ), np.int16), loud]))
     assert len(doubled) >= 8
-    assert share([lets_go_on(texts(model, short, sound)[1]) for sound in doubled]) >= 0.75
+    assert share([gives_resume(texts(model, short, sound)[1]) for sound in doubled]) >= 0.75
 
 
 INTERRUPTIONS = (
@@ -150,7 +151,7 @@ INTERRUPTIONS = (
 def test_stop_words_calls_for_help_and_questions_do_not_get_the_resume_verdict(
     model: Model, short: ShortUtteranceRescorer
 ) -> None:
-    kept = [lets_go_on(texts(model, short, said(phrase, voice))[1]) for phrase in INTERRUPTIONS for voice in VOICES]
+    kept = [gives_resume(texts(model, short, said(phrase, voice))[1]) for phrase in INTERRUPTIONS for voice in VOICES]
     assert kept.count(True) <= 1
 
 
@@ -231,9 +232,9 @@ def test_words_that_sound_like_backchannels_are_reported_with_that_backchannel(
 ) -> None:
     """The recogniser keeps the decoded word, and names the backchannel beside it."""
     near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
-    told = {}
+    rescored = {}
     for word, voice in near:
         features = model.encode(sound := said(word, voice))
         better = short.rescore(sound, features, model.decode(features))
-        told[word, voice] = None if better is None or better.certain else better.text
-    assert told == near
+        rescored[word, voice] = None if better is None or better.certain else better.text
+    assert rescored == near

@@ -1,4 +1,4 @@
-"""Both kinds of database, each test with an empty one."""
+"""Gives each test an empty database of each kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, as DATABASE_URL takes it."""
+    """Returns the DATABASE_URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/conversations.db"
     return str(request.getfixturevalue("postgres").new_database(f"test_{uuid.uuid4().hex}"))

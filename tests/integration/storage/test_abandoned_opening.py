@@ -1,4 +1,4 @@
-"""A session that has given up waiting for its conversation takes it from nobody."""
+"""A session that has given up opening its conversation takes it from no other session."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ async def test_a_client_that_leaves_while_its_conversation_opens_ends_no_live_se
 async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_that_has_begun(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it does can't be undone: giving up now would leave the conversation with a session that does not exist."""
+    """The commit cannot be undone. Giving up now would leave the conversation with a session that does not exist."""
     monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.2)
     take = Database.take
 
     async def slow_commit(self: Database, *args: Any) -> History | None:
         history = await take(self, *args)
-        await asyncio.sleep(0.5)  # longer than the time limit, of whose passing nothing tells
+        await asyncio.sleep(0.5)  # This is longer than the time limit, whose end has no event.
         return history
 
     async with replica(url) as here:

@@ -1,4 +1,4 @@
-"""A clock that is set deletes no conversation, and keeps none for ever."""
+"""A change of the system clock deletes no conversation, and keeps none for ever."""
 
 from __future__ import annotations
 

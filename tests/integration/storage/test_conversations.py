@@ -1,4 +1,4 @@
-"""What is said in one session is there in the next, on this server and on others; over SQLite and Postgres alike."""
+"""A conversation continues in the next session, on this server and on others, over SQLite and Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unused imports: compressed, found again by every server, and with a share of the space for each address."""
+"""Unused imports are compressed and found by every server, and each address has a share of the space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that is away or in trouble costs what it would have kept meanwhile, and nothing else."""
+"""A database outage loses at most what would have been stored meanwhile, and nothing else."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def until_kept(store: Conversations, id: str | None, *turns: str) -> None:
     assert id is not None
     async with asyncio.timeout(10):
-        while not store.health.ready or await store.read(id) != talk(*turns):  # noqa: ASYNC110 (nothing tells of it)
+        while not store.health.ready or await store.read(id) != talk(*turns):  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.05)
 
 
 def descriptors(path: Path) -> int:
-    """How many times this process has the file open."""
+    """Returns how many times this process has the file open."""
     return [opened.path for opened in psutil.Process().open_files()].count(str(path))
 
 
@@ -79,7 +79,7 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
         try:
             await goes_on(live, state(ONE, TWO))
             async with asyncio.timeout(10):
-                while here.health.ready:  # noqa: ASYNC110 (nothing tells of it)
+                while here.health.ready:  # noqa: ASYNC110 (it has no event)
                     await asyncio.sleep(0.01)
             refused = await here.open(live.id)
             assert refused.notice == UNREACHABLE
@@ -123,7 +123,7 @@ async def test_a_database_that_never_answers_delays_a_session_only_up_to_the_tim
     monkeypatch.setattr(conversations, "WRITE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.3)
 
-    silent = socket.create_server(("127.0.0.1", 0))  # the kernel takes connections, and nobody speaks on them
+    silent = socket.create_server(("127.0.0.1", 0))  # The kernel accepts connections, but no server answers on them.
     port = silent.getsockname()[1]
     async with replica(f"postgresql://bot:hush@127.0.0.1:{port}/bot") as here:
         assert here.health.reason == "no answer in 0.2 s"
@@ -159,7 +159,7 @@ async def test_storing_starts_once_the_folder_exists_and_again_after_the_file_is
 async def test_questions_that_come_together_after_the_file_is_deleted_all_find_the_tables_of_the_new_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LOCKED_S", 5.0)  # the questions wait for one another, however slow the disk is
+    monkeypatch.setattr(database, "LOCKED_S", 5.0)  # The questions wait for one another, however slow the disk is.
     path = tmp_path / "conversations.db"
     here = database.Database(f"sqlite:///{path}")
     for _ in range(20):
@@ -212,7 +212,7 @@ async def test_a_read_cancelled_just_before_closing_leaves_no_connection_open(tm
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     asking = asyncio.create_task(kept.read("A" * 32))
-    await asyncio.sleep(0.05)  # nothing tells that it waits for the lock
+    await asyncio.sleep(0.05)  # Waiting for the lock has no event.
     asking.cancel()
     await asyncio.wait({asking})
     assert asking.cancelled()
@@ -220,7 +220,7 @@ async def test_a_read_cancelled_just_before_closing_leaves_no_connection_open(tm
     other.close()
     assert descriptors(path) == 0
     del kept, asking
-    gc.collect()  # a connection that was never closed is told as a warning, which fails the test, too
+    gc.collect()  # A connection that was not closed causes a warning, which fails the test, too.
 
 
 async def test_a_connection_in_use_while_the_database_file_is_recreated_is_closed_too(
@@ -233,11 +233,11 @@ async def test_a_connection_in_use_while_the_database_file_is_recreated_is_close
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(database.StoreError):
-        await here.purge(0)  # from here on nothing is taken for granted
+        await here.purge(0)  # From here on, the next use checks the file again.
     asking = asyncio.create_task(here.purge(0))
-    await asyncio.sleep(0.2)  # nothing tells that it waits for the lock
+    await asyncio.sleep(0.2)  # Waiting for the lock has no event.
     path.unlink()
-    assert await here.purge(0) == 0, "in the new file"
+    assert await here.purge(0) == 0, "the new file is used"
     with pytest.raises(database.StoreError):
         await asking
     await asyncio.gather(*(here.purge(0) for _ in range(2)))

@@ -1,4 +1,4 @@
-"""The database has a cap, one conversation has a share of it, and a file becomes smaller again."""
+"""The database has a cap, of which one conversation has a share, and its file can shrink."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = [incompressible(68_000)[0].text for _ in range(60)]
 
 
 def texts(count: int) -> State:
-    """After so many messages of 90 kB, which no database can make shorter."""
+    """Returns the messages of a conversation of this length, each of 90 kB that no database can compress."""
     return state(*TEXTS[:count])
 
 
@@ -61,13 +61,13 @@ async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_c
             left = [await there.read(id) is not None for id in ids]
             assert unused is not None
             assert await there.read(unused) is None
-    assert left[0], "it was used a moment ago"
+    assert left[0], "the conversation was used a moment ago"
     assert left[-10:] == [True] * 10
     assert left[1:11] == [False] * 10
-    assert sorted(left[1:]) == left[1:], "the older ones go"
-    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert sorted(left[1:]) == left[1:], "the older conversations are deleted"
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     gone = len(left) - sum(left)
-    assert told == (
+    assert message == (
         f"the database was larger than 4 MB: 1 unused imports and the {gone} least recently used conversations were"
         " deleted"
     )
@@ -96,7 +96,7 @@ async def test_the_database_size_is_checked_again_after_many_bytes_were_written(
     async with replica(url) as here:
         ids = [await conversation(here, texts(10)) for _ in range(6)]
         async with asyncio.timeout(20):
-            while await here.read(ids[0]) is not None:  # noqa: ASYNC110 (nothing tells of it)
+            while await here.read(ids[0]) is not None:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)
         assert await here.read(ids[-1]) is not None
 
@@ -117,7 +117,7 @@ async def test_the_database_file_shrinks_soon_after_many_conversations_were_dele
         for id in many:
             await here.delete(id)
         async with asyncio.timeout(20):
-            while path.stat().st_size > before + 100_000:  # noqa: ASYNC110 (nothing tells of it)
+            while path.stat().st_size > before + 100_000:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)
         assert await here.read(kept) == talk("hello", "Hi.")
 
@@ -166,7 +166,7 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     monkeypatch.setattr(module, "STORED_BYTES_PER_S", 100_000)
     written: list[int] = []
 
-    class Weighing:
+    class MeasuringStore:
         async def save(self, _: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
             written.append(stored_bytes(rest))
             return True
@@ -174,7 +174,7 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
         def conversation_ended(self, _: StoredConversation) -> None:
             pass
 
-    live = StoredConversation("id", store=Weighing())
+    live = StoredConversation("id", store=MeasuringStore())
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     text = ""
@@ -186,4 +186,4 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     live.end()
     assert live.writer is not None
     await asyncio.wait_for(live.writer, 1)
-    assert written[-1] > len(text), "the end is always written"
+    assert written[-1] > len(text), "the last state is always written"

@@ -1,4 +1,4 @@
-"""WebRTC connections are closed, whatever aiortc does."""
+"""WebRTC connections are closed even if aiortc hangs or fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def udp_sockets() -> int:
 
 
 async def offering() -> RTCPeerConnection:
-    """A connection whose sockets are open."""
+    """Returns a connection whose sockets are open."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.createDataChannel("text")
     peer.addTrack(AudioStreamTrack())

@@ -1,4 +1,4 @@
-"""Deepgram's speech-to-text as a service of its own on a local port: listen v1 and v2 live, and recordings by REST.
+"""Simulates Deepgram's speech-to-text on a local port: listen v1 and v2 live, and recordings over REST.
 
 Written from Deepgram's AsyncAPI and OpenAPI descriptions (developers.deepgram.com/asyncapi.yaml, /openapi.yaml) and its
 guides: /docs/finalize, /docs/audio-keep-alive, /docs/close-stream, /docs/endpointing, /docs/interim-results,
@@ -6,19 +6,25 @@ guides: /docs/finalize, /docs/audio-keep-alive, /docs/close-stream, /docs/endpoi
 /docs/flux/configure, /docs/flux/force-end-turn, /docs/flux/close-stream.
 """
 
-from tests.simulators.deepgram.ears import Ear, EmbeddedEar, HeardWord, ScriptedEar, ToneWordEar
 from tests.simulators.deepgram.live import Disturbance, Setting
+from tests.simulators.deepgram.recognisers import (
+    EmbeddedRecogniser,
+    HeardWord,
+    ScriptedRecogniser,
+    SimulatedRecogniser,
+    ToneWordRecogniser,
+)
 from tests.simulators.deepgram.simulator import KEY, DeepgramSimulator, Request
 
 __all__ = [
     "KEY",
     "DeepgramSimulator",
     "Disturbance",
-    "Ear",
-    "EmbeddedEar",
+    "EmbeddedRecogniser",
     "HeardWord",
     "Request",
-    "ScriptedEar",
+    "ScriptedRecogniser",
     "Setting",
-    "ToneWordEar",
+    "SimulatedRecogniser",
+    "ToneWordRecogniser",
 ]

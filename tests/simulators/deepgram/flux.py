@@ -1,4 +1,4 @@
-"""Listen v2 live, Flux: turns, whose beginning and end the service hears by itself or is told."""
+"""Simulates listen v2 live (Flux), which has turns. The service detects their ends, or the client forces them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.live import Live, seconds, text_of
+from tests.simulators.deepgram.recognisers import HeardWord
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 
 UPDATE_S = 0.25
 EAGER_SILENCE_S = 0.12
-"""After a word, when a turn may be over."""
+"""Silence after a word at which the turn may be over (EagerEndOfTurn)."""
 END_SILENCE_S = 0.45
-"""When it is."""
+"""Silence at which the turn is over (EndOfTurn)."""
 
 
 class FluxLive(Live):
@@ -23,7 +23,7 @@ class FluxLive(Live):
         self._sequence = 0
         self._turn = 0
         self._begun = 0
-        """Where the turn begins."""
+        """The sample at which the current turn begins."""
         self._words: Sequence[HeardWord] = ()
         self._active = self._eager = False
         self._updated = 0
@@ -35,26 +35,26 @@ class FluxLive(Live):
         await self._tell({"type": "Connected"})
 
     async def on_sound(self) -> None:
-        words = await self.ear.words(self._begun, all_heard=False)
+        words = await self.recogniser.words(self._begun, all_heard=False)
         new, self._words = len(words) > len(self._words), words
         silence_s = (self.heard - max(words[-1].end, self.loud_to)) / RATE_HZ if words else 0.0
         if new and not self._active:
             self._active = True
-            await self._inform("StartOfTurn")
+            await self._send_turn_info("StartOfTurn")
         elif new and self._eager:
             self._eager = False
-            await self._inform("TurnResumed")
+            await self._send_turn_info("TurnResumed")
         elif self._active and silence_s >= int(self._thresholds["eot_timeout_ms"] or 0) / 1000:
             await self._end("timeout")
         elif self._active and self.setting.ends_turns and silence_s >= END_SILENCE_S:
             await self._end("model")
-        elif self._eager_now(silence_s):
+        elif self._is_eager_end(silence_s):
             self._eager = True
-            await self._inform("EagerEndOfTurn")
+            await self._send_turn_info("EagerEndOfTurn")
         elif self.heard - self._updated >= UPDATE_S * RATE_HZ:
-            await self._inform("Update")
+            await self._send_turn_info("Update")
 
-    def _eager_now(self, silence_s: float) -> bool:
+    def _is_eager_end(self, silence_s: float) -> bool:
         wanted = self._thresholds["eager_eot_threshold"] is not None and self.setting.ends_turns
         return wanted and self._active and not self._eager and silence_s >= EAGER_SILENCE_S
 
@@ -62,12 +62,12 @@ class FluxLive(Live):
         match message.get("type"):
             case "ForceEndTurn" if self.setting.can_force:
                 if not self.setting.ignores_force:
-                    await self._force()
+                    await self._force_end()
             case "Configure":
                 self._thresholds |= message.get("thresholds") or {}
                 await self._tell({"type": "ConfigureSuccess", "thresholds": self._thresholds, "keyterms": []})
             case "CloseStream":
-                await self._inform("Update")
+                await self._send_turn_info("Update")
                 await self.leave(1000)
             case other:
                 description = f"{other} is not enabled on this deployment"
@@ -75,14 +75,14 @@ class FluxLive(Live):
                 await self.leave(1008)
 
     async def leave(self, code: int, reason: str = "") -> None:
-        """After an error, which is told first."""
+        """Sends the error before it closes the connection."""
         if code == 1011:
             await self._tell({"type": "Error", "code": "INTERNAL_SERVER_ERROR", "description": reason})
         await super().leave(code, reason)
 
-    async def _force(self) -> None:
-        """The turn ends with what has been transcribed."""
-        self._words = await self.ear.words(self._begun, all_heard=True)
+    async def _force_end(self) -> None:
+        """Ends the turn with the words that have been transcribed."""
+        self._words = await self.recogniser.words(self._begun, all_heard=True)
         if self._words:
             await self._end("manual")
         else:
@@ -90,13 +90,13 @@ class FluxLive(Live):
             await self._tell({"type": "Warning", "code": code, "description": "there is no turn to end"})
 
     async def _end(self, trigger: str) -> None:
-        await self._inform("EndOfTurn", trigger=trigger)
+        await self._send_turn_info("EndOfTurn", trigger=trigger)
         self._turn += 1
         self._begun = self.heard
         self._words = ()
         self._active = self._eager = False
 
-    async def _inform(self, event: str, **more: str) -> None:
+    async def _send_turn_info(self, event: str, **more: str) -> None:
         self._updated = self.heard
         confidence = {"EndOfTurn": 0.8, "EagerEndOfTurn": 0.5}.get(event, 0.1)
         info = {

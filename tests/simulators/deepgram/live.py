@@ -1,4 +1,4 @@
-"""What the two live protocols have in common: messages in and out, their timing, and what disturbs a connection."""
+"""The common parts of the two live protocols: messages in and out, their timing, and injected disturbances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.simulators.deepgram.ears import Ear, HeardWord, ToneWordEar
+from tests.simulators.deepgram.recognisers import HeardWord, SimulatedRecogniser, ToneWordRecogniser
 from tests.simulators.deepgram.wire import Wire
 from tests.simulators.faults import Fault, Planned
 from voicebot.audio.sound import SPEECH_RATE_HZ
@@ -22,46 +22,47 @@ class Disturbance(StrEnum):
     ERROR = "error"
     """The service closes the connection with code 1011."""
     GOODBYE = "goodbye"
-    """It closes it as if all were well."""
+    """The service closes the connection with the code of success."""
     EOF = "eof"
-    """The TCP stream ends with no word before it."""
+    """The TCP stream ends without a close frame."""
     RESET = "reset"
-    """The TCP connection breaks, and what was on its way is lost."""
+    """The TCP connection is reset, and data on its way is lost."""
     SILENCE = "silence"
-    """The connection stays, but nothing more comes over it."""
+    """The connection stays open, but the service sends nothing more."""
     FREEZE = "freeze"
-    """The same, and not even the closing of the WebSocket is answered."""
+    """Like MUTE, and the service does not answer the closing handshake either."""
 
 
 @dataclass(slots=True)
 class Setting:
-    """How the service behaves. May be changed at any time."""
+    """The behaviour of the service. It may be changed at any time."""
 
-    make_ear: Callable[[], Ear] = ToneWordEar
+    make_recogniser: Callable[[], SimulatedRecogniser] = ToneWordRecogniser
     delay_s: float = 0.0
-    """From when a result could be known until it is sent."""
+    """The time from when a result is available until it is sent."""
     idle_timeout_s: float = 10.0
-    """Without sound or KeepAlive, until listen v1 closes the connection."""
+    """The time without audio or KeepAlive after which listen v1 closes the connection."""
     interim_every_s: float = 0.1
-    """Sound between interim results; listen v2 has 0.25 s."""
+    """The audio between two interim results. Listen v2 always uses 0.25 s."""
     segment_s: float = 3.0
-    """Listen v1 makes sound final when there is so much of it."""
+    """The amount of audio after which listen v1 sends a final result."""
     least_s: float = 0.0
-    """A Finalize with less sound than this to process gets no answer."""
+    """The least unprocessed audio for which a Finalize gets an answer."""
     rejects: frozenset[str] = frozenset()
-    """Parameters with which a connection is not accepted: 400."""
+    """Query parameters with which a connection is refused with status 400."""
     status: int | None = None
-    """What every request is answered with, if it is no success: 402 when the account is empty."""
+    """The error status of every answer, if any; for example 402 when the account has no credit."""
     can_force: bool = True
-    """Does listen v2 know ForceEndTurn? Self-hosted services do not."""
+    """Whether listen v2 knows ForceEndTurn. Self-hosted services do not."""
     ignores_force: bool = False
-    """Does it take ForceEndTurn without a word, and without doing it?"""
+    """Whether listen v2 accepts ForceEndTurn without an answer and without effect."""
     word_times: bool = True
-    """Does listen v2 tell when the words were? Since July 2026."""
+    """Whether listen v2 sends the times of words, as it does since July 2026."""
     ends_turns: bool = True
-    """Does listen v2 hear by itself when a turn is over?"""
+    """Whether listen v2 detects by itself that a turn is over."""
     disturbances: dict[int, tuple[Disturbance, bool]] = field(default_factory=dict)
-    """What goes wrong at which of the messages of all clients, counted from 1; whether after it was dealt with."""
+    """The disturbances by the number of the message (of all clients, from 1); True if it comes after the message is
+    handled."""
 
 
 LOUD = 500
@@ -82,15 +83,15 @@ GARBAGE: Sequence[str | bytes] = (
 
 
 class Live:
-    """One live connection. Subclasses say what a message means; the class counts, delays and disturbs."""
+    """A live connection. Subclasses handle messages; this class counts, delays and disturbs them."""
 
     def __init__(self, wire: Wire, setting: Setting, planned: Planned | None, count: Callable[[], int]) -> None:
         self.setting = setting
-        self.ear = setting.make_ear()
+        self.recogniser = setting.make_recogniser()
         self.heard = 0
-        """Samples so far."""
+        """The number of samples received."""
         self.loud_to = 0
-        """Where the last of them was that is not silence."""
+        """The end of the last sample that is not silence."""
         self._wire = wire
         self._planned = planned
         self._count = count
@@ -99,7 +100,7 @@ class Live:
         self._outbox: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
 
     async def serve(self, query: dict[str, list[str]]) -> None:
-        """Until the client has gone, or the connection is broken."""
+        """Serves until the client leaves or the connection breaks."""
         try:
             async with asyncio.TaskGroup() as group:
                 posting = group.create_task(self._post())
@@ -130,7 +131,7 @@ class Live:
             loud = np.flatnonzero(np.abs(samples) > LOUD)
             self.loud_to = self.heard + int(loud[-1]) + 1 if len(loud) else self.loud_to
             self.heard += len(samples)
-            self.ear.receive_audio(samples)
+            self.recogniser.receive_audio(samples)
             await self.on_sound()
         else:
             await self.on_message(json.loads(message))
@@ -154,13 +155,13 @@ class Live:
                 raise ConnectionAbortedError
 
     async def leave(self, code: int, reason: str = "") -> None:
-        """Close the WebSocket: the client answers that, and all that it sends before is ignored."""
+        """Closes the WebSocket. Messages that the client sends before it answers the close are ignored."""
         self._deaf = True
         if code == 1000:
             await self._outbox.join()
         await self._wire.close_websocket(code, reason)
 
-    # What the protocols do ----------------------------------------------------------------------------------------
+    # The interface of the protocols --------------------------------------------------------------------------------
 
     async def on_open(self, query: dict[str, list[str]]) -> None:
         raise NotImplementedError
@@ -172,10 +173,10 @@ class Live:
         raise NotImplementedError
 
     def on_close(self) -> None:
-        """For what is to be tidied up."""
+        """Cleans up. Subclasses override this."""
 
     async def tell(self, message: dict[str, Any]) -> None:
-        """Sent when its time has come, in order."""
+        """Sends a message when its delay is over. Messages keep their order."""
         if self.setting.delay_s:
             self._outbox.put_nowait((asyncio.get_running_loop().time() + self.setting.delay_s, message))
         else:

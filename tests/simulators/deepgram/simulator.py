@@ -1,4 +1,4 @@
-"""The service's front: keys, addresses, planned faults, recordings by REST, and a record of it all."""
+"""The HTTP server of the simulator: keys, addresses, planned faults, recordings over REST, and a log of requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uuid import uuid4
 import av
 import numpy as np
 
-from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.flux import FluxLive
 from tests.simulators.deepgram.live import Live, Setting, seconds, text_of
 from tests.simulators.deepgram.nova import NovaLive, described
+from tests.simulators.deepgram.recognisers import HeardWord
 from tests.simulators.deepgram.wire import Head, Wire
 from tests.simulators.faults import Fault, Faults, Planned
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
@@ -38,7 +38,7 @@ REASONS = {
 
 @dataclass(slots=True)
 class Request:
-    """What a client asked, as it came; `gone` is set when it has left, at `gone_s` of the loop's clock."""
+    """A client's request as received. `gone` is set when the client has left, at `gone_s` of the loop's clock."""
 
     head: Head
     body: bytes = field(default=b"", repr=False)
@@ -47,10 +47,11 @@ class Request:
 
 
 class DeepgramSimulator:
-    """`async with DeepgramSimulator() as deepgram:` serves at `deepgram.url`.
+    """A server in an `async with` block: `async with DeepgramSimulator() as deepgram:` serves at `deepgram.url`.
 
-    The next connection or request gets the next of `faults`. Those in mid-stream come after so many messages of a live
-    connection; with none, and for a recording, the answer itself is cut, garbage or never comes to its end.
+    Each connection or request gets the next of `faults`. On a live connection, a fault in mid-stream comes after the
+    planned number of messages. If that number is 0, and for a recording, the HTTP answer itself is cut, is garbage or
+    never ends.
     """
 
     def __init__(self, setting: Setting | None = None, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -58,9 +59,9 @@ class DeepgramSimulator:
         self.faults = Faults()
         self.requests: list[Request] = []
         self.messages = 0
-        """Of all clients."""
+        """The number of messages from all clients."""
         self.open = 0
-        """Connections."""
+        """The open connections."""
         self.url = ""
         self._port, self._tls = port, tls
         self._server: asyncio.Server | None = None
@@ -82,7 +83,7 @@ class DeepgramSimulator:
             await asyncio.wait(self._serving)
 
     async def requested(self, count: int) -> Request:
-        """The `count`th request, when it has come."""
+        """Waits for the request with this number, counted from 1, and returns it."""
         async with self._asked:
             await self._asked.wait_for(lambda: len(self.requests) >= count)
         return self.requests[count - 1]
@@ -113,14 +114,14 @@ class DeepgramSimulator:
                     await self._serve_live(wire, request)
                     return
                 request.body = await wire.body(head)
-                if not await self._hinder(wire, request, self.faults.next()):
+                if not await self._inject_fault(wire, request, self.faults.next()):
                     await self._transcribe(wire, request)
             finally:
                 request.gone_s = asyncio.get_running_loop().time()
                 request.gone.set()
 
-    async def _hinder(self, wire: Wire, request: Request, planned: Planned | None) -> bool:
-        """The faults before an answer. Is the request done with?"""
+    async def _inject_fault(self, wire: Wire, request: Request, planned: Planned | None) -> bool:
+        """Injects the faults that come before an answer. Returns True if the request needs no further answer."""
         if planned is not None:
             if planned.fault is Fault.REFUSE:
                 wire.reset()
@@ -156,7 +157,7 @@ class DeepgramSimulator:
 
     async def _serve_live(self, wire: Wire, request: Request) -> None:
         planned = self.faults.next()
-        if await self._hinder(wire, request, planned):
+        if await self._inject_fault(wire, request, planned):
             return
         protocol = PROTOCOLS.get(request.head.path)
         if protocol is None or request.head.method != "GET":
@@ -172,7 +173,7 @@ class DeepgramSimulator:
         return self.messages
 
     async def _transcribe(self, wire: Wire, request: Request) -> None:
-        """A whole recording."""
+        """Answers a request to transcribe a whole recording."""
         if request.head.path != "/v1/listen" or request.head.method != "POST":
             await refuse(wire, 404)
             return
@@ -181,10 +182,10 @@ class DeepgramSimulator:
         except av.FFmpegError:
             await refuse(wire, 400)
             return
-        ear = self.setting.make_ear()
-        ear.receive_audio(samples)
+        recogniser = self.setting.make_recogniser()
+        recogniser.receive_audio(samples)
         if not await wire.left_within(self.setting.delay_s):
-            await wire.answer(200, answer(await ear.words(0, all_heard=True), len(samples)))
+            await wire.answer(200, answer(await recogniser.words(0, all_heard=True), len(samples)))
 
 
 async def refuse(wire: Wire, status: int, retry_after_s: float | None = None) -> None:
@@ -212,7 +213,7 @@ def answer(words: Sequence[HeardWord], length: int) -> dict[str, Any]:
 
 
 def decoded(recording: bytes) -> Samples:
-    """Any container that ffmpeg knows, as 16 kHz."""
+    """Decodes a file in any container that ffmpeg knows to 16 kHz."""
     resampler = av.AudioResampler("s16", "mono", SPEECH_RATE_HZ)
     with av.open(io.BytesIO(recording), "r") as container:
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]

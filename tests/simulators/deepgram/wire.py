@@ -1,6 +1,6 @@
-"""The server's side of a TCP connection: HTTP requests read by hand, and a WebSocket if one is asked for.
+"""The server's side of a TCP connection: hand-read HTTP requests, and a WebSocket if the client asks for one.
 
-By hand, as a simulator must be able to break off, fall silent or talk nonsense at any byte.
+HTTP is read by hand because a simulator must be able to break off, fall silent or send garbage at any byte.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 NO_LOG = logging.Logger("nothing", logging.CRITICAL)
-"""The simulator's own records would hide what the engine writes of keys."""
+"""A silent logger, since the simulator's own records would hide keys that the engine writes to the log."""
 
 
 @dataclass(slots=True)
 class Head:
-    """A request without its body; header names are in lower case, and `raw` is as it came."""
+    """The head of a request. Header names are in lower case, and `raw` is the head as received."""
 
     method: str
     path: str
@@ -44,7 +44,7 @@ class Wire:
         self._websocket = ServerProtocol(max_size=None, logger=NO_LOG)
 
     async def head(self) -> Head | None:
-        """The next request; None if the client has gone."""
+        """Returns the next request, or None if the client has gone."""
         try:
             raw = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -59,19 +59,19 @@ class Wire:
         return await self._reader.readexactly(int(head.headers.get("content-length", 0)))
 
     async def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        """An HTTP answer with a JSON body."""
+        """Sends an HTTP answer with a JSON body."""
         content = json.dumps(body).encode()
         lines = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         await self.write(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{head}\r\n".encode() + content)
 
     async def write(self, data: bytes) -> None:
-        """These bytes, whatever they are."""
+        """Sends raw bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def left(self) -> None:
-        """Until the client has gone, whatever it sends before."""
+        """Waits until the client has gone, and ignores all that it sends."""
         try:
             while await self._reader.read(65_536):
                 pass
@@ -79,7 +79,7 @@ class Wire:
             pass
 
     async def left_within(self, time_s: float) -> bool:
-        """Has the client gone, or does it within this time?"""
+        """Returns True if the client has gone, or goes within this time."""
         try:
             async with asyncio.timeout(time_s):
                 await self.left()
@@ -88,18 +88,18 @@ class Wire:
         return True
 
     def stop_reading(self) -> None:
-        """From now on nothing is known of the client, not even that it has gone."""
+        """Stops reading, so that not even the client's hanging up is noticed."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own transports have it
 
     def hang_up(self) -> None:
-        """The end of the TCP stream, with no word before it."""
+        """Ends the TCP stream without a close frame."""
         self._writer.close()
 
     def reset(self) -> None:
-        """The TCP connection breaks; what was on its way is lost."""
+        """Resets the TCP connection; data on its way is lost."""
         self._writer.transport.abort()
 
-    # As a WebSocket -----------------------------------------------------------------------------------------------
+    # WebSocket ----------------------------------------------------------------------------------------------------
 
     async def open_websocket(self, head: Head) -> None:
         self._websocket.receive_data(head.raw)
@@ -109,7 +109,7 @@ class Wire:
         await self._flush()
 
     async def messages(self) -> AsyncGenerator[str | bytes]:
-        """Until the client has gone, or closes the WebSocket."""
+        """Yields messages until the client has gone or closes the WebSocket."""
         try:
             while data := await self._reader.read(65_536):
                 self._websocket.receive_data(data)
@@ -126,7 +126,7 @@ class Wire:
             pass
 
     async def send(self, message: str | bytes) -> None:
-        """Nothing, if the WebSocket is being closed."""
+        """Sends a message, unless the WebSocket is being closed."""
         if self._websocket.state is State.OPEN:
             if isinstance(message, str):
                 self._websocket.send_text(message.encode())

@@ -10,7 +10,7 @@ from aiortc.codecs.opus import OpusDecoder, OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame
 
-from tests.benchmarks.hearing import RESOLUTION, Track, runs
+from tests.benchmarks.heard_audio import RESOLUTION, Track, runs
 from tests.support.position_voice import RATE_HZ, gains, locate, locate_among, voice
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.rtc_recorder import HeardFrame

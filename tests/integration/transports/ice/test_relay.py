@@ -1,4 +1,4 @@
-"""A real relay, coturn: the open URL is found, and a conversation runs over the relay alone."""
+"""A real relay, coturn: its reachable URL is found, and a conversation runs over the relay alone."""
 
 from __future__ import annotations
 
@@ -54,12 +54,16 @@ async def test_the_relay_is_reached_over_udp_or_over_tcp_where_udp_is_blocked(co
 
 @contextmanager
 def black_holes() -> Iterator[list[str]]:
-    """Addresses as a relay has them, of which none ever answers: what a firewall makes of UDP and of closed ports."""
+    """Yields addresses of a relay that never answer, as behind a firewall that drops UDP and other ports."""
     with ExitStack() as stack:
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # accepts, and says nothing
-        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))  # its queue is full: no handshake
+        silent = stack.enter_context(
+            socket.create_server(("127.0.0.1", 0))
+        )  # This socket accepts connections, and sends nothing.
+        full = stack.enter_context(
+            socket.create_server(("127.0.0.1", 0), backlog=0)
+        )  # The queue of this socket is full, so that it completes no handshake.
         for _ in range(2):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
@@ -76,7 +80,7 @@ def black_holes() -> Iterator[list[str]]:
 async def test_the_relay_is_found_within_five_seconds_where_only_tls_gets_through(
     coturn: Coturn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a Hugging Face Space: UDP and other TCP ports swallow everything."""
+    """A Hugging Face Space drops UDP and other TCP ports."""
     monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
     with black_holes() as blocked:
         started_s = time.monotonic()
@@ -130,8 +134,8 @@ async def test_a_relay_that_cannot_be_used_is_reported_with_the_reason(coturn: C
     assert stun.problem == "it has no URL that can be used"
 
 
-def ways(peer: RTCPeerConnection) -> set[str]:
-    """The kinds of addresses that a connection has offered to be reached at."""
+def candidate_types(peer: RTCPeerConnection) -> set[str]:
+    """Returns the kinds of addresses that a connection has offered."""
     return set(re.findall(r"^a=candidate:.* typ (\w+)", peer.localDescription.sdp, re.MULTILINE))
 
 
@@ -150,12 +154,12 @@ async def test_a_conversation_runs_over_the_relay_alone(
         if not own:
             settings = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
         async with quick(agent, **settings) as server:
-            told = await server.get("/webrtc/config")
-            ours = [each for each in told["iceServers"] if "credential" in each]
+            page_config = await server.get("/webrtc/config")
+            ours = [each for each in page_config["iceServers"] if "credential" in each]
             async with RtcClient(server.url, ice_servers=ours) as client:
                 client.send({"type": "text", "text": "hello"})
                 await client.wait_for_message(answered(1))
                 assert client.heard.recorded().level_dbfs > -40
                 (peer,) = (each.rtc for each in server.webrtc.peers)
-                assert ways(client.peer) == ways(peer) == {"relay"}
+                assert candidate_types(client.peer) == candidate_types(peer) == {"relay"}
             assert service.ttls == ([] if own else [7_200])

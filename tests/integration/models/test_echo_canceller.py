@@ -1,4 +1,4 @@
-"""What a user says over the bot's voice, which comes back from an open loudspeaker, is handed on without it."""
+"""The echo canceller removes the bot's voice from what a user says over it near a loudspeaker."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_echo_is_removed_at_all_frequencies_that_the_recogniser_uses(lowest_
 
 
 def test_a_short_word_over_a_loud_echo_is_not_scored_as_echo() -> None:
-    """That the known echo is in the sound, as expected, proves nothing."""
+    """The presence of the known echo in the sound, as expected, proves nothing."""
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
         ear.receive_audio(frame, SILENCE)
@@ -86,7 +86,7 @@ def test_a_known_echo_that_comes_later_than_before_is_recognised_as_a_copy() -> 
 
 
 def test_a_users_voice_after_the_bots_last_sound_is_left_unchanged() -> None:
-    """Else it was taken for an echo of another delay, and part of it taken off, long after the bot's last sound."""
+    """The user's voice was once taken for an echo with another delay, and reduced long after the bot's last sound."""
     ear = Ear(ROOM, -20)
     for frame in bot()[:150]:
         ear.receive_audio(frame, SILENCE)

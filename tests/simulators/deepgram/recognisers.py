@@ -1,4 +1,4 @@
-"""What the simulator understands of the sound that it is sent: one ear for each connection."""
+"""The recognisers with which the simulator finds words in the audio it receives. Each connection has its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicebot.engines.stt.moonshine.energy import HOP, energies, speech_span
 
 @dataclass(frozen=True, slots=True)
 class HeardWord:
-    """From sample `start` to `end` of what came over the connection."""
+    """A recognised word, from sample `start` to sample `end` of the connection's audio."""
 
     text: str
     start: int
@@ -26,16 +26,16 @@ class HeardWord:
     confidence: float = 0.99
 
 
-class Ear(Protocol):
+class SimulatedRecogniser(Protocol):
     def receive_audio(self, samples: Samples) -> None: ...
 
     async def words(self, since: int, *, all_heard: bool) -> Sequence[HeardWord]:
-        """The words that begin at sample `since` or later; `all_heard`: their end need not be waited for."""
+        """Returns the words that begin at sample `since` or later. With `all_heard`, the last word may lack its end."""
         ...
 
 
-class ToneWordEar:
-    """Understands `tone_words`, and so exactly what was in the sound."""
+class ToneWordRecogniser:
+    """Recognises the signals of `tone_words`, and so knows exactly which words the audio contains."""
 
     def __init__(self) -> None:
         self._ear = ToneEar()
@@ -48,8 +48,8 @@ class ToneWordEar:
         return [HeardWord(word.text, word.start, word.end) for word in words if word.start >= since]
 
 
-class ScriptedEar:
-    """Hears the words of a script when their time in the connection's sound has come, whatever the sound is."""
+class ScriptedRecogniser:
+    """Returns each word of a script when its time in the connection's audio has come, whatever the audio contains."""
 
     def __init__(self, *script: tuple[str, float, float]) -> None:
         self._script = [
@@ -64,8 +64,8 @@ class ScriptedEar:
         return [word for word in self._script if word.start >= since and word.end <= self._heard]
 
 
-class EmbeddedEar:
-    """Understands real speech with an engine of the project, when all is heard. Words are spread over the speech."""
+class EmbeddedRecogniser:
+    """Recognises real speech with an engine of the project once all audio is there, and spreads the words over it."""
 
     def __init__(self, transcriber: Transcriber) -> None:
         self._transcriber = transcriber

@@ -1,4 +1,4 @@
-"""What a user heard of a bot: stretches of sound and silence, and which samples of the bot's voice they were."""
+"""Finds in the received audio the stretches of sound and silence, and their position in the bot's voice."""
 
 from __future__ import annotations
 
@@ -16,53 +16,54 @@ from tests.support.rtc_recorder import HeardFrame, Recorder
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
 
 SILENCE_S = 0.1
-"""Less than this between two sounds is no silence."""
+"""A gap between two sounds that is shorter than this does not count as silence."""
 
 NOTHING_S = 0.25
-"""A bot that sends nothing for so long is silent; less may be a network or a machine that was busy."""
+"""A bot that sends nothing for this long is silent. Shorter gaps may be due to a busy network or machine."""
 
 WINDOW_FRAMES = 5
-"""What is located in the voice: 100 ms."""
+"""The length of audio that is located in the voice: 100 ms."""
 
 MATCH = 0.5
-"""The least correlation of a window that is the voice; what comes through Opus has 0.98."""
+"""The least correlation of a window with the voice. Audio that went through Opus has 0.98."""
 
 LATELY_S = 40.0
-"""A sentence is heard within this time after it was made: a story lasts 21 s."""
+"""A sentence is heard within this time after it was made, since a story lasts 21 s."""
 
 EDGE = 24
-"""Width in samples of the steps in which a fade is measured."""
+"""The width in samples of the steps in which a fade is measured."""
 
 RESOLUTION = 24
-"""Where a fade ends is found to some 4 samples (standard deviation); less than this, half a millisecond, is nothing."""
+"""The end of a fade is known to about 4 samples (standard deviation), so less than this, half a millisecond, is
+zero."""
 
 AFTER = 20
-"""How many steps (10 ms) after the middle of a fade must be quiet on the whole, for it to be one."""
+"""The number of steps (10 ms) after the middle of a fade that must be quiet on average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Frames of sound in a row, from the one at index `first` to the one before `last`."""
+    """Consecutive frames with sound, from index `first` up to but not including `last`."""
 
     first: int
     last: int
     began_s: float
     ended_s: float
-    """When its first and its last frame arrived."""
+    """The arrival times of the first and the last frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a pause did to the samples: all of this is counted in them."""
+    """The effect of a pause on the samples. All fields count samples."""
 
     silence: float
-    """Length of the pause on the wire, from the end of the fade out to the begin of the fade in."""
+    """The length of the pause on the wire, from the end of the fade-out to the beginning of the fade-in."""
     lost: float
-    """Samples of the voice that were never heard; below 0: heard twice."""
+    """The samples of the voice that were lost; negative if samples were repeated."""
 
 
 def runs(frames: Sequence[HeardFrame], since_s: float = 0.0) -> list[Run]:
-    """The stretches of sound that ended after `since_s`."""
+    """Returns the stretches of sound that ended after `since_s`."""
     found: list[Run] = []
     for index in range(len(frames) - 1, -1, -1):
         at_s = frames[index].arrived_s
@@ -79,28 +80,28 @@ def runs(frames: Sequence[HeardFrame], since_s: float = 0.0) -> list[Run]:
 
 
 def _follows(run: Run, index: int, at_s: float) -> bool:
-    """Does the run go on right after the frame of this index?"""
+    """Returns True if the run continues directly after the frame at this index."""
     return (run.first - index - 1) * FRAME_S < SILENCE_S and run.began_s - at_s < NOTHING_S
 
 
 async def hush(recorder: Recorder, silence_s: float, timeout_s: float) -> None:
-    """Until nothing has sounded for so long. Raises TimeoutError."""
+    """Waits until there has been silence for this long. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while runs(recorder.frames, time.monotonic() - silence_s):  # noqa: ASYNC110 (a bot that sends nothing wakes nobody)
+        while runs(recorder.frames, time.monotonic() - silence_s):  # noqa: ASYNC110 (silence causes no event)
             await asyncio.sleep(0.05)
 
 
 class Track:
-    """The received sound against the record of what the bot's voice was given to say."""
+    """Compares the received audio with the record of what the bot's voice was given to say."""
 
     def __init__(self, frames: Sequence[HeardFrame], sentences: Sequence[dict[str, Any]]) -> None:
         self._frames = frames
         self._sentences = sentences
 
     def place(self, first: int, near: int | None = None) -> Place | None:
-        """Where in the voice the 100 ms from this frame on are; None if they are not the voice.
+        """Returns the position in the voice of the 100 ms from this frame on, or None if they are not the voice.
 
-        Positions around `near` are tried first, then all that was made in the `LATELY_S` before.
+        It tries positions around `near` first, then everything that was made in the `LATELY_S` before.
         """
         window = self._sound(first, first + WINDOW_FRAMES)
         if len(window) < WINDOW_FRAMES * FRAME_SAMPLES:
@@ -113,7 +114,7 @@ class Track:
         return place if place.match >= MATCH else None
 
     def reply(self, place: Place | None) -> str | None:
-        """The name of the reply that was speaking there."""
+        """Returns the name of the reply that was speaking at this position."""
         if place is None:
             return None
         for sentence in reversed(self._sentences):
@@ -122,7 +123,7 @@ class Track:
         return None
 
     def reply_in(self, run: Run) -> str | None:
-        """The name of the reply that a stretch of sound begins with, by its first window that is clear."""
+        """Returns the name of the reply with which a stretch of sound begins, by its first window that is clear."""
         for first in range(run.first + 1, max(run.first + 2, run.last - WINDOW_FRAMES), WINDOW_FRAMES):
             name = self.reply(self.place(first))
             if name is not None:
@@ -133,10 +134,10 @@ class Track:
         return self.reply(self.place(max(run.first, run.last - WINDOW_FRAMES - 2)))
 
     def resumption(self, before: Run, after: Run) -> Resumption | None:
-        """From the end of one run to the begin of the next; None if the voice can't be followed over the pause.
+        """Measures the pause between two runs. Returns None if the voice cannot be followed over it.
 
-        The offset between received samples and positions is exact to the sample on either side. Where the sound ends
-        is found from its fade (or its sudden end).
+        The offset between received samples and positions is exact to a sample on either side. The end of the sound is
+        found from its fade, or from its sudden stop.
         """
         last, first = max(before.first, before.last - WINDOW_FRAMES - 2), after.first + 2
         old = self.place(last)
@@ -159,10 +160,10 @@ class Track:
 
 
 def _edge(sound: Samples, position: int, *, falling: bool) -> float | None:
-    """Where the voice comes to nothing in this sound, or rises from it; None if it does neither.
+    """Returns where the voice fades out in this sound, or fades in; None if it does neither.
 
-    The gain of a sine-shaped fade is a straight line once its arcsine is taken; a sudden end lies where the gain
-    crosses one half.
+    The arcsine of the gain of a sine-shaped fade is a straight line. A sudden stop lies where the gain crosses one
+    half.
     """
     if position < 0:
         return None

@@ -1,4 +1,4 @@
-"""Two clients with offers for the last free place: who connects first gets it."""
+"""Two clients have offers for the last free session slot, and the one who connects first gets it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicebot.transports.webrtc.server import Offer
 
 
 class Voice(ToneTts):
-    """Not well at first; the next probe takes its time."""
+    """A voice that fails its first probe, and takes its time for the next."""
 
     well = False
 
@@ -31,8 +31,8 @@ class Voice(ToneTts):
         await asyncio.sleep(0.05)
 
 
-async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both made their offers while the engines were being probed, and a place was free."""
+async def test_the_client_that_connects_first_of_two_gets_the_last_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both make their offers while the engines are being probed, and a slot is free."""
     monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
     voice = Voice()
     fixed = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())

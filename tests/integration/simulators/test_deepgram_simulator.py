@@ -1,4 +1,4 @@
-"""The simulator keeps to Deepgram's protocols, also where the engines don't go: driven by the real SDK."""
+"""The simulator follows Deepgram's protocols, including parts that the engines do not use. The real SDK drives it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.simulators.deepgram import KEY, DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.deepgram import KEY, DeepgramSimulator, EmbeddedRecogniser, Setting
 from tests.support.deepgram_talk import final, talking
 from tests.support.speech import spoken as spoken_by_a_voice
 from tests.support.tone_words import silence, spoken
@@ -106,13 +106,13 @@ async def test_flux_refuses_to_end_a_turn_that_has_not_begun(deepgram: AsyncDeep
 
 
 async def test_recognises_real_speech_with_the_embedded_engine() -> None:
-    """With the embedded engine for an ear: what `python -m tests.simulators` serves."""
+    """This simulator has the embedded engine as its recogniser, as that of `python -m tests.simulators` has."""
     speech = spoken_by_a_voice("what time is it").resampled(16_000)
     engine = Moonshine()
     await engine.start()
     try:
         async with engine.session() as embedded:
-            setting = Setting(make_ear=lambda: EmbeddedEar(embedded))
+            setting = Setting(make_recogniser=lambda: EmbeddedRecogniser(embedded))
             async with DeepgramSimulator(setting) as simulator, talking(simulator, answer_timeout_s=20) as transcriber:
 
                 async def said() -> AsyncIterator[Audio | Pause]:

@@ -1,4 +1,4 @@
-"""The bot's voice goes through the wire, a loudspeaker, a room, a microphone and the wire again."""
+"""The echo detector on the bot's voice after the network, a loudspeaker, a room, a microphone and the network again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from voicebot.audio.sound import FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Au
 from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 Sound = npt.NDArray[np.float64]
-"""At 16 kHz, full scale 32768."""
+"""Samples at 16 kHz, with a full scale of 32768."""
 
 WINDOW = 512
 WINDOW_S = WINDOW / SPEECH_RATE_HZ
@@ -37,7 +37,7 @@ def speech(text: str, voice: str) -> Sound:
 
 
 def room(t60_s: float, direct: float = 1.0) -> Sound:
-    """Its impulse response: the direct sound, and noise that decays by 60 dB in `t60_s`."""
+    """Returns the room's impulse response: the direct sound, and noise that decays by 60 dB in `t60_s`."""
     time_s = np.arange(round(t60_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
     response = 0.1 * np.random.default_rng(3).standard_normal(len(time_s)) * 10 ** (-3 * time_s / t60_s)
     response[0] = direct
@@ -45,7 +45,7 @@ def room(t60_s: float, direct: float = 1.0) -> Sound:
 
 
 def over_the_wire(sound: Sound) -> Sound:
-    """What is left of it after Opus."""
+    """Returns the sound after coding with Opus."""
     encoder, decoder = VoiceEncoder(), VoiceDecoder()
     samples = Audio(clipped(sound), SPEECH_RATE_HZ).resampled(WIRE_RATE_HZ).samples
     decoded: list[Frame] = []
@@ -64,7 +64,7 @@ def clipped(sound: Sound) -> Samples:
 
 
 def rms(sound: Sound) -> float:
-    """While it is loud."""
+    """Returns the root mean square of the loud parts."""
     return float(np.sqrt(np.mean(np.square(sound[np.abs(sound) > 0.05 * np.abs(sound).max()]))))
 
 
@@ -79,7 +79,7 @@ def placed(sound: Sound, at_s: float, length: int) -> Sound:
 
 @cache
 def bot_speech(voice: str = "rms") -> Sound:
-    """Half a second of nothing, 6 s of speech, 2 s of nothing."""
+    """Returns half a second of silence, 6 s of speech, and 2 s of silence."""
     return np.pad(at_level(speech(BOT, voice), 4000), (SPEECH_RATE_HZ // 2, 2 * SPEECH_RATE_HZ))
 
 
@@ -96,7 +96,8 @@ def echo_in(response: Sound, bot: Sound, delay_s: float, level_db: float) -> Sou
 def scores(
     bot: Sound, microphone: Sound, *, lump: int = 1, echo: EchoDetector | None = None, opus: bool = True
 ) -> npt.NDArray[np.float64]:
-    """One for each window of the microphone, which hears itself and some noise, and comes in lumps of so many."""
+    """Returns a score for each window of the microphone, to whose sound some noise is added. It comes `lump` windows
+    at a time."""
     echo = echo or EchoDetector()
     played = Audio(clipped(bot), SPEECH_RATE_HZ).resampled(WIRE_RATE_HZ).samples
     noise = np.random.default_rng(5).normal(0, 15, len(microphone))
@@ -119,7 +120,7 @@ def until(ticks: Iterator[int], end: int) -> Iterator[int]:
 
 
 def loud(sound: Sound, count: int, after_s: float = 0.0) -> npt.NDArray[np.bool_]:
-    """The windows with a voice in them, the onset and all before `after_s` from it left out."""
+    """Returns which windows contain a voice, without the onset and `after_s` from it."""
     levels = np.sqrt(np.mean(np.square(sound[: count * WINDOW].reshape(-1, WINDOW)), axis=1))
     voice = levels > 0.1 * levels.max()
     voice[: int(np.argmax(voice)) + round(after_s / WINDOW_S)] = False
@@ -146,7 +147,7 @@ def test_the_bots_echo_is_recognised_in_a_real_room(entry: str) -> None:
 
 @pytest.mark.parametrize("voice", ["rms", "awb"])
 def test_a_user_with_headphones_is_not_taken_for_the_bots_echo(voice: str) -> None:
-    """Not even one who speaks with the bot's own voice."""
+    """This includes a user who speaks with the bot's own voice."""
     user = placed(at_level(speech(USER, voice), 2000), 0.8, len(bot_speech()))
     found = scores(bot_speech(), user)
     assert np.mean(found[loud(user, len(found))] >= ECHO_SCORE) < 0.01
@@ -161,7 +162,9 @@ def test_a_user_who_speaks_over_the_echo_is_detected_within_half_a_second(user_d
     assert np.mean(found[voice] < ECHO_SCORE) > share
     onset = int(np.argmax(voice))
     below = found[onset : onset + 16] < ECHO_SCORE
-    assert max(np.convolve(below, np.ones(3), "valid")) == 3, "three windows in a row, in the first half second"
+    assert max(np.convolve(below, np.ones(3), "valid")) == 3, (
+        "three windows in a row in the first half second are the user's"
+    )
 
 
 def test_the_echo_is_recognised_again_after_the_user_has_spoken_over_it() -> None:
@@ -174,10 +177,10 @@ def test_the_echo_is_recognised_again_after_the_user_has_spoken_over_it() -> Non
 
 
 def known_to(echo: EchoDetector, user_s: float, *, delayed_s: float = 0.0) -> tuple[float, float]:
-    """What the detector thinks of the last 0.48 s, after 3.04 s of the bot's echo: as an utterance, and as a copy.
+    """Returns the scores of the last 0.48 s, after 3.04 s of the bot's echo: as an utterance, and as a copy.
 
-    The user speaks for `user_s` up to then; or the echo comes later from 0.48 s before then on. Both lengths are whole
-    windows and whole frames.
+    Either the user speaks for the last `user_s`, or the echo is `delayed_s` later for the last 0.48 s. Both lengths are
+    whole windows and whole frames.
     """
     end, last = 19 * 2_560, 3 * 2_560
     heard = echo_of()[: end + last].copy()
@@ -197,7 +200,7 @@ def known_to(echo: EchoDetector, user_s: float, *, delayed_s: float = 0.0) -> tu
 def test_a_short_word_over_a_loud_echo_is_not_taken_for_echo() -> None:
     score, copied = known_to(EchoDetector(), user_s=0.25)
     assert score < 0.3
-    assert copied == 0.0, "that the known echo is in it too proves nothing"
+    assert copied == 0.0, "the known echo in the sound proves nothing"
 
 
 def test_a_known_echo_that_comes_with_another_delay_is_recognised_as_a_copy() -> None:
@@ -213,13 +216,13 @@ def test_the_echo_is_recognised_again_within_a_second_after_its_delay_changed(st
     found = scores(bot_speech(), echo)
     voice = loud(echo, len(found))
     voice[: round(3.8 / WINDOW_S)] = False
-    assert np.mean(found[voice] >= ECHO_SCORE) > 0.95, "0.8 s later all is as before"
+    assert np.mean(found[voice] >= ECHO_SCORE) > 0.95, "0.8 s later the echo is recognised as before"
 
 
 @pytest.mark.parametrize("t60_s", [0.5, 1.0, 1.5])
 def test_reverberation_between_sentences_and_the_next_sentence_are_recognised_as_echo(t60_s: float) -> None:
-    """What reverberates for longer than the filter reaches was taken for somebody else, and for an echo of another
-    delay: then all that had been learned was lost."""
+    """Reverberation longer than the filter was once taken for another speaker, and for an echo with another delay.
+    Then the filter lost all that it had learned."""
     pause = np.zeros(round(0.6 * SPEECH_RATE_HZ))
     first = at_level(speech("Our shop opens at nine in the morning on weekdays.", "slt"), 4000)
     second = at_level(speech("On Saturdays we are here from ten to four.", "slt"), 4000)
@@ -228,7 +231,7 @@ def test_reverberation_between_sentences_and_the_next_sentence_are_recognised_as
     found = scores(bot, echo)
     between = loud(echo, len(found), after_s=2.0)
     between[round((len(pause) + len(first) + len(pause) + 0.5 * SPEECH_RATE_HZ) / WINDOW) :] = False
-    assert np.mean(found[between] >= ECHO_SCORE) > 0.95, "up to 0.3 s of the second sentence"
+    assert np.mean(found[between] >= ECHO_SCORE) > 0.95, "the first 0.3 s of the second sentence are echo, too"
 
 
 def test_the_echo_is_recognised_when_microphone_sound_arrives_in_bursts() -> None:
@@ -252,7 +255,7 @@ def test_the_echo_is_recognised_again_after_half_a_second_of_playback_went_missi
 def test_no_sound_counts_as_echo_some_time_after_the_bot_fell_silent(
     delay_s: float, begin_s: float, level: float, again: bool
 ) -> None:
-    """Whatever comes after the bot's silence is the user's, even the bot's own words."""
+    """Sound after the bot's silence is the user's, even if it has the bot's words."""
     said = bot_speech()[: 2 * SPEECH_RATE_HZ]
     silence = round((detector.ECHO_TAIL_S + 0.02) * SPEECH_RATE_HZ)
     words = np.roll(bot_speech(), -round(begin_s * SPEECH_RATE_HZ)) if again else speech(USER, "awb")
@@ -260,7 +263,7 @@ def test_no_sound_counts_as_echo_some_time_after_the_bot_fell_silent(
     bot = np.pad(said, (0, silence + len(after)))
     microphone = placed(0.3 * said, delay_s, len(said) + silence)
     found = scores(bot, np.concatenate([microphone, after]), opus=False)
-    assert found.max() > ECHO_SCORE, "it was an echo"
+    assert found.max() > ECHO_SCORE, "the sound was an echo before"
     assert not found[-len(after) // WINDOW + 2 :].any()
 
 
@@ -270,16 +273,16 @@ def test_sound_no_longer_counts_as_echo_after_the_playback_stream_stops() -> Non
     found = scores(bot[: 3 * SPEECH_RATE_HZ], echo)
     assert found[: round(3 / WINDOW_S)].max() > ECHO_SCORE
     after = found[round(4.5 / WINDOW_S) :]
-    assert np.mean(after >= ECHO_SCORE) < 0.02, "a single window in the last soft sound may be taken for anything"
+    assert np.mean(after >= ECHO_SCORE) < 0.02, "one window in the last soft sound may be wrong"
 
 
 def test_no_spectrum_is_computed_while_the_bot_or_the_microphone_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(sound: Samples) -> None:
-        pytest.fail("a spectrum was made")
+        pytest.fail("a spectrum was computed")
 
     monkeypatch.setattr(detector, "spectra", fail)
     echo = echo_of()
-    assert not scores(np.zeros_like(echo), echo).any(), "the bot"
+    assert not scores(np.zeros_like(echo), echo).any(), "the bot is silent"
     still = EchoDetector()
     for start in range(0, SPEECH_RATE_HZ, WINDOW):
         still.add_playback(clipped(np.full(FRAME_SAMPLES, 1000.0)))

@@ -1,4 +1,4 @@
-"""The pool replaces workers that die or hang, keeps keys and resources from them, and leaves none behind."""
+"""The pool replaces workers that die or hang, withholds keys and resources from them, and leaves none behind."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_worker_that_sends_too_much_is_replaced(pool: WorkerPool) -> Non
 async def test_the_log_names_the_signal_that_killed_a_worker(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is tried ten times, because asyncio's watcher of processes reports 255 if it loses a race."""
+    """The test tries ten times, because asyncio's child watcher reports 255 if it loses a race."""
     for _ in range(10):
         caplog.clear()
         async with aclosing(pool.answers(hung(), limit_s=5)) as answers:
@@ -143,7 +143,7 @@ async def test_with_retry_a_new_worker_gets_the_request_of_one_that_dies_before_
     for _ in range(2):
         assert await echo(pool, b"a", do="die at the second job", retry=True) == [b"a"]
     with pytest.raises(EngineError, match="status 3"):
-        await echo(pool, b"a", do="die", retry=True)  # there is only one retry
+        await echo(pool, b"a", do="die", retry=True)  # There is only one retry.
     await pool.close()
 
 
@@ -195,30 +195,30 @@ async def confined() -> AsyncIterator[WorkerPool]:
     await pool.close()
 
 
-async def told(pool: WorkerPool, do: str = "") -> dict[str, Any]:
+async def limits_of(pool: WorkerPool, do: str = "") -> dict[str, Any]:
     async with aclosing(pool.answers(WorkerMessage({"do": do}), limit_s=10)) as answers:
         return dict((await anext(answers)).fields)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to these limits")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce these limits")
 async def test_a_confined_worker_fails_a_job_that_exceeds_its_resource_limits() -> None:
     inherited = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(inherited, True)
     async with confined() as pool:
         usual = {"niceness": min(os.nice(0) + 10, 19), "descriptors": 5, "core": 0}
-        assert await told(pool) == usual
+        assert await limits_of(pool) == usual
         for do, cause in (
             ("eat", "ended with status 1: MemoryError"),
             ("spin", r"was killed by SIGPROF \(it had used up its processor time\)"),
             ("write", "No usable temporary directory"),
         ):
             with pytest.raises(EngineError, match=cause):
-                await told(pool, do)
-            assert await told(pool) == usual
+                await limits_of(pool, do)
+            assert await limits_of(pool) == usual
     os.close(inherited)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a stopped process with its parent")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a stopped process with its parent")
 @pytest.mark.parametrize("stopped", [False, True])
 def test_workers_end_with_a_server_that_is_killed(stopped: bool) -> None:
     server = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SERVER)], stdout=subprocess.PIPE, cwd=PROJECT)
@@ -253,13 +253,13 @@ SERVER = f"""
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (it has no event)
+        while not condition():  # noqa: ASYNC110 (the condition has no event)
             await asyncio.sleep(0.01)
 
 
 async def test_a_worker_that_cannot_start_reports_the_reason() -> None:
     pool = WorkerPool("echo", MODULE, 1, ("unfit",))
-    with pytest.raises(EngineError, match="this worker is not fit for work"):
+    with pytest.raises(EngineError, match="this worker cannot start"):
         await pool.start()
     await pool.close()
     assert children() == []

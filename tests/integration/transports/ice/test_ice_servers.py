@@ -1,4 +1,4 @@
-"""TURN credentials from a service on a real socket: they are fetched once for all visitors and renewed in time."""
+"""TURN credentials from a service on a real socket are fetched once for all visitors, and renewed in time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SERVICES: dict[str, dict[str, Any]] = {
 
 
 class ScriptedProbe:
-    """Stands in for `probe_relay`: the simulated services name relays of the outside world."""
+    """Replaces `probe_relay`, since the simulated services name relays of the outside world."""
 
     def __init__(self, *probes: RelayProbe) -> None:
         self._probes = probes or (RelayProbe(TURN[0]),)
@@ -64,7 +64,7 @@ async def ice_of(
 
 
 def users(servers: list[IceServer]) -> list[str]:
-    """The user names for the relays."""
+    """Returns the user names for the relays."""
     return [server.username or "" for server in servers if server.is_relay]
 
 
@@ -85,7 +85,7 @@ async def test_each_provider_gives_relays_with_credentials_and_a_stun_server(
         assert relays == [url for url in TURN if ":53?" not in url]
         assert set(users(given)) == {"user1"}
         assert {server.credential for server in given if server.is_relay} == {"credential1"}
-        assert any(not server.is_relay for server in given), "its STUN server"
+        assert any(not server.is_relay for server in given), "the page gets the STUN server of the provider"
         assert servers.health["ready"]
         assert servers.health["provider"] == name
 
@@ -121,7 +121,9 @@ async def test_credentials_are_renewed_in_the_background_before_a_session_could_
         service.faults.plan(Fault.HANG)
         await service.requested(2)
         async with asyncio.timeout(0.2):
-            assert users(await servers.for_page()) == ["user1"], "good enough for a whole session: nobody waits"
+            assert users(await servers.for_page()) == ["user1"], (
+                "the credentials last for a whole session, so no visitor waits"
+            )
 
 
 async def test_old_credentials_are_used_until_just_before_expiry_while_the_provider_is_down(
@@ -177,7 +179,7 @@ async def test_a_provider_fault_costs_only_the_relay_and_is_retried_later(
             assert [server.urls for server in await servers.for_server()] == [(stun,)]
             assert problem in servers.health["problem"]
             assert problem in caplog.text
-            assert len(service.requests) == 1, "the next visitor does not wait for it again"
+            assert len(service.requests) == 1, "the next visitor does not wait for the provider again"
             await until_ready(servers)
             assert users(await servers.for_page()) == ["user1"]
     assert API_TOKEN not in caplog.text
@@ -263,7 +265,7 @@ async def test_a_relay_that_the_server_cannot_reach_is_given_only_to_visitors_an
     monkeypatch.setattr(ice, "MAX_RETRY_S", 0.2)
     async with TurnCredentialsSimulator() as service, ice_of(service, monkeypatch, probe=probe) as servers:
         assert users(await servers.for_server()) == []
-        assert users(await servers.for_page()) == ["user1"], "the visitor may reach it"
+        assert users(await servers.for_page()) == ["user1"], "the visitor may reach the relay"
         assert servers.health == {
             "provider": "cloudflare",
             "ready": False,
@@ -318,12 +320,12 @@ async def test_the_page_gets_the_ice_servers_and_no_provider_key_leaves_the_serv
         monkeypatch.setattr(ice, "probe_relay", ScriptedProbe())
         settings = config.load(**SERVICES["cloudflare"])
         async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:
-            told = await server.get("/webrtc/config")
-            assert [each.get("username") for each in told["iceServers"]] == [None, "user1"]
-            assert 60 <= told["iceValidS"] <= ice.LIFETIME_S
+            page_config = await server.get("/webrtc/config")
+            assert [each.get("username") for each in page_config["iceServers"]] == [None, "user1"]
+            assert 60 <= page_config["iceValidS"] <= ice.LIFETIME_S
             health = await server.get("/health")
             assert health["turn"]["ready"]
-            for answer in (told, health):
+            for answer in (page_config, health):
                 assert API_TOKEN not in json.dumps(answer)
                 assert KEY_ID not in json.dumps(answer)
             assert "credential1" not in json.dumps(health)

@@ -1,6 +1,7 @@
-"""Sessions that can be told nothing must end at their limits all the same, and must not keep others from being told.
+"""Checks that unreachable sessions end at their limits, and that they do not delay messages to others.
 
-D3 and D18: an app with limits of a few seconds, and then SIGTERM with honest users connected.
+It covers the findings D3 and D18 with an app whose limits are a few seconds, and SIGTERM while honest users are
+connected.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ UNTOLD = "127.0.0.31"
 LIMIT_S = 9.0
 SLACK_S = 4.0
 END_S = 10.0
-"""How long the app may take to end."""
+"""The time that the app may take to end."""
 
 
 async def _untold(stack: AsyncExitStack, url: str) -> list[Peer]:
-    """Two sessions that can be told nothing; none where such offers are refused, which is as good."""
+    """Opens two sessions that can be sent nothing. If the app refuses such offers, that is as good."""
     peers = []
     for _ in range(2):
         with contextlib.suppress(OfferRefusedError):
@@ -36,7 +37,7 @@ async def _untold(stack: AsyncExitStack, url: str) -> list[Peer]:
 
 
 async def _until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Another process has no event to wait for."""
+    """Polls the condition, because another process has no event to wait for."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline_s:
@@ -46,7 +47,7 @@ async def _until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 async def problems_of_untold_sessions(app: App) -> list[str]:
-    """What is wrong with how such sessions end. The app is ended."""
+    """Ends the app, and returns the problems with the way such sessions end."""
     problems: list[str] = []
 
     async def sessions() -> int:
@@ -63,21 +64,21 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
     async with AsyncExitStack() as stack:
         withheld_text = await _untold(stack, app.url)
         if withheld_text:
-            withheld_text[0].link.loss = 1.0  # nothing is heard of this one any more
+            withheld_text[0].link.loss = 1.0  # This client sends nothing more.
         if not await becomes(1, 2 + SLACK_S):
-            problems.append("a session that can be told nothing outlives the media time-out")
+            problems.append("an unreachable session outlives the media time-out")
         if not await becomes(0, LIMIT_S + SLACK_S):
-            problems.append("a session that can be told nothing outlives SESSION_MINUTES")
+            problems.append("an unreachable session outlives SESSION_MINUTES")
     async with AsyncExitStack() as stack:
         await _untold(stack, app.url)
         users: list[User] = [Talker(app.url, HONEST, None), Uploader(app.url, HONEST, None)]
         for user in users:
-            await user.come(stack)
+            await user.connect(stack)
         app.process.terminate()
         for user in users:
-            await _until(lambda user=user: user.goodbye is not None, 5)  # type: ignore[misc]
-            if user.goodbye != "shutdown":
-                problems.append(f"{user.name} is told {user.goodbye or 'nothing'} at SIGTERM")
+            await _until(lambda user=user: user.close_code is not None, 5)  # type: ignore[misc]
+            if user.close_code != "shutdown":
+                problems.append(f"{user.name} receives {user.close_code or 'nothing'} at SIGTERM")
     if not await _until(lambda: not app.process.is_running() or app.process.status() == "zombie", END_S):
         problems.append(f"the app does not end within {END_S:g} s of SIGTERM")
     return problems

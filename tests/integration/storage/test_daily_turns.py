@@ -1,4 +1,4 @@
-"""The turns of a day, counted in both kinds of database: over restarts, between servers, and while it is away."""
+"""The count of a day's turns in both kinds of database: over restarts, between servers, and during outages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_server_counts_turns_alone_while_postgres_is_down_and_adds_them_
         finally:
             postgres.start()
         async with asyncio.timeout(10):
-            while not here.health.ready:  # noqa: ASYNC110 (nothing tells of it)
+            while not here.health.ready:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)
         assert await granted(turns, 4) == 2
         assert await here.count_turns(DAY, 0) == 5
