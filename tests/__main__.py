@@ -1,9 +1,10 @@
 """`python -m tests`, which is `make test`: the whole suite in parts. Nothing is tried twice.
 
-The tests that only compute run in the background, on what the others leave of the processor. All other parts run one
-after the other. `--fast` runs the unit tests alone. `--coverage` runs what needs no real time and tells
-what that covers of the package; otherwise only the coverage of the pure core is measured, which must be complete but
-for the program that draws its diagram. Further options are pytest's, for all parts.
+Node tests the page's modules first, which takes some seconds. The tests that only compute run in the background, on
+what the others leave of the processor. All other parts run one after the other. `--fast` runs the unit tests alone.
+`--coverage` runs what needs no real time and tells what that covers of the package; otherwise only the coverage of the
+pure core is measured, which must be complete but for the program that draws its diagram. Further options are pytest's,
+for all parts.
 """
 
 from __future__ import annotations
@@ -72,6 +73,17 @@ class Suite:
         self.times: list[str] = []
         self.coverage = folder / "coverage"
 
+    def run_node(self) -> None:
+        """Runs the tests of the page's modules, unless pytest's options ask for something else."""
+        if not self._options:
+            began_s = time.monotonic()
+            ended = subprocess.run([sys.executable, "-m", "tests.page", "test"], check=False)
+            self._note("page", passed=ended.returncode == 0, began_s=began_s)
+
+    def _note(self, name: str, *, passed: bool, began_s: float) -> None:
+        self.passed &= passed
+        self.times.append(f"{name:12} {'passed' if passed else 'FAILED'} in {time.monotonic() - began_s:4.0f} s")
+
     def run(self, *parts: Part, background: int | None = None) -> None:
         """In the `background`, parts print to that open file."""
         for part in parts:
@@ -110,9 +122,7 @@ class Suite:
             check=False,
         )
         good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if self._options else {pytest.ExitCode.OK}
-        self.passed &= ended.returncode in good
-        outcome = "passed" if ended.returncode in good else "FAILED"
-        self.times.append(f"{part.name:12} {outcome} in {time.monotonic() - began_s:4.0f} s")
+        self._note(part.name, passed=ended.returncode in good, began_s=began_s)
 
 
 def _give_way() -> None:
@@ -128,6 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     options = [option for option in arguments if option not in ("--fast", "--coverage")]
     with tempfile.TemporaryDirectory() as folder:
         suite = Suite(options, Path(folder), (PACKAGE,) if coverage else ())
+        suite.run_node()
         if fast:
             suite.run(CORE_TESTS, UNIT_TESTS)
         elif coverage:

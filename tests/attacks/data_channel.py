@@ -68,7 +68,7 @@ async def endless_crumbs(on: Target) -> None:
 @attack("D14", addresses=2)
 async def message_flood(on: Target) -> None:
     """Small messages, a thousand a second, which FastRTC would answer one by one."""
-    texts = [message("dispute", ruling=1, disputed=True), "x", message("text", text="hello"), "[" * 900]
+    texts = [message("dispute", verdict=1, disputed=True), "x", message("text", text="hello"), "[" * 900]
 
     async def visit(address: str) -> None:
         async with on.peer(address) as peer:

@@ -13,6 +13,7 @@ import httpx
 from websockets.asyncio.client import connect
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.errors import engine_error
 from tests.support.live_server import serving
 from tests.support.metrics_page import samples, scraped
 from tests.support.rtc_client import RtcClient
@@ -63,7 +64,9 @@ def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:
     first = EngineChanged(Stage.TTS, "gtts", ())
-    found = counted(first, EngineChanged(Stage.TTS, "espeak", ("gtts: no answer",)), ErrorRaised("it failed"))
+    found = counted(
+        first, EngineChanged(Stage.TTS, "espeak", ("gtts: no answer",)), ErrorRaised(engine_error("it failed"))
+    )
     assert found["voicebot_engine_fallbacks_total", "espeak", "tts"] == 1
     assert ("voicebot_engine_fallbacks_total", "gtts", "tts") not in found
     assert found["voicebot_errors_total",] == 1

@@ -96,10 +96,10 @@ async def test_interruptions_stop_the_bot_and_backchannels_and_noises_do_not() -
     async def visit(url: str) -> None:
         async with RtcClient(url) as client:
             for case in waiting:
-                obeyed, rulings = await tried(client, case)
+                obeyed, verdicts = await tried(client, case)
                 counts[case.obey][obeyed == case.obey] += 1
                 if obeyed != case.obey:
-                    wrong.append(f"{case.name}: {'obeyed' if obeyed else 'ridden out'}, {rulings}")
+                    wrong.append(f"{case.name}: {'obeyed' if obeyed else 'ridden out'}, {verdicts}")
 
     async with serving(engines, settings) as server, asyncio.TaskGroup() as visitors:
         for _ in range(VISITORS):
@@ -112,20 +112,20 @@ async def test_interruptions_stop_the_bot_and_backchannels_and_noises_do_not() -
 
 
 async def tried(client: RtcClient, case: Case) -> tuple[bool, list[Json]]:
-    """Was the story cut off by this sound? And the rulings on it."""
+    """Was the story cut off by this sound? And the verdicts on it."""
     if latest(client).get("phase") != "speaking":
         client.send({"type": "text", "text": "tell me a story"})
     state = await state_where(client, lambda state: state["phase"] == "speaking" and heard_words(state) >= 3)
-    before = max((record["number"] for record in state["rulings"]), default=0)
+    before = max((record["number"] for record in state["verdicts"]), default=0)
     stories = told(state)
     client.microphone.say(case.sound.resampled(WIRE_RATE_HZ))
     client.microphone.say(Audio.silence(0.7, WIRE_RATE_HZ))
     await client.microphone.said()
     await asyncio.sleep(0.3)  # what was said may still be on its way
     state = await state_where(client, at_rest)
-    rulings = [record for record in state["rulings"] if record["number"] > before]
+    verdicts = [record for record in state["verdicts"] if record["number"] > before]
     obeyed = told(state) > stories or state["phase"] == "idle"
-    return obeyed, [{key: record[key] for key in ("rule", "text", "took_ms")} for record in rulings]
+    return obeyed, [{key: record[key] for key in ("rule", "text", "took_ms")} for record in verdicts]
 
 
 def latest(client: RtcClient) -> Json:

@@ -80,8 +80,8 @@ async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
     assert page.status_code == 200
     assert "Voice Bot" in page.text
     assert visitor.host not in page.text
-    parts = re.findall(r'(?:src|href)="\./(assets/[^"]+)"', page.text)
-    assert len(parts) == 2
+    parts = re.findall(r'(?:src|href)="\./((?:assets|static)/[^"]+)"', page.text)
+    assert {part.split("/")[0] for part in parts} == {"assets", "static"}
     for part in (*parts, "theme.css"):
         assert (await visitor.ask("GET", f"/{part}", **options)).status_code == 200
     return page

@@ -155,19 +155,19 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         await talk.says("tell me a story")
         await talk.until(lambda state: len(answers(state)) == 2 and heard_words(state) >= 4)
         await talk.says("uh huh", "slt")
-        state = await talk.until(lambda state: state["rulings"] and state["phase"] == "speaking")
-        assert [record["decision"] for record in state["rulings"]] == ["resume"]
+        state = await talk.until(lambda state: state["verdicts"] and state["phase"] == "speaking")
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
         before = heard_words(state)
         await talk.until(lambda state: heard_words(state) >= before + 3)
         await talk.says("what is ten times three")
         state = await talk.answered(3)
 
         story, last = answers(state)[1:]
-        given_way, *ridden_out = state["rulings"]
-        assert given_way["decision"] == "regenerate", state["rulings"]
+        given_way, *ridden_out = state["verdicts"]
+        assert given_way["decision"] == "regenerate", state["verdicts"]
         told = words(given_way["text"])
-        assert told == words("what is ten times three")[: len(told)], state["rulings"]
-        assert {record["decision"] for record in ridden_out} == {"resume"}, state["rulings"]
+        assert told == words("what is ten times three")[: len(told)], state["verdicts"]
+        assert {record["decision"] for record in ridden_out} == {"resume"}, state["verdicts"]
         assert story["interrupted"]
         assert STORY.startswith(story["heard"])
         assert last["heard"] == "Ten times three is thirty."

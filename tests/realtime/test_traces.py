@@ -31,7 +31,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
                 )
                 client.microphone.say(spoken("what is ten times three"))
                 ruled = await client.wait_for_message(
-                    lambda message: message["type"] == "state" and bool(message["rulings"]), 20
+                    lambda message: message["type"] == "state" and bool(message["verdicts"]), 20
                 )
                 shown = await client.wait_for_message(
                     lambda message: (
@@ -51,7 +51,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
     assert engines == {"stt": "moonshine", "llm": "offline", "tts": "espeak"}
     assert answered["voicebot.transport"] == "webrtc"
     (verdict,) = story.events
-    assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["rulings"][0]["rule"]
+    assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["verdicts"][0]["rule"]
     assert began_ns < story.start_time_unix_nano < verdict.time_unix_nano < story.end_time_unix_nano
     assert story.end_time_unix_nano <= answer.end_time_unix_nano < time.time_ns()
 

@@ -84,7 +84,7 @@ async def talking(*answers: Sequence[str], room: Room | None = None, **settings:
 
 def ridden_out(state: Json) -> None:
     """The story was heard to its end, in one reply."""
-    assert heard(state) == FULL_STORY, state["rulings"]
+    assert heard(state) == FULL_STORY, state["verdicts"]
     assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
     assert not state["chat"][-1]["interrupted"]
 
@@ -96,10 +96,10 @@ async def test_the_bot_finishes_its_reply_after_a_backchannel() -> None:
     async with talking(STORY) as talk:
         await talk.begin_story()
         await talk.say(spoken("uh huh", "slt"))  # of the voices the one whose "uh-huh" is always recognised
-        await talk.state(lambda state: state["rulings"] and state["phase"] == "speaking")
+        await talk.state(lambda state: state["verdicts"] and state["phase"] == "speaking")
         state = await talk.end()
         ridden_out(state)
-        assert {record["decision"] for record in state["rulings"]} == {"resume"}
+        assert {record["decision"] for record in state["verdicts"]} == {"resume"}
 
 
 @pytest.mark.alone
@@ -155,7 +155,7 @@ async def test_a_stop_word_ends_the_reply_without_a_new_one() -> None:
         await talk.say(spoken("stop stop"))
         state = await talk.end()
         assert state["chat"][-1]["interrupted"]
-        assert state["rulings"][0]["rule"] == "stop word"
+        assert state["verdicts"][0]["rule"] == "stop word"
         assert len(talk.agent.asked) == 1
 
 

@@ -93,7 +93,7 @@ async def test_a_reply_can_be_interrupted_by_speaking(embedded: LiveServer) -> N
         assert story["interrupted"]
         assert words(question["text"]) == words("what is ten times three")
         assert "thirty" in answer["heard"].lower()
-        assert state["rulings"][0]["decision"] == "regenerate"
+        assert state["verdicts"][0]["decision"] == "regenerate"
 
 
 # With scripted engines --------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ async def test_excess_messages_get_an_error_and_a_flood_of_messages_ends_the_ses
         client.send({"type": "text", "text": "hello"})
         await client.wait_for_message(answered(1))
         for _ in range(6):
-            client.send({"type": "dispute", "ruling": 1, "disputed": True})
+            client.send({"type": "dispute", "verdict": 1, "disputed": True})
         error = await client.wait_for_message(lambda message: message["type"] == "error")
         assert "too many messages: 1 a second are allowed" in error["message"]
         assert not any(is_closed(message) for message in client.messages)

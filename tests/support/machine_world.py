@@ -252,7 +252,7 @@ class World:
         if told(ConversationEnded):
             assert after.is_idle, "ended in the middle of something"
             assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "no goodbye"
-        raised = [each.message for each in told(ErrorRaised)]
+        raised = [each.error for each in told(ErrorRaised)]
         assert (raised[-1:] == [after.error]) if raised else after.error in (None, before.error)
 
     def was_heard(self, text: str) -> bool:

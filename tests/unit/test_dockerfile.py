@@ -49,7 +49,7 @@ def test_files_copied_into_the_docker_image_exist_and_local_files_stay_out() -> 
     for source in copied:
         assert (PROJECT / source).exists()
         assert goes_into_the_image(source)
-    assert goes_into_the_image("voicebot/web/ui/assets/page.css")
+    assert goes_into_the_image("voicebot/web/ui/static/layout.css")
     for left_out in (".env", ".git/config", ".venv/bin/python", "conversations.db", "tests/conftest.py"):
         assert not goes_into_the_image(left_out), left_out
 

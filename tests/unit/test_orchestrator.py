@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.errors import engine_error
 from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from tests.support.steps import Watcher
 from voicebot.agent.tools.fillers import Filler
@@ -317,7 +318,7 @@ async def test_the_bot_asks_again_when_the_recogniser_fails_without_a_transcript
         await say_in_two_pieces(session)
         state = await session.until(lambda state: idle(state) and state.history)
         assert session.history == [ask_again("en")]
-        assert state.error == "scripted: it died"
+        assert state.error == engine_error("scripted: it died")
         session.say(0.8)
         await session.until(lambda state: len(state.history) == 3 and idle(state))
         assert session.history[1:] == ["hello", "Hi."]
@@ -328,7 +329,7 @@ async def test_the_bot_speaks_an_apology_when_the_agent_fails() -> None:
         session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
         assert session.history == ["hello", f"Well, {apology('en')}"]
-        assert state.error == "groq: it broke"
+        assert state.error == engine_error("groq: it broke")
         session.bot.mailbox.post(TextTyped("again"))
         await session.until(lambda state: len(state.history) == 4)
         assert session.bot.state.error is None
@@ -339,7 +340,7 @@ async def test_the_reply_goes_on_with_the_next_sentence_when_the_voice_breaks_of
     async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
         session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
-        assert state.error == "scripted: the voice broke"
+        assert state.error == engine_error("scripted: the voice broke")
         assert session.history[-1] == "First is fine. Second sentence Third.", "half of the second one was heard"
         assert not state.history[-1].interrupted
 
@@ -349,7 +350,7 @@ async def test_the_reply_ends_after_the_last_sentence_heard_when_the_voice_gives
     async with running(thinks=[["First is fine. ", "Second sentence fails. ", "Third."]], tts=tts) as session:
         session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
-        assert state.error == "scripted: there is no voice"
+        assert state.error == engine_error("scripted: there is no voice")
         assert session.history[-1] == "First is fine."
         assert state.history[-1].interrupted
 
@@ -368,7 +369,7 @@ async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptu
 async def test_the_partial_transcript_of_a_failed_recogniser_is_answered_and_its_error_shown() -> None:
     async with running(hears=[["what time", EngineError("deepgram", "it broke")]], thinks=[["Ten."]]) as session:
         session.say()
-        await session.until(lambda state: state.error == "deepgram: it broke")
+        await session.until(lambda state: state.error == engine_error("deepgram: it broke"))
         await session.until(idle)
         assert session.history == ["what time", "Ten."]
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.support.engines import loud
+from tests.support.errors import engine_error
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
 from voicebot.audio.sound import Audio
@@ -153,7 +154,7 @@ async def test_a_failed_transcript_is_posted_only_after_the_user_has_finished() 
         await talker.until_finals(1)
     ended = next(place for place, each in enumerate(talker.posted) if isinstance(each, SpeechEnded))
     assert talker.posted.index(talker.finals[0]) > ended
-    assert talker.finals[0].error == "scripted: it died"
+    assert talker.finals[0].error == engine_error("scripted: it died")
 
 
 async def test_an_upload_after_the_bot_gave_up_an_utterance_is_a_new_utterance() -> None:

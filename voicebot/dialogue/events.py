@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.preferences import Preferences
@@ -123,7 +124,7 @@ class FinalTranscript:
 
     utterance: int
     text: str
-    error: str | None = None
+    error: ErrorReport | None = None
     confidence: float | None = None
     backchannel: str = ""
 
@@ -202,7 +203,7 @@ class TextEnded:
     """The text of the reply has ended. `error` says why, if the agent failed."""
 
     reply: int
-    error: str | None = None
+    error: ErrorReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ class SentenceSynthesized:
 
     reply: int
     sentence: int
-    error: str | None = None
+    error: ErrorReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,7 @@ class ReplyEnded:
     """The reply is over: its task has ended, or was cancelled and awaited, and its audio is gone."""
 
     reply: int
-    error: str | None = None
+    error: ErrorReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

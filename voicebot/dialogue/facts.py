@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EndCause, Stage
 from voicebot.dialogue.state import Phase, Turn, VerdictRecord
 
@@ -129,7 +130,7 @@ class EngineChanged:
 class ErrorRaised:
     """Something went wrong that the user is told about."""
 
-    message: str
+    error: ErrorReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from statistics import median_high
 from typing import assert_never
 
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, endpointing_delay_s
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
@@ -385,7 +386,7 @@ def _adapt_endpointing_delay(t: Transition, number: int, *, turn_over: bool) -> 
 
 
 def _take_final_transcript(
-    t: Transition, number: int, text: str, error: str | None, confidence: float | None, backchannel: str
+    t: Transition, number: int, text: str, error: ErrorReport | None, confidence: float | None, backchannel: str
 ) -> None:
     utterance = _utterance(t, number)
     if utterance is None:
@@ -669,7 +670,7 @@ def _note_step(t: Transition, input: ReplyInput) -> None:
     t.state = replace(t.state, turn=turn)
 
 
-def _reply_ended(t: Transition, reply: Reply, error: str | None) -> None:
+def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None:
     if error is not None:
         _raise_error(t, error)
     history = t.state.history
@@ -773,7 +774,7 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
             awaited = [utterance for utterance in t.state.utterances if not utterance.speaking]
             for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others are not being transcribed yet
                 t.commands.append(EndTranscription(utterance.number))
-                error = "The speech recogniser took too long."
+                error = ErrorReport(ErrorCode.UNAVAILABLE, "The speech recogniser took too long.")
                 _take_final_transcript(
                     t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel
                 )
@@ -848,11 +849,11 @@ def _set_history(t: Transition, history: History) -> None:
         t.facts.append(HistoryChanged())
 
 
-def _raise_error(t: Transition, message: str) -> None:
-    """Tells the user what went wrong, each message once until the user speaks or types again."""
-    if message != t.state.error:
-        t.facts.append(ErrorRaised(message))
-    t.state = replace(t.state, error=message)
+def _raise_error(t: Transition, error: ErrorReport) -> None:
+    """Tells the user what went wrong. The same error is told once until the user speaks or writes again."""
+    if error != t.state.error:
+        t.facts.append(ErrorRaised(error))
+    t.state = replace(t.state, error=error)
 
 
 def _note_engine(t: Transition, engine: EngineReported) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
+from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
@@ -241,7 +242,7 @@ class State:
     """The model of the last answer that was heard, if it stood in for others that failed; else empty."""
     engines_in_use: tuple[EngineReported, ...] = ()
     """The engine that works for each stage, as last reported."""
-    error: str | None = None
+    error: ErrorReport | None = None
     """What went wrong since the user last spoke or typed."""
 
     @property

@@ -22,7 +22,7 @@ def view(state: State) -> dict[str, Any]:
     """Returns everything that the page draws, so that it need not remember anything. `older` messages are left out."""
     messages = chat(state)
     shown = latest(messages)
-    turn = turn_view(state.turn)
+    turn, error = turn_view(state.turn), state.error
     return {
         "type": "state",
         "phase": state.phase.value,
@@ -36,11 +36,11 @@ def view(state: State) -> dict[str, Any]:
             "interruption": state.interruption_status.value,
         },
         "engines": {served.stage.value: engine_view(served) for served in state.engines_in_use},
-        "rulings": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
+        "verdicts": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
         "turn": turn,
         "budget": response_budget(turn),
         "medians": medians(state.turns),
-        "error": state.error,
+        "error": None if error is None else {"code": error.code.value, "message": error.message},
     }
 
 

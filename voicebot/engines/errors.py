@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
+
 
 class Fault(StrEnum):
     """The kind of an engine's failure, which decides what to try next."""
@@ -42,6 +44,15 @@ class Fault(StrEnum):
             return cls.TIMEOUT
         return cls.SERVER if status >= 500 else cls.REJECTED
 
+    @property
+    def error_code(self) -> ErrorCode:
+        """The code that users and clients get for this fault."""
+        if self in (Fault.DENIED, Fault.UNPAID):
+            return ErrorCode.CREDENTIALS
+        if self in (Fault.UNREACHABLE, Fault.SERVER, Fault.TIMEOUT, Fault.LIMITED):
+            return ErrorCode.UNAVAILABLE
+        return ErrorCode.ENGINE
+
 
 class EngineError(Exception):
     """An engine failed. The message says which engine and why, is safe to show to users, and holds no key.
@@ -65,3 +76,8 @@ class EngineError(Exception):
         self.fault = fault
         self.retry_after_s = retry_after_s
         self.repeatable = repeatable
+
+    @property
+    def report(self) -> ErrorReport:
+        """What users and clients are told of this error."""
+        return ErrorReport(self.fault.error_code, str(self))

@@ -72,6 +72,7 @@ class Candidate(Generic[E]):
             self.engine.name,
             ready=self.started and self.circuit.closed,
             reason=None if error is None else error.message,
+            code=None if error is None else error.fault.error_code,
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
             model=None if with_models is None else with_models.model,
             warning=note if with_models is None else with_models.warning,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.engines.fallback_group import FailureCounter, FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, EngineStatus
 
@@ -29,25 +30,31 @@ class EngineHealth:
 
         None if sessions can work. They work without a recogniser, as users can type: see `typing_only`.
         """
-        reasons = [reason for stage in self._stages if stage != "stt" for reason in self._stuck(stage)]
+        reasons = [_why(engine) for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
         return f"The bot cannot work at the moment. {'; '.join(reasons)}." if reasons else None
+
+    @property
+    def problem_code(self) -> ErrorCode | None:
+        """The kind of `problem`: credentials if any of the engines lacks them, as waiting does not help then."""
+        codes = [engine.code for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
+        if not codes:
+            return None
+        return ErrorCode.CREDENTIALS if ErrorCode.CREDENTIALS in codes else ErrorCode.UNAVAILABLE
 
     @property
     def typing_only(self) -> str | None:
         """Says that the bot understands no speech, and why, if no recogniser is ready; otherwise None."""
-        reasons = self._stuck("stt")
+        reasons = [_why(engine) for engine in self._stuck("stt")]
         return f"Speech recognition is not available, but you can type. {'; '.join(reasons)}." if reasons else None
 
     def _health_of(self, stage: str) -> tuple[EngineStatus, ...]:
         engine = self._stages[stage]
         return engine.health if isinstance(engine, FallbackGroup) else (EngineStatus(engine.name, ready=True),)
 
-    def _stuck(self, stage: str) -> list[str]:
-        """Returns why each of the stage's engines is not ready; nothing if one of them is ready."""
+    def _stuck(self, stage: str) -> tuple[EngineStatus, ...]:
+        """Returns the stage's engines if none of them is ready."""
         engines = self._health_of(stage)
-        if any(engine.ready for engine in engines):
-            return []
-        return [f"{engine.name}: {engine.reason}" for engine in engines]
+        return () if any(engine.ready for engine in engines) else engines
 
     def count_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of an engine from now on."""
@@ -62,3 +69,7 @@ class EngineHealth:
                 *(engine.probe_due() for engine in self._stages.values() if isinstance(engine, FallbackGroup))
             )
         return self.health
+
+
+def _why(engine: EngineStatus) -> str:
+    return f"{engine.name}: {engine.reason}"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebot.audio.sound import Audio
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
 
@@ -74,6 +75,7 @@ class RestOfSentence:
 class EngineStatus:
     """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
+    `code` is the kind of the error that `reason` describes.
     `model` is the model of a service that is used. `warning` says that the model will be shut down soon, or what else a
     visitor should know.
     """
@@ -81,6 +83,7 @@ class EngineStatus:
     name: str
     ready: bool
     reason: str | None = None
+    code: ErrorCode | None = None
     probe_ms: int | None = None
     model: str | None = None
     warning: str | None = None

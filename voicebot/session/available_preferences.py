@@ -21,7 +21,7 @@ SENSITIVITIES = {
 }
 
 HISTORIES = {
-    InterruptedHistory.HEARD: ("The part you heard", "The bot knows where it was interrupted."),
+    InterruptedHistory.HEARD: ("The words you heard", "The bot knows where it was interrupted."),
     InterruptedHistory.MERGE: ("Nothing", "The bot forgets the answer, and adds your new words to your last question."),
 }
 

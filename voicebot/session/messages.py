@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
@@ -123,7 +124,7 @@ class DisputeMessage(_WireMessage):
     """The user says that the verdict with this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
-    ruling: int
+    verdict: int
     disputed: bool
 
 
@@ -186,6 +187,7 @@ class ErrorMessage(_WireMessage):
     """A message of the client was wrong, or something failed. The session goes on."""
 
     event: Literal["error"] = "error"
+    code: ErrorCode | Reason = Field(description=f"For programs: {', '.join(ErrorCode)}; before `closed`, its code")
     message: str
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Resampler
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     AudioReceived,
     EngineReported,
@@ -41,7 +42,7 @@ SLOW_TOKEN_S = 0.5
 """If there is no complete sentence after `LATE_S`, and tokens come at least `SLOW_TOKEN_S` apart, words are spoken as
 they come: that is better than more silence."""
 
-INTERNAL_ERROR = "Something went wrong inside the bot. Its log says more."
+INTERNAL_ERROR = ErrorReport(ErrorCode.INTERNAL, "Something went wrong inside the bot. Its log says more.")
 
 
 class TurnBudget(Protocol):
@@ -84,22 +85,23 @@ class ReplyMaker:
     drop_oldest: bool = False
     turns: TurnBudget | None = None
 
-    async def run(self, start: StartReply, wanted: asyncio.Event, styles: Styles) -> str | None:
-        """Makes the reply and waits until it has been played. Returns an error message if a failure cut it short.
+    async def run(self, start: StartReply, wanted: asyncio.Event, styles: Styles) -> ErrorReport | None:
+        """Makes the reply and waits until it has been played. Returns the error if a failure cut it short.
 
         The player must have begun the reply. Nothing that cannot be undone happens before `wanted` is set. Requests to
         the agent and the synthesizer carry their style of `styles`.
         """
         reply = start.reply
         sentences = SentenceQueue(reply, self.mailbox, self.queue_max, drop_oldest=self.drop_oldest)
-        error: str | None = None
+        error: ErrorReport | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._think(start, wanted, styles, sentences), name=f"think {reply}")
                 group.create_task(self._speak(reply, styles.tts, sentences), name=f"speak {reply}")
         except* EngineError as failures:
-            error = str(failures.exceptions[0])
-            logger.warning("reply ended early", extra={"reply": reply, "error": error})
+            first = failures.exceptions[0]
+            error = first.report if isinstance(first, EngineError) else INTERNAL_ERROR
+            logger.warning("reply ended early", extra={"reply": reply, "error": error.message})
         except* Exception:  # the reply boundary: whatever went wrong ends this reply, not the session
             error = INTERNAL_ERROR
             logger.exception("reply failed", extra={"reply": reply})
@@ -113,7 +115,7 @@ class ReplyMaker:
         spoken = asyncio.Event()
         language = styles.tts.language
         text = AnswerText(self, reply, language, sentences, spoken)
-        error: str | None = None
+        error: ErrorReport | None = None
         try:
             async with aclosing(await self._tokens(start, wanted, styles.llm, spoken)) as tokens:
                 first = True
@@ -132,7 +134,7 @@ class ReplyMaker:
                     await text.push(token)
         except EngineError as failure:
             logger.warning("the agent failed", extra={"reply": reply, "error": str(failure)})
-            error = str(failure)
+            error = failure.report
         await text.finish(None if error is None else apology(language))
         self.mailbox.post(TextEnded(reply, error))
         sentences.end()
@@ -165,14 +167,14 @@ class ReplyMaker:
             self.mailbox.post(SentenceSynthesized(reply, index, error))
             index += 1
 
-    async def _synthesize(self, reply: int, index: int, style: Style, batch: QueuedSentence) -> str | None:
+    async def _synthesize(self, reply: int, index: int, style: Style, batch: QueuedSentence) -> ErrorReport | None:
         """Synthesizes one sentence. Returns an error message if its audio broke off; what came of it is played.
 
         Raises EngineError if no audio came at all.
         """
         resampler: Resampler | None = None
         sounds = False
-        error: str | None = None
+        error: ErrorReport | None = None
         try:
             async with aclosing(self.tts.synthesize(batch.speech, style)) as pieces:
                 async for piece in pieces:
@@ -197,7 +199,7 @@ class ReplyMaker:
             if not sounds:
                 raise
             logger.warning("a sentence broke off", extra={"reply": reply, "error": str(failure)})
-            error = str(failure)
+            error = failure.report
         if resampler is not None:
             self.player.write(reply, resampler.flush())
         return error

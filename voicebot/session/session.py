@@ -13,6 +13,7 @@ from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
     ConversationCleared,
     InterruptPressed,
@@ -213,7 +214,7 @@ class Session(Observer):
             )
         )
         if self.conversation.notice is not None:
-            self._connection.send(ErrorMessage(message=self.conversation.notice))
+            self._connection.send(ErrorMessage(code=ErrorCode.CONVERSATION, message=self.conversation.notice))
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -322,7 +323,7 @@ class Session(Observer):
                 self._orchestrator.mailbox.post(InterruptPressed())
             case ClearMessage():
                 self._orchestrator.mailbox.post(ConversationCleared())
-            case DisputeMessage(ruling=number, disputed=disputed):
+            case DisputeMessage(verdict=number, disputed=disputed):
                 self._orchestrator.mailbox.post(VerdictDisputed(number, disputed))
             case ConfigureMessage():
                 try:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     EngineReported,
     FinalTranscript,
@@ -28,6 +29,9 @@ from voicebot.session.reply import INTERNAL_ERROR
 from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
 
 logger = logging.getLogger(__name__)
+
+NO_FINAL_TEXT = ErrorReport(ErrorCode.ENGINE, "The speech recogniser ended without a final text.")
+TOO_MANY_UTTERANCES = ErrorReport(ErrorCode.UNAVAILABLE, "Too many utterances wait to be recognised.")
 
 RECOGNISER_CLOSING_S = 2.0
 """How long transcriptions may take to end before their recogniser is closed in favour of another one."""
@@ -180,7 +184,7 @@ class SpeechInput:
         """Starts a task of `group` that transcribes the utterance. Only a few run at once; the others wait in order."""
         if len(self._transcriptions) >= MAX_WAITING_UTTERANCES:
             del self._sounds[utterance]
-            self._mailbox.post(FinalTranscript(utterance, "", "Too many utterances wait to be recognised."))
+            self._mailbox.post(FinalTranscript(utterance, "", TOO_MANY_UTTERANCES))
             return
         transcription = self._transcribe(utterance, self._sounds[utterance])
         task = group.create_task(transcription, name=f"transcribe {utterance}")
@@ -207,7 +211,7 @@ class SpeechInput:
     async def _transcribed_by_recogniser(self, utterance: int, sound: ReplayBuffer) -> FinalTranscript:
         """Posts the interim transcripts of an utterance and returns the final one."""
         text, confidence, backchannel = "", None, ""
-        error: str | None = "The speech recogniser ended without a final text."
+        error: ErrorReport | None = NO_FINAL_TEXT
         try:
             async with self._recogniser_changing:
                 transcriber = self._transcriber
@@ -230,7 +234,7 @@ class SpeechInput:
                     )
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
-            error = str(failure)
+            error = failure.report
         except Exception:  # the transcription boundary: whatever went wrong ends this utterance, not the session
             logger.exception("transcription failed", extra={"utterance": utterance})
             error = INTERNAL_ERROR

@@ -75,6 +75,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": engine_health.health,
             "problem": engine_health.problem,
+            "problem_code": engine_health.problem_code,
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
@@ -97,7 +98,8 @@ def create_app(application: Application) -> FastAPI:
         if not asked.take():
             message = "You are asking too often how the engines are. Please wait a little."
             raise RefusedError(429, Reason.RATE, message, asked.wait_s)
-        return {"stages": await engine_health.check(), "problem": engine_health.problem}
+        stages = await engine_health.check()
+        return {"stages": stages, "problem": engine_health.problem, "problem_code": engine_health.problem_code}
 
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
@@ -107,6 +109,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": engine_health.health,
             "problem": engine_health.problem,
+            "problem_code": engine_health.problem_code,
             "notice": " ".join(
                 filter(None, (engine_health.typing_only, notice(engine_health.health, settings), ice.notice))
             ),

@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.realtime.browser.screenshots import take
-from tests.realtime.browser.visitor import ANSWER_S, Visitor, given_a_voice, launched
+from tests.realtime.browser.visitor import ANSWER_S, Visitor, chromium_path, given_a_voice, launched
 
 STILLS = {
     "desktop-light-speaking.png": "page.png",
@@ -104,12 +104,9 @@ async def film_an_interruption(visitor: Visitor, path: Path) -> None:
 
 
 async def _main(url: str, folder: Path) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("chromium is missing: apt-get install chromium")
     with tempfile.TemporaryDirectory() as scratch:
         async with async_playwright() as playwright:
-            browser = await launched(playwright, chromium, Path(scratch), None, microphone=True)
+            browser = await launched(playwright, chromium_path(), Path(scratch), None, microphone=True)
             async with Visitor(await given_a_voice(await browser.new_context()), url) as visitor:
                 await film_an_interruption(visitor, folder / "interruption.webp")
             async with Visitor(await given_a_voice(await browser.new_context()), url) as visitor:

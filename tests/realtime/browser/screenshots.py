@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Literal
 
 from playwright.async_api import async_playwright, expect
 
-from tests.realtime.browser.visitor import ANSWER_S, Visitor, given_a_voice, launched
+from tests.realtime.browser.visitor import ANSWER_S, Visitor, chromium_path, given_a_voice, launched
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -43,7 +42,7 @@ async def take(visitor: Visitor, folder: Path) -> None:
     await pictures(visitor, folder, "after")
     await visitor.verdicts.last.get_by_role("button").click()
     await expect(visitor.page.locator(".vb-save")).to_be_visible()
-    await pictures(visitor, folder, "verdicts", of="#vb-rulings")
+    await pictures(visitor, folder, "verdicts", of="#vb-verdicts")
     await visitor.talk_button.click()
 
 
@@ -60,12 +59,9 @@ async def pictures(visitor: Visitor, folder: Path, moment: str, *, of: str = "#v
 
 
 async def _main(url: str, folder: Path) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("chromium is missing: apt-get install chromium")
     with tempfile.TemporaryDirectory() as scratch:
         async with async_playwright() as playwright:
-            browser = await launched(playwright, chromium, Path(scratch), None, microphone=True)
+            browser = await launched(playwright, chromium_path(), Path(scratch), None, microphone=True)
             async with Visitor(await given_a_voice(await browser.new_context()), url) as visitor:
                 await take(visitor, folder)
             await browser.close()

@@ -37,7 +37,7 @@ async def test_the_page_does_not_reconnect_after_the_daily_turns_are_used_up(con
         await expect(visitor.answers.last).to_contain_text("Yes.")
         offers.clear()
         await visitor.types("two")
-        await expect(visitor.problem).to_contain_text("That was all for today.")
+        await expect(visitor.problem).to_contain_text("That's all for today.")
         await expect(visitor.problem).to_contain_text("It will be back at midnight UTC, in ")
         await visitor.sees("off")
         await expect(visitor.questions).to_have_text(["one", "two"])
@@ -53,7 +53,7 @@ async def test_the_page_does_not_reconnect_after_the_daily_turns_are_used_up(con
         async with visitor.page.expect_response("**/webrtc/offer") as refused:
             await visitor.talk_button.click()
         assert (await refused.value).status == 429
-        await expect(visitor.problem).to_contain_text("That was all for today.")
+        await expect(visitor.problem).to_contain_text("That's all for today.")
         await visitor.sees("off")
         await visitor.page.wait_for_timeout(1_500)  # a reconnection would begin after half a second
         assert len(offers) == 1

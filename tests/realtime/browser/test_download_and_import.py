@@ -16,10 +16,10 @@ QUESTION = "What is ten times three?"
 async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers: Browsers, tmp_path: Path) -> None:
     visitor = await browsers.visit(microphone=False)
     page, file = visitor.page, tmp_path / "talk.zip"
-    said = page.locator("#vb-take [role=status]")
+    said = page.locator("#vb-transfer [role=status]")
     download = page.get_by_role("button", name="Download", exact=True)
     await expect(download).to_have_attribute("aria-disabled", "true")
-    await expect(said).to_contain_text("Nothing to take yet.")
+    await expect(said).to_contain_text("Nothing to download yet.")
 
     await visitor.types(QUESTION)
     answer = await visitor.hears_answer(1)
@@ -27,7 +27,7 @@ async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers
     async with page.expect_download() as started:
         await download.press("Enter")
     await (await started.value).save_as(file)
-    await expect(said).to_have_text("On its way to your downloads.")
+    await expect(said).to_have_text("The download has started.")
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
         messages = json.loads(archive.read("transcript.json"))["messages"]
@@ -40,7 +40,7 @@ async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers
         await visitor.presses("Import")
     async with page.expect_request("**/conversations") as asked:
         await (await chooser.value).set_files(file)
-    await expect(said).to_have_text("Imported: just go on.")
+    await expect(said).to_have_text("Imported. You can continue.")
     sent = int((await (await asked.value).all_headers())["content-length"])
     assert 0 < sent < 10_000 < file.stat().st_size, "the sound stays here"
     await expect(visitor.questions).to_have_text(QUESTION)
@@ -50,6 +50,8 @@ async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers
     await expect(visitor.questions).to_have_text([QUESTION, "hello"])
 
     visitor.must_fail("422")
-    await page.locator("#vb-take input").set_input_files({"name": "a.zip", "mimeType": "", "buffer": b"no zip"})
-    await expect(visitor.problem).to_contain_text("The import didn't work. This can't be imported: transcript.json:")
+    await page.locator("#vb-transfer input").set_input_files({"name": "a.zip", "mimeType": "", "buffer": b"no zip"})
+    await expect(visitor.problem).to_have_text(
+        "The import failed. This can't be imported: it is no zip, or not all of it is there."
+    )
     await expect(visitor.answers).to_have_count(2)

@@ -24,7 +24,8 @@ async def test_engines_are_shown_and_can_be_checked_again(browsers: Browsers) ->
     await expect(card.locator("ol li")).to_have_text(["moonshineready", "offlineready", "hibariready", "espeakready"])
     async with visitor.page.expect_response("**/preflight") as response:
         await card.get_by_role("button", name="Check again").click()
-    assert (await (await response.value).json())["problem"] is None
+    report = await (await response.value).json()
+    assert (report["problem"], report["problem_code"]) == (None, None)
     await expect(card.get_by_role("button")).to_have_attribute("aria-disabled", "false")
 
 
@@ -41,10 +42,10 @@ async def test_the_page_names_a_fallback_engine_and_why_the_first_engine_failed(
         ]
     }
     serving = EngineReported(Stage.TTS, "espeak", (f"{name}: {why}",))
-    await visitor.page.evaluate("stages => { voicebot.server.stages = stages; }", stages)
-    await visitor.page.evaluate("view => voicebot.receive(view)", view(State(engines_in_use=(serving,))))
+    await visitor.in_session("(session, stages) => { session.server.stages = stages; }", stages)
+    await visitor.in_session("(session, view) => session.receive(view)", view(State(engines_in_use=(serving,))))
     rows = visitor.page.locator("#vb-engines ol li")
-    await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])
+    await expect(rows).to_have_text([f"{name}unavailable: {why}".strip(), "espeakin use"])
     await expect(visitor.page.locator("[data-part=tts] .vb-engine")).to_have_text("espeak")
     await assert_readable(visitor)
 

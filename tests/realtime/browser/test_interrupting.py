@@ -42,7 +42,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     await visitor.hears_words(4)
 
     await visitor.says("uh-huh", HUMMING_VOICE)
-    await shows_verdict(visitor, 1, "resume", "Went on", "RESUME", "backchannel")
+    await shows_verdict(visitor, 1, "resume", "Continued", "RESUME", "backchannel")
     before = await visitor.words("heard")
     await visitor.hears_words(len(before) + 4)
     assert (await visitor.words("heard"))[: len(before)] == before
@@ -57,7 +57,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     assert heard.between("speaking").level_dbfs > -45
 
     await visitor.says("what is ten times three")
-    await shows_verdict(visitor, 2, "regenerate", "Gave way", "REGENERATE", "words")
+    await shows_verdict(visitor, 2, "regenerate", "Stopped", "REGENERATE", "words")
     assert "thirty" in await visitor.hears_answer(2)
     story = visitor.answers.first
     await expect(story.locator(".vb-cut")).to_have_text("interrupted")
@@ -82,12 +82,12 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
     save = visitor.page.locator(".vb-save")
     await expect(save).to_be_hidden()
 
-    wrong = visitor.page.get_by_role("button", name="Wrong call: gave way after “what")
+    wrong = visitor.page.get_by_role("button", name="Wrong verdict: stopped after “what")
     await expect(wrong).to_have_attribute("aria-pressed", "false")
     await wrong.focus()
     await visitor.page.keyboard.press("Space")
     await expect(wrong).to_have_attribute("aria-pressed", "true")
-    await expect(save).to_have_text("Save wrong calls (1)")
+    await expect(save).to_have_text("Save wrong verdicts (1)")
     await wrong.click()
     await expect(wrong).to_have_attribute("aria-pressed", "false")
     await expect(save).to_be_hidden()
@@ -95,7 +95,7 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
     await wrong.click()
     await visitor.presses("New conversation")
     await expect(visitor.verdicts).to_have_count(0)
-    await expect(save).to_have_text("Save wrong calls (1)")
+    await expect(save).to_have_text("Save wrong verdicts (1)")
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.RESUME]
     assert cases[0].text.lower().startswith("what")

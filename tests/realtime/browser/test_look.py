@@ -26,7 +26,7 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
     await visitor.talk_button.click()
     await visitor.sees("listening")
     words, said = "no stop please I wanted to ask you something else " * 3, "Once upon a time there was a fox. " * 3
-    rulings = (
+    verdicts = (
         VerdictRecord(
             1, Verdict(Decision.RESUME, "silence", "speech went on without a word", ""), VerdictContext(), 3.0
         ),
@@ -40,7 +40,7 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
             12.3,
         ),
     )
-    show = "view => { voicebot.receive(view); voicebot.receive = () => {} }"  # and nothing that the bot still sends
-    await visitor.page.evaluate(show, view(State(verdicts=rulings)))
+    show = "(session, view) => { session.receive(view); session.receive = () => {} }"  # and nothing the bot still sends
+    await visitor.in_session(show, view(State(verdicts=verdicts)))
     await expect(visitor.verdicts).to_have_count(3)
     await assert_readable(visitor)

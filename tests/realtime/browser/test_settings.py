@@ -15,12 +15,12 @@ STORY = "Tell me a long story"
 async def test_chosen_settings_apply_from_the_next_turn_and_survive_a_reload(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     dialog = await opened(visitor)
-    await expect(dialog).to_contain_text("Applies from your next turn")
-    await expect(dialog.get_by_label("Who it is")).to_be_disabled()
-    await dialog.get_by_label("Speaks with").select_option(label="espeak")
+    await expect(dialog).to_contain_text("Changes apply from your next turn")
+    await expect(dialog.get_by_label("Persona")).to_be_disabled()
+    await dialog.get_by_label("Text to speech").select_option(label="espeak")
     await dialog.get_by_label("Voice", exact=True).select_option(label="Great Britain")
-    await dialog.get_by_label("Nothing of it").check()
-    await expect(dialog.get_by_role("status")).to_have_text("Saved. It applies from your next turn.")
+    await dialog.get_by_label("Nothing").check()
+    await expect(dialog.get_by_role("status")).to_have_text("Saved. Changes apply from your next turn.")
     await closed(visitor, dialog)
 
     await cut_short(visitor, STORY)
@@ -46,14 +46,14 @@ async def test_chosen_settings_apply_from_the_next_turn_and_survive_a_reload(bro
     await visitor.ready()
     dialog = await opened(visitor)
     await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("en")
-    await dialog.get_by_role("button", name="Back to the usual settings").click()
+    await dialog.get_by_role("button", name="Reset to defaults").click()
     await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
 
 
 async def test_stored_settings_that_are_no_longer_available_are_ignored_silently(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     stored = '{"persona": "pirate", "voice": "gone", "llm": "gpt", "language": 5, "sensitivity": "hard"}'
-    await visitor.page.evaluate("stored => localStorage.setItem('voicebot.choices', stored)", stored)
+    await visitor.page.evaluate("stored => localStorage.setItem('voicebot.preferences', stored)", stored)
     await visitor.page.reload()
     await visitor.ready()
     await visitor.types("What is ten times three?")

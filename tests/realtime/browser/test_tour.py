@@ -22,7 +22,7 @@ from tests.realtime.browser.quality import (
 )
 from tests.realtime.browser.visitor import ANSWER_S, Visitor
 
-POINTED = re.compile(r"\bvb-pointed\b")
+POINTED = re.compile(r"\bvb-highlighted\b")
 
 
 async def comes_to(visitor: Visitor, part: str) -> None:
@@ -35,7 +35,7 @@ async def test_the_tour_leads_a_newcomer_through_a_hum_and_a_spoken_interruption
     await watch_shifts(page)
     await visitor.presses("Show me")
     await expect(page.locator(".vb-tour-title")).to_be_focused()
-    await expect(page.locator(".vb-tour-told")).to_have_role("status")
+    await expect(page.locator(".vb-tour-step")).to_have_role("status")
     await visitor.presses("Use my microphone")
     await comes_to(visitor, "2 of 3")
     await expect(page.locator("#vb-talk")).to_have_class(POINTED)
@@ -48,7 +48,7 @@ async def test_the_tour_leads_a_newcomer_through_a_hum_and_a_spoken_interruption
     await expect(page.locator(".vb-tour-text")).to_contain_text(
         await visitor.verdicts.first.locator(".vb-reason").inner_text()
     )
-    await expect(page.locator("#vb-rulings")).to_have_class(POINTED)
+    await expect(page.locator("#vb-verdicts")).to_have_class(POINTED)
     await visitor.hears_words(len(await visitor.words("heard")) + 2)
 
     await visitor.says("what is ten times three")
@@ -56,13 +56,13 @@ async def test_the_tour_leads_a_newcomer_through_a_hum_and_a_spoken_interruption
     await expect(visitor.verdicts.first).to_have_attribute("data-decision", "regenerate")
     assert "thirty" in await visitor.hears_answer(2)
     assert await page.locator("#vb-turn").get_attribute("data-budget") in ("over", "kept")
-    await expect(page.locator(".vb-of-budget")).to_have_text(re.compile(r"^[\d,]+ of 800 ms\.$"))
-    await expect(page.locator(".vb-most")).to_contain_text("The bot's own part:")
+    await expect(page.locator(".vb-of-budget")).to_have_text(re.compile(r"^[\d,]+ ms, goal 800 ms\.$"))
+    await expect(page.locator(".vb-most")).to_contain_text("The bot itself took")
 
     await page.keyboard.press("Escape")
     await expect(page.locator("#vb-tour")).to_be_hidden()
-    await expect(page.locator(".vb-pointed")).to_have_count(0)
-    await expect(page.locator("#vb-show-me")).to_be_focused()
+    await expect(page.locator(".vb-highlighted")).to_have_count(0)
+    await expect(page.locator("#vb-open-tour")).to_be_focused()
     assert await page.evaluate("localStorage.getItem('voicebot.tour')") == "done"
     await assert_nothing_jumped(page)
 
@@ -78,31 +78,32 @@ async def test_the_tour_can_be_taken_with_buttons_without_a_microphone_and_is_re
     await assert_well_formed(page)
     await assert_accessible(page, ALL)
     await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    main = ("vb-talk-button", "vb-mute", "vb-interrupt", "vb-clear", "vb-send", "vb-show-me")
+    main = ("vb-talk-button", "vb-mute", "vb-interrupt", "vb-clear", "vb-send", "vb-open-tour")
     await assert_targets(page, *main)
     await page.reload()
     await visitor.ready()
     await watch_shifts(page)
 
     await visitor.presses("Show me")
-    await visitor.presses("Go on without")
+    await visitor.presses("Continue without")
     await comes_to(visitor, "2 of 3")
     await page.keyboard.press("Escape")
     await expect(page.locator("#vb-tour")).to_be_hidden()
     await visitor.hears_words(len(await visitor.words("heard")) + 2)  # only the tour was left
 
     await visitor.presses("Guided tour")
-    await assert_targets(page, "vb-choice", "vb-tour-leave")
-    await visitor.presses("Go on without")
+    await assert_targets(page, "vb-tour-button", "vb-tour-leave")
+    await visitor.presses("Continue without")
     await comes_to(visitor, "2 of 3")
     await expect(page.locator(".vb-tour-title")).to_have_text("What “uh-huh” would do")
-    await visitor.presses("Go on")
+    await visitor.presses("Next")
     await comes_to(visitor, "3 of 3")
     await visitor.presses("Just interrupt")
     await comes_to(visitor, "Done")
     await expect(visitor.answers.last.locator(".vb-cut")).to_have_text("interrupted")
     await assert_nothing_jumped(page)
-    await page.evaluate("voicebot.warn({ what: 'The sky has fallen.', todo: 'Hold it.', action: null })")
+    problem = "{ text: 'The sky has fallen.', advice: 'Hold it.', action: null, button: 'Dismiss' }"
+    await visitor.in_session(f"session => session.warn({problem})")
     await assert_accessible(page)
 
     await visitor.presses("Done")
@@ -118,6 +119,6 @@ async def test_the_tour_is_not_covered_by_the_controls_on_a_small_screen(browser
         ["#vb-tour", "#vb-chat", "#vb-controls"].map((each) => document.querySelector(each).getBoundingClientRect()))"""
     await visitor.presses("Guided tour")
     await visitor.sees_that(in_sight)
-    await visitor.presses("Go on without")
+    await visitor.presses("Continue without")
     await comes_to(visitor, "2 of 3")
     await visitor.sees_that(in_sight)

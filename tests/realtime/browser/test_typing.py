@@ -19,7 +19,7 @@ async def test_typing_needs_no_microphone(browsers: Browsers) -> None:
     await expect(visitor.problem).to_be_empty()
 
     await visitor.talk_button.click()
-    await expect(visitor.problem).to_contain_text("The microphone is not allowed.")
+    await expect(visitor.problem).to_contain_text("The microphone is blocked.")
     await visitor.types("What is ten times three?")
     assert "thirty" in await visitor.hears_answer(2)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,6 +34,14 @@ VOICE = "rms"
 
 ANSWER_S = 30.0
 """How long an answer may take, to its last word, on a busy machine."""
+
+
+def chromium_path() -> str:
+    """Debian's browser. Raises SystemExit if it is not installed."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise SystemExit("chromium is missing: apt-get install chromium")
+    return path
 
 
 async def launched(
@@ -133,7 +142,7 @@ class Visitor:
     @property
     def verdicts(self) -> Locator:
         """The verdicts, the newest first."""
-        return self.page.locator("#vb-rulings .vb-ruling")
+        return self.page.locator("#vb-verdicts .vb-verdict")
 
     @property
     def problem(self) -> Locator:
@@ -164,6 +173,11 @@ class Visitor:
         """What the keyboard acts on: its text, or its tag if it has none."""
         script = "document.activeElement.textContent.trim() || document.activeElement.tagName"
         return str(await self.page.evaluate(script))
+
+    async def in_session(self, script: str, argument: Any = None) -> Any:
+        """The value of a JavaScript function of the page's session and the argument."""
+        main = "import(document.querySelector('script[src$=\"/main.js\"]').src)"
+        return await self.page.evaluate(f"async (it) => ({script})(await (await {main}).session, it)", argument)
 
     async def sees_that(self, script: str) -> None:
         """Until the JavaScript expression holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.errors import engine_error
 from tests.support.machine_session import Session, speaking
 from voicebot.dialogue.events import (
     ConversationCleared,
@@ -106,10 +107,10 @@ def test_a_turn_is_answered_at_the_first_frame_but_not_by_a_refusal() -> None:
 
 
 def test_an_error_is_raised_once_until_the_user_speaks_or_writes_again() -> None:
-    session = Session()
-    session.post(TextTyped("hello"), TextEnded(1, error="it broke"), ReplyEnded(1, error="it broke"))
-    session.post(TextTyped("again"), TextEnded(2, error="it broke"))
-    assert [fact for fact in session.facts if isinstance(fact, ErrorRaised)] == [ErrorRaised("it broke")] * 2
+    session, broken = Session(), engine_error("it broke")
+    session.post(TextTyped("hello"), TextEnded(1, error=broken), ReplyEnded(1, error=broken))
+    session.post(TextTyped("again"), TextEnded(2, error=broken))
+    assert [fact for fact in session.facts if isinstance(fact, ErrorRaised)] == [ErrorRaised(broken)] * 2
 
 
 def test_an_engine_is_selected_when_another_one_serves_and_not_again() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.errors import engine_error
 from tests.support.machine_session import Session, bot, speaking, user
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     AudioReceived,
     CancelReply,
@@ -324,7 +326,7 @@ def test_the_partial_words_decide_when_the_recogniser_takes_too_long() -> None:
     commands = session.time_out(Timer.TRANSCRIPT)
     assert EndTranscription(2) in commands
     assert CancelReply(1) in commands
-    assert session.state.error == "The speech recogniser took too long."
+    assert session.state.error == ErrorReport(ErrorCode.UNAVAILABLE, "The speech recogniser took too long.")
     assert session.post(FinalTranscript(2, "too late")) == []
     assert session.state.pending == ("tomorrow",)
 
@@ -423,9 +425,9 @@ def test_late_repeated_and_unknown_inputs_change_nothing() -> None:
 
 def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
     session = Session()
-    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "", "moonshine: it failed"))
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "", engine_error("moonshine: it failed")))
     session.time_out(Timer.DEBOUNCE)
-    assert session.state.error == "moonshine: it failed"
+    assert session.state.error == engine_error("moonshine: it failed")
     assert session.state.is_idle
     session.ask("hello")
     assert session.state.error is None
@@ -434,7 +436,7 @@ def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
 def test_the_bot_asks_the_user_to_repeat_words_lost_by_a_failed_recogniser() -> None:
     """Even one short word: that nothing came of it does not show that it was nothing."""
     session = Session()
-    died = FinalTranscript(1, "", "deepgram: the connection broke")
+    died = FinalTranscript(1, "", engine_error("deepgram: the connection broke"))
     session.post(SpeechStarted(1), SpeechEnded(1, speech=Speech(duration_s=0.2)), died)
     commands = session.time_out(Timer.DEBOUNCE)
     assert StartReply(1, (), text=ask_again("en")) in commands
@@ -442,7 +444,7 @@ def test_the_bot_asks_the_user_to_repeat_words_lost_by_a_failed_recogniser() -> 
 
 def test_the_bot_asks_for_words_lost_during_a_reply_once_the_reply_is_over() -> None:
     session = speaking("Hello.")
-    died = FinalTranscript(2, "", "deepgram: the connection broke")
+    died = FinalTranscript(2, "", engine_error("deepgram: the connection broke"))
     session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9)), died)
     session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
     assert session.state.reply is None
@@ -452,7 +454,7 @@ def test_the_bot_asks_for_words_lost_during_a_reply_once_the_reply_is_over() -> 
 
 def test_the_bot_does_not_ask_again_when_the_lost_sound_was_its_echo() -> None:
     session = speaking("Hello.")
-    died = FinalTranscript(2, "", "deepgram: the connection broke")
+    died = FinalTranscript(2, "", engine_error("deepgram: the connection broke"))
     session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9, echo=0.8)), died)
     session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
     session.time_out(Timer.DEBOUNCE)
@@ -461,9 +463,9 @@ def test_the_bot_does_not_ask_again_when_the_lost_sound_was_its_echo() -> None:
 
 def test_the_history_records_the_heard_part_of_a_failed_reply() -> None:
     session = speaking("First.", "Second one.")
-    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 1), ReplyEnded(1, "espeak: it died"))
+    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 1), ReplyEnded(1, engine_error("espeak: it died")))
     assert session.state.history[-1] == bot("First. Second", interrupted=True)
-    assert session.state.error == "espeak: it died"
+    assert session.state.error == engine_error("espeak: it died")
 
 
 def test_a_sentence_whose_audio_breaks_off_counts_as_heard_up_to_the_break() -> None:
@@ -474,13 +476,15 @@ def test_a_sentence_whose_audio_breaks_off_counts_as_heard_up_to_the_break() -> 
 
 
 @pytest.mark.parametrize(
-    "broken", [TextEnded(1, "groq: it stopped"), SentenceSynthesized(1, 0, "groq: it stopped")], ids=["text", "sound"]
+    "broken",
+    [TextEnded(1, engine_error("groq: it stopped")), SentenceSynthesized(1, 0, engine_error("groq: it stopped"))],
+    ids=["text", "sound"],
 )
 def test_a_failure_of_text_or_audio_is_reported_and_the_reply_goes_on(broken: Input) -> None:
     session = Session()
     session.ask()
     assert session.post(SentenceReady(1, 0, "Once upon a time."), broken) == []
-    assert session.state.error == "groq: it stopped"
+    assert session.state.error == engine_error("groq: it stopped")
     assert session.state.phase is Phase.THINKING
 
 

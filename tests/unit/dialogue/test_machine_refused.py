@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.errors import engine_error
 from tests.support.machine_session import Session, bot, user
 from voicebot.dialogue.events import (
     CancelReply,
@@ -107,7 +108,7 @@ def test_the_session_ends_even_if_the_refusal_has_no_audio() -> None:
     session = Session()
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON), TextEnded(1))
-    assert session.post(ReplyEnded(1, "espeak: there is no voice")) == []
+    assert session.post(ReplyEnded(1, engine_error("espeak: there is no voice"))) == []
     assert ends(session) == [END]
     assert session.state.history == (user("what is new"),)
 

@@ -68,7 +68,7 @@ def test_a_new_session_has_an_empty_view() -> None:
         "older": 0,
         "status": {"stt": "idle", "agent": "idle", "tts": "idle", "playback": "idle", "interruption": "idle"},
         "engines": {},
-        "rulings": [],
+        "verdicts": [],
         "turn": [],
         "budget": None,
         "medians": {},
@@ -77,9 +77,9 @@ def test_a_new_session_has_an_empty_view() -> None:
 
 
 def test_a_view_is_plain_json() -> None:
-    rulings = (replace(RODE_OUT, disputed=True), GAVE_WAY)
+    verdicts = (replace(RODE_OUT, disputed=True), GAVE_WAY)
     view = panel.view(
-        State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), verdicts=rulings)
+        State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), verdicts=verdicts)
     )
     assert json.loads(json.dumps(view)) == view
 
@@ -177,8 +177,8 @@ def test_the_last_message_is_shown_however_long_it_is() -> None:
 
 
 def test_the_newest_verdict_comes_first_and_old_verdicts_are_left_out() -> None:
-    rulings = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_VERDICTS + 3))
-    assert [record["number"] for record in panel.view(State(verdicts=rulings))["rulings"]] == [7, 6, 5, 4, 3]
+    verdicts = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_VERDICTS + 3))
+    assert [record["number"] for record in panel.view(State(verdicts=verdicts))["verdicts"]] == [7, 6, 5, 4, 3]
 
 
 def test_a_verdict_shows_its_decision_its_reason_and_the_words_decided_on() -> None:

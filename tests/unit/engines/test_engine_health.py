@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
@@ -41,6 +42,7 @@ async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not()
     assert stages["llm"] == (EngineStatus("scripted", ready=True),)
     elevenlabs, espeak = stages["tts"]
     assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
+    assert elevenlabs.code is ErrorCode.CREDENTIALS
     assert espeak.ready
     assert looked.problem is None, "the other voice can speak"
     await engines.close()
@@ -56,9 +58,11 @@ async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recov
     looked = EngineHealth(engines)
     await looked.check()
     assert looked.problem == "The bot cannot work at the moment. elevenlabs: the key was not accepted."
+    assert looked.problem_code is ErrorCode.CREDENTIALS
     voice.well = True
     await looked.check()
     assert looked.problem is None
+    assert looked.problem_code is None
     await engines.close()
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tests.support.transcripts import TALK
 from voicebot.audio.sound import FRAME_SAMPLES
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.facts import ErrorRaised
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.state import State
@@ -108,7 +109,9 @@ def test_a_long_recording_is_packed_and_serialised_in_small_pieces(monkeypatch: 
 
     monkeypatch.setattr(BaseModel, "model_dump_json", watched)
     log = long_talk(180, 25)
-    log.facts.extend((number * 1.0, ErrorRaised("word " * 400)) for number in range(1_000))
+    log.facts.extend(
+        (number * 1.0, ErrorRaised(ErrorReport(ErrorCode.ENGINE, "word " * 400))) for number in range(1_000)
+    )
     pieces = list(pack_archive(RecordingSnapshot(datetime.now(UTC), log, None, cut_off=False)))
     assert sum(lengths) > 2_000_000
     assert max(lengths) < 10_000

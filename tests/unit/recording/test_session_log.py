@@ -138,7 +138,7 @@ def test_events_are_the_facts_up_to_a_maximum_number(monkeypatch: pytest.MonkeyP
     assert file.dropped > 0
     assert len(file.events) == 12
     found = {event.name: event for event in file.events}
-    verdict = found["verdict_reached"]
+    verdict = found["verdict_given"]
     assert (verdict.at_s, verdict.details["decision"], verdict.details["rule"]) == (4.0, "regenerate", "stop word")
     assert found["phase_changed"].details == {"phase": "idle"}
     assert found["transcript_completed"].details["text"] == "stop"

@@ -49,11 +49,12 @@ def test_a_text_that_is_too_long_is_cut_to_its_end(text: str) -> None:
 
 
 def test_a_long_error_and_a_long_verdict_are_cut_and_a_long_verdict_case_is_left_out() -> None:
-    message = state("hello") | {"error": "e" * 50_000, "rulings": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
+    error = {"code": "engine", "message": "e" * 50_000}
+    message = state("hello") | {"error": error, "verdicts": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
     shown = fitted(message)
-    assert shown["error"].startswith("…e")
-    assert "case" not in shown["rulings"][0]
-    assert shown["rulings"][0]["text"].endswith("t")
+    assert shown["error"]["message"].startswith("…e")
+    assert "case" not in shown["verdicts"][0]
+    assert shown["verdicts"][0]["text"].endswith("t")
 
 
 def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_stays() -> None:

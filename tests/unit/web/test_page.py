@@ -1,9 +1,8 @@
-"""The page's parts and scripts, and the HTML that Gradio makes of them."""
+"""The page's HTML, and the modules and styles that it loads."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import gradio as gr
 import pytest
@@ -13,17 +12,13 @@ from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view as view_of
 from voicebot.web.ui import page, rendered
 from voicebot.web.ui.offline import without_foreign_tags
+from voicebot.web.ui.rendered import STATIC, STYLES, StaticFiles
 
 
 @pytest.fixture
 async def blocks() -> gr.Blocks:
     """Built on a running loop, as the server does: else Gradio would make loops and leave them open."""
     return page.build_page(max_text_chars=77)
-
-
-@pytest.fixture
-def components(blocks: gr.Blocks) -> list[dict[str, Any]]:
-    return list(blocks.get_config_file()["components"])
 
 
 async def test_the_rendered_page_loads_nothing_from_other_hosts(blocks: gr.Blocks) -> None:
@@ -50,41 +45,37 @@ def test_tags_that_load_files_of_other_hosts_and_the_manifest_link_are_removed_a
     assert without_foreign_tags(script + removed + others) == script + others
 
 
-def test_the_styles_and_scripts_in_the_page_head_load_no_other_files() -> None:
-    head = page.head()
-    assert "http://" not in head
-    assert "https://" not in head
-    assert "@import" not in head
-    assert "url(" not in head
+def test_scripts_and_styles_load_no_files_from_elsewhere() -> None:
+    for path in [*STATIC.glob("*.js"), *STATIC.glob("*.css")]:
+        source = path.read_text(encoding="utf-8")
+        assert not re.search(r"https?://|@import|url\(", source), path.name
 
 
-def test_the_script_modules_are_joined_without_imports_exports_or_name_clashes() -> None:
-    script = page.script()
-    assert not re.search(r"^(?:import|export)\b", script, re.MULTILINE)
-    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
-    assert len(names) == len(set(names)), "two modules use one name"
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script)
+def test_every_module_that_is_imported_is_served_and_preloaded() -> None:
+    files = StaticFiles()
+    imported = {"main.js"}
+    for path in STATIC.glob("*.js"):
+        imported |= set(re.findall(r'^(?:import|\} from) .*"\./(\w+\.js)";$', path.read_text("utf-8"), re.MULTILINE))
+        imported |= set(re.findall(r'^\} from "\./(\w+\.js)";$', path.read_text("utf-8"), re.MULTILINE))
+    assert imported == set(files.modules)
+    for name in files.modules:
+        assert f'<link rel="modulepreload" fetchpriority="low" href="./static/{files.version}/{name}">' in files.head
 
 
-def test_every_script_module_comes_after_the_modules_it_imports() -> None:
-    for place, name in enumerate(page.SCRIPTS):
-        source = (page.ASSETS / f"{name}.js").read_text(encoding="utf-8")
-        for imported in re.findall(r'from "\./(\w+)\.js"', source):
-            assert imported in page.SCRIPTS[:place], f"{name} imports {imported}"
+def test_every_style_sheet_is_part_of_the_one_that_is_sent() -> None:
+    assert {path.stem for path in STATIC.glob("*.css")} == set(STYLES)
 
 
-def test_every_script_and_style_file_is_listed_for_the_page() -> None:
-    assert {path.stem for path in page.ASSETS.glob("*.js")} == set(page.SCRIPTS)
-    assert {path.stem for path in page.ASSETS.glob("*.css")} == set(page.STYLES)
+async def test_gradio_mounts_the_page_as_one_component(blocks: gr.Blocks) -> None:
+    (component,) = blocks.get_config_file()["components"]
+    assert component["type"] == "html"
 
 
-def test_each_latency_step_and_each_status_has_its_element_in_the_page(components: list[dict[str, Any]]) -> None:
-    html = "".join(component["props"].get("value") or "" for component in components if component["type"] == "html")
+def test_each_latency_step_and_each_status_has_its_element_in_the_page() -> None:
+    html = page.page_html(77)
     assert re.findall(r'data-step="([^"]+)"', html) == [step.name for step in timings.STEPS]
-    view = view_of(State())
-    assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view["status"])
+    assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view_of(State())["status"])
 
 
-def test_the_text_box_allows_as_many_characters_as_the_server(components: list[dict[str, Any]]) -> None:
-    box = next(component for component in components if component["type"] == "textbox")
-    assert box["props"]["max_length"] == 77
+def test_the_text_box_allows_as_many_characters_as_the_server() -> None:
+    assert 'maxlength="77"' in page.page_html(77)

@@ -12,10 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from voicebot.web.ui import rendered
-from voicebot.web.ui.rendered import Assets, Packed, takes_gzip
+from voicebot.web.ui.rendered import GradioAssets, Packed, StaticFiles, takes_gzip
 
 FRONTEND = Path(gradio.routes.BUILD_PATH_LIB)
 LARGEST = max(FRONTEND.glob("*.js"), key=lambda path: path.stat().st_size)
+FILES_OF_PAGE = StaticFiles()
 FILES = (LARGEST, *FRONTEND.glob("KaTeX_Main-Bold*.woff2"), *FRONTEND.glob("svelte/*.js"))
 
 
@@ -27,7 +28,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/theme.css", "/favicon.ico"])
+@pytest.mark.parametrize("path", ["/", "/theme.css", f"/static/{FILES_OF_PAGE.version}/main.js"])
 async def test_each_part_of_the_page_is_the_same_with_and_without_compression(
     http: httpx.AsyncClient, path: str
 ) -> None:
@@ -51,7 +52,7 @@ async def test_every_visitor_gets_the_same_page(http: httpx.AsyncClient) -> None
 
 
 async def test_frontend_files_are_served_unchanged_and_other_paths_are_not_found() -> None:
-    assets = Assets(FRONTEND)
+    assets = GradioAssets(FRONTEND)
     app = FastAPI()
     rendered.add_page(app, 77)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bot.example") as http:
@@ -63,6 +64,19 @@ async def test_frontend_files_are_served_unchanged_and_other_paths_are_not_found
             assert ("immutable" in answer.headers["cache-control"]) == ("/" not in name)
     for name in ("", ".", "..", "../index.html", "svelte", f"{LARGEST.name}.map", f"./{LARGEST.name}", str(LARGEST)):
         assert await assets.find(name) is None, name
+
+
+async def test_the_pages_own_files_are_immutable_at_their_version_and_revalidated_at_any_other(
+    http: httpx.AsyncClient,
+) -> None:
+    for name in (*FILES_OF_PAGE.modules, "page.css", "icon.svg"):
+        current = await http.get(f"/static/{FILES_OF_PAGE.version}/{name}")
+        other = await http.get(f"/static/another-servers/{name}")
+        assert (current.status_code, current.content) == (200, other.content), name
+        assert "immutable" in current.headers["cache-control"]
+        assert other.headers["cache-control"] == "no-cache"
+    for name in ("types.d.ts", "talk.css", "..", "page.html", "%2e%2e%2fpage.html"):
+        assert (await http.get(f"/static/{FILES_OF_PAGE.version}/{name}")).status_code == 404, name
 
 
 async def test_a_response_is_sent_in_pieces_of_limited_size() -> None:

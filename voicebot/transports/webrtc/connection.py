@@ -21,6 +21,7 @@ from fastrtc.tracks import AudioCallback
 from voicebot.access.admission import RefusedError, SessionSlot
 from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
 from voicebot.runtime import limits
@@ -223,7 +224,7 @@ class WebRtcConnection(AsyncStreamHandler):
                 self.session.count_message()
                 self.session.take(parse(raw))
             except MessageError as error:
-                self.send(ErrorMessage(message=str(error)))
+                self.send(ErrorMessage(code=ErrorCode.MESSAGE, message=str(error)))
 
 
 def _wire_frame(samples: Samples, position: int) -> AudioFrame:

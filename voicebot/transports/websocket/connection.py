@@ -13,6 +13,7 @@ from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import FloodError
 from voicebot.access.refusal import Reason
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.runtime import limits
 from voicebot.session.messages import (
     ByeMessage,
@@ -128,7 +129,9 @@ class WebSocketConnection:
 
     def stalled(self) -> None:
         """The client acknowledges clips, and does not play any more."""
-        self.send(ErrorMessage(message="no clip was acknowledged for a while: the reply is given up"))
+        self.send(
+            ErrorMessage(code=ErrorCode.PLAYBACK, message="no clip was acknowledged for a while: the reply is given up")
+        )
         self.session.take(InterruptMessage(type="interrupt"))
 
     async def cut(self) -> None:
@@ -196,7 +199,7 @@ class WebSocketConnection:
                 except MessageError as error:
                     if error.type == "speech_end":
                         self._sound.fail_upload()
-                    self.send(ErrorMessage(message=str(error)))
+                    self.send(ErrorMessage(code=ErrorCode.MESSAGE, message=str(error)))
 
     async def _take(self, message: ClientMessage) -> None:
         """Raises MessageError."""

@@ -25,7 +25,7 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
 
     async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
         services.telemetry.metrics.count_refusal(why)
-        await say_goodbye(socket, [ErrorMessage(message=message)], why, message, code)
+        await say_goodbye(socket, [ErrorMessage(code=why, message=message)], why, message, code)
 
     @app.websocket("/ws")
     async def talk(socket: WebSocket) -> None:

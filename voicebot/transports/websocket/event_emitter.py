@@ -70,8 +70,8 @@ class EventEmitter(Observer):
                         took_ms=round(record.took_s * 1000),
                     )
                 )
-            case ErrorRaised(message):
-                self._client.send(ErrorMessage(message=message))
+            case ErrorRaised(error):
+                self._client.send(ErrorMessage(code=error.code, message=error.message))
 
     def _show(self, state: State) -> None:
         shown = StateMessage(

@@ -1,7 +1,7 @@
-"""The page as it is sent: rendered once, when the server starts, the same bytes for every visitor.
+"""The page as it is sent: rendered once, when the server starts, with the same bytes for every visitor.
 
-None of Gradio's routes is served. Chromium was seen to request four things of Gradio's: the page, an icon, its theme
-and the modules in `assets`. Everything else stays out, also what Gradio would add to the page from a request: links to
+Gradio's own routes are not served. Of Gradio's files a browser asks for the theme and the modules in `assets`; the
+page's own modules and styles are in `static`. What Gradio would add to the page from a request is left out: links to
 saved states, and the address, which its script takes from the browser anyway.
 """
 
@@ -23,31 +23,38 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from voicebot.access.request_checks import NOTHING_HERE
 from voicebot.web.ui.offline import without_foreign_tags
-from voicebot.web.ui.page import ASSETS, build_page
+from voicebot.web.ui.page import build_page
 
 CHUNK_BYTES = 64 * 1024
-"""What is handed to a connection at once, so that a client that reads slowly holds no more than this in memory."""
+"""The most that is handed to a connection at once, so that a client that reads slowly holds no more in memory."""
 
-MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".woff2": "font/woff2"}
-"""The kinds of files in Gradio's `assets` that a browser asks for: not the source maps, nor fonts for old browsers."""
+MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".woff2": "font/woff2", ".svg": "image/svg+xml"}
+"""The kinds of files that a browser asks for. Source maps and fonts for old browsers are not served."""
 
-FOR_EVER = "max-age=31536000, immutable"
-"""Names in `assets` contain a hash of what is in the file, but for those in its one folder, `svelte`."""
+FOREVER = "max-age=31536000, immutable"
+"""For files with a hash of their content in the address: the page's own, and Gradio's outside the folder `svelte`."""
 
-ASK_AGAIN = "no-cache"
-"""A browser may keep it, but has to ask whether it is still the same."""
+REVALIDATE = "no-cache"
+"""A browser may keep the file, but has to ask whether it is still current."""
+
+STATIC = Path(__file__).parent / "static"
+
+STYLES = ("colours", "layout", "controls", "talk", "chat", "panel", "tour", "settings")
+"""The style sheets that are sent as one, `page.css`."""
+
+DESCRIPTION = "A voice bot that you can talk over: it pauses at once, works out what you meant, and shows why."
 
 
 class Packed:
-    """A text that is kept compressed, and is unpacked in small steps for the few clients that take no gzip."""
+    """A file that is kept compressed. It is unpacked in small steps for the few clients that do not accept gzip."""
 
-    def __init__(self, text: bytes, media_type: str, cache_control: str) -> None:
-        self._gzip = gzip.compress(text, mtime=0)
-        self._length = len(text)
+    def __init__(self, content: bytes, media_type: str, cache_control: str) -> None:
+        self._gzip = gzip.compress(content, mtime=0)
+        self._length = len(content)
         self._media_type = media_type
         self._headers = {
             "Cache-Control": cache_control,
-            "ETag": f'"{sha256(text).hexdigest()[:32]}"',
+            "ETag": f'"{sha256(content).hexdigest()[:32]}"',
             "Vary": "Accept-Encoding",
         }
 
@@ -76,7 +83,7 @@ class Packed:
 
 
 async def _one_at_a_time(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The next chunk is made when the one before is on its way (Starlette would use a thread for a plain iterator)."""
+    """Makes the next chunk when the one before has been sent (Starlette would use a thread for a plain iterator)."""
     for chunk in chunks:
         yield chunk
 
@@ -89,23 +96,23 @@ def takes_gzip(accept_encoding: str) -> bool:
     return False
 
 
-class Assets:
-    """The modules, styles and fonts of Gradio's frontend, by their names: no path is ever made from a request."""
+class GradioAssets:
+    """The modules, styles and fonts of Gradio's frontend, by name. No path is ever made from a request."""
 
     def __init__(self, folder: Path) -> None:
-        files = [path for path in folder.rglob("*") if path.suffix in MEDIA_TYPES]
+        files = [path for path in folder.rglob("*") if path.suffix in MEDIA_TYPES and path.suffix != ".svg"]
         self._paths = {path.relative_to(folder).as_posix(): path for path in files}
         self._packed: dict[str, Packed] = {}
         self._packing = asyncio.Lock()
 
     async def find(self, name: str) -> Packed | None:
-        """Reads and compresses a file at its first use, one at a time and beside the event loop."""
+        """Returns a file. At its first use it is read and compressed, one at a time and beside the event loop."""
         path = self._paths.get(name)
         if path is None or name in self._packed:
             return self._packed.get(name)
         async with self._packing:
             if name not in self._packed:
-                keep = ASK_AGAIN if "/" in name else FOR_EVER
+                keep = REVALIDATE if "/" in name else FOREVER
                 self._packed[name] = await asyncio.to_thread(_packed_file, path, keep)
         return self._packed[name]
 
@@ -115,8 +122,54 @@ def _packed_file(path: Path, cache_control: str) -> Packed:
     return Packed(path.read_bytes(), MEDIA_TYPES[path.suffix], cache_control)
 
 
+class StaticFiles:
+    """The page's own modules, its style sheet and its icon, at `static/VERSION/NAME`.
+
+    The version is a hash of them all, so that modules can import one another by relative addresses.
+    """
+
+    def __init__(self) -> None:
+        contents = {path.name: path.read_bytes() for path in sorted(STATIC.glob("*.js"))}
+        self.modules = tuple(contents)
+        contents["page.css"] = b"\n".join((STATIC / f"{name}.css").read_bytes() for name in STYLES)
+        contents["icon.svg"] = (STATIC / "icon.svg").read_bytes()
+        named = (name.encode() + b"\0" + content for name, content in contents.items())
+        self.version = sha256(b"\0".join(named)).hexdigest()[:16]
+        self._files = {
+            keep: {name: Packed(content, MEDIA_TYPES[Path(name).suffix], keep) for name, content in contents.items()}
+            for keep in (FOREVER, REVALIDATE)
+        }
+
+    def find(self, version: str, name: str) -> Packed | None:
+        """Returns a file as it is now, also for another version: while servers are replaced, pages outlive them."""
+        return self._files[FOREVER if version == self.version else REVALIDATE].get(name)
+
+    @property
+    def head(self) -> str:
+        """The tags that load the files. Their addresses are relative, so that they work under any path.
+
+        Modules have a low priority, as they can start only after Gradio's own modules, which load in several rounds.
+        """
+        folder = f"./static/{self.version}"
+        preloads = "".join(
+            f'<link rel="modulepreload" fetchpriority="low" href="{folder}/{name}">' for name in self.modules
+        )
+        return (
+            f'<meta name="description" content="{DESCRIPTION}">'
+            f'<link rel="icon" type="image/svg+xml" href="{folder}/icon.svg">'
+            f'<link rel="stylesheet" href="{folder}/page.css">'
+            f'<script type="module" fetchpriority="low" src="{folder}/main.js"></script>{preloads}'
+        )
+
+
+@cache
+def static_files() -> StaticFiles:
+    """Returns the files, which are the same for every server of a process."""
+    return StaticFiles()
+
+
 def render(blocks: gr.Blocks) -> str:
-    """The HTML that Gradio would make of a page: as its own route does it, but for nobody in particular."""
+    """Returns the HTML that Gradio's own route would make of a page, but for nobody in particular."""
     config = blocks.get_config_file()
     config["root"] = ""
     config["username"] = None
@@ -124,22 +177,24 @@ def render(blocks: gr.Blocks) -> str:
     config["layout"] = config["page"][""]["layout"]
     config["current_page"] = ""
     template = gradio.routes.templates.env.get_template("frontend/index.html")
-    return without_foreign_tags(template.render(config=config, gradio_api_info=blocks.get_api_info()))
+    html = without_foreign_tags(template.render(config=config, gradio_api_info=blocks.get_api_info()))
+    before, end, after = html.rpartition("</head>")
+    return f"{before}{static_files().head}{end}{after}"
 
 
 @cache
 def _page_and_theme(max_text_chars: int) -> tuple[Packed, Packed]:
-    """The same for every server of a process."""
+    """Returns what is the same for every server of a process."""
     blocks = build_page(max_text_chars)
-    page = Packed(render(blocks).encode(), "text/html", ASK_AGAIN)
-    return page, Packed(blocks.theme_css.encode(), "text/css", ASK_AGAIN)
+    page = Packed(render(blocks).encode(), "text/html", REVALIDATE)
+    return page, Packed(blocks.theme_css.encode(), "text/css", REVALIDATE)
 
 
 def add_page(app: FastAPI, max_text_chars: int) -> None:
-    """The routes of the page. Must be called while a loop runs: without one Gradio makes its own and leaves it open."""
+    """Adds the page's routes. Must be called while a loop runs: else Gradio would make one and leave it open."""
     page, theme = _page_and_theme(max_text_chars)
-    icon = Packed((ASSETS / "icon.svg").read_bytes(), "image/svg+xml", ASK_AGAIN)
-    assets = Assets(Path(gradio.routes.BUILD_PATH_LIB))
+    static = static_files()
+    assets = GradioAssets(Path(gradio.routes.BUILD_PATH_LIB))
 
     @app.head("/")
     @app.get("/")
@@ -150,12 +205,14 @@ def add_page(app: FastAPI, max_text_chars: int) -> None:
     async def show_theme(request: Request) -> Response:
         return theme.response(request)
 
-    @app.get("/favicon.ico")
-    async def show_icon(request: Request) -> Response:
-        """The page names its icon, but not before its script runs: until then browsers look here."""
-        return icon.response(request)
+    @app.get("/static/{version}/{name}")
+    async def show_static_file(version: str, name: str, request: Request) -> Response:
+        return _response(static.find(version, name), request)
 
     @app.get("/assets/{name:path}")
     async def show_asset(name: str, request: Request) -> Response:
-        asset = await assets.find(name)
-        return JSONResponse({"error": NOTHING_HERE}, 404) if asset is None else asset.response(request)
+        return _response(await assets.find(name), request)
+
+
+def _response(file: Packed | None, request: Request) -> Response:
+    return JSONResponse({"error": NOTHING_HERE}, 404) if file is None else file.response(request)

@@ -117,7 +117,9 @@ async def test_each_overlong_message_gets_an_error_that_names_its_fault() -> Non
             ({"type": "speech_end", "audio": long}, "neither WebM nor WAV nor MP3"),
         ):
             await client.socket.send(json.dumps(message))
-            assert complaint in (await client.next("error"))["message"]
+            error = await client.next("error")
+            assert error["code"] == "message"
+            assert complaint in error["message"]
         for raw in ("{" + long, "[" * 900 + long, long.encode() + b"\xff"):
             await client.socket.send(raw, text=True)
             assert "Invalid JSON" in (await client.next("error"))["message"]
