@@ -256,7 +256,7 @@ async def test_the_model_reads_the_heard_words_and_a_dash_where_the_user_interru
 
 @pytest.mark.parametrize("history", [(), (Message(Role.USER, "hi"), Message(Role.ASSISTANT, "hello"))])
 async def test_a_history_that_does_not_end_with_a_message_of_the_user_is_refused(history: History) -> None:
-    with pytest.raises(ValueError, match="no user's message"):
+    with pytest.raises(ValueError, match="does not end with a message of the user"):
         await tokens(Script(answers=[]), history)
 
 
