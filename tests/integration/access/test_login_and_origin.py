@@ -183,7 +183,7 @@ FRIEND = "https://friend.example"
 
 
 def preflight(origin: str, method: str = "POST", headers: str = "content-type") -> dict[str, str]:
-    """Sends the preflight request of a browser, which never carries credentials."""
+    """Returns the headers of a browser's preflight request, which never carries credentials."""
     return {
         "Origin": origin,
         "Access-Control-Request-Method": method,
