@@ -131,7 +131,7 @@ class WebSocketConnection:
     def stalled(self) -> None:
         """Gives up the reply: the client acknowledges clips, but has stopped playing."""
         self.send(
-            ErrorMessage(code=ErrorCode.PLAYBACK, message="no clip was acknowledged for a while: the reply is given up")
+            ErrorMessage(code=ErrorCode.PLAYBACK, message="You have acknowledged no clip for a while, so the reply is cancelled.")
         )
         self.session.take(InterruptMessage(type="interrupt"))
 
