@@ -130,9 +130,8 @@ class WebSocketConnection:
 
     def stalled(self) -> None:
         """Gives up the reply: the client acknowledges clips, but has stopped playing."""
-        self.send(
-            ErrorMessage(code=ErrorCode.PLAYBACK, message="You have acknowledged no clip for a while, so the reply is cancelled.")
-        )
+        problem = "You have acknowledged no clip for a while, so the reply is cancelled."
+        self.send(ErrorMessage(code=ErrorCode.PLAYBACK, message=problem))
         self.session.take(InterruptMessage(type="interrupt"))
 
     async def cut(self) -> None:
