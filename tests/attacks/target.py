@@ -86,6 +86,9 @@ class Target:
             self.counts[str(refused.status)] += 1
         except NETWORK as error:
             self.counts[type(error).__name__] += 1
+        # A connection that fails while it is closed replaces the cancellation that closes it: the attack is over.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
 
     # Pace ---------------------------------------------------------------------------------------------------------
 
