@@ -1,4 +1,4 @@
-"""What people say to the offline engine, typed and transcribed, and its answers at `tests.support.talk.MOMENT`.
+"""Questions that people ask the offline engine, typed and transcribed, and its answers at `tests.support.talk.MOMENT`.
 
 An answer that begins with an ellipsis shows only its end.
 """

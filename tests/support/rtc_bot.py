@@ -18,12 +18,12 @@ def quick(agent: ScriptedAgent | None = None, tts: ToneTts | None = None, **sett
 
 
 def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
-    """Returns a condition that is true of a state message for which `condition` holds."""
+    """Returns a test for messages: it passes for a state message for which `condition` holds."""
     return lambda message: message["type"] == "state" and bool(condition(message))
 
 
 def answered(count: int) -> Callable[[Json], bool]:
-    """Returns a condition that is true of a state in which nobody speaks or thinks and the chat has `count` answers."""
+    """Returns a test for states: it passes when the bot is idle and the chat has `count` answers."""
     return is_state(
         lambda state: state["phase"] == "idle" and [m["role"] for m in state["chat"]].count("assistant") == count
     )

@@ -64,7 +64,7 @@ class SoundCard:
 
     @contextmanager
     def recorded(self) -> Iterator[list[Audio]]:
-        """What the loudspeaker plays during the block, and until it is silent, is in the list after the block."""
+        """Records the loudspeaker until it is silent after the block. The list holds the recording after the block."""
         file = self._folder / f"heard-{len(self._programs)}.raw"
         recorder = self._start("parec", "--device=loudspeaker.monitor", file, "--latency-msec=20")
         heard: list[Audio] = []

@@ -35,7 +35,7 @@ PURE = ("dialogue", "speech_text", "languages")
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}
 
 SEAMS = {"fastrtc": "transports.webrtc", "aiortc": "transports.webrtc", "gradio": "web.ui"}
-"""For each framework that may be replaced some day, the only package that imports it."""
+"""The only package that may import each framework, so that the framework can be replaced some day."""
 
 
 def modules() -> list[Path]:
@@ -125,7 +125,7 @@ def test_engines_do_not_import_one_another(path: Path) -> None:
 
 
 def test_only_the_module_that_starts_worker_processes_reads_the_environment_directly() -> None:
-    """It passes a few variables on to the workers. The settings read the environment through pydantic."""
+    """`worker/process.py` may read it, to pass variables on to workers. The settings read it through pydantic."""
     readers = [name_of(path) for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
     assert readers == ["engines.worker.process"]
 

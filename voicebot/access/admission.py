@@ -88,7 +88,7 @@ class Admission:
         """How many sessions have begun so far."""
         self._day, self._day_began_s = -1, 0.0
         self._spent_s: dict[str, float] = defaultdict(float)
-        """What each address has been charged today. Its open sessions may owe more."""
+        """The seconds charged to each address today. The time of its open sessions comes on top."""
 
     @property
     def sessions(self) -> int:

@@ -20,7 +20,7 @@ class FairQueue:
     def __init__(self, interval_s: float, max_waiting: int, max_per_address: int) -> None:
         self._interval_s, self._max_waiting, self._max_per_address = interval_s, max_waiting, max_per_address
         self._queues: OrderedDict[str, deque[asyncio.Future[bool]]] = OrderedDict()
-        """By address. The first address is the next whose client passes."""
+        """The waiting clients by address. A client of the first address passes next."""
         self._count = 0
         self._passing: asyncio.Task[None] | None = None
         """Runs while somebody waits."""

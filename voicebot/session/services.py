@@ -84,13 +84,13 @@ class Sessions:
     async def end_all(self, closed: SessionClosed) -> None:
         """End all sessions, telling their clients why, and wait until they have ended.
 
-        One that begins later ends at once. What goes wrong with one of them keeps no other from its end.
+        A session that begins later ends at once. A failure of one session does not keep the others from ending.
         """
         self._closing = closed
         for session in self:
             try:
                 session.leave(closed)
-            except Exception:  # what can't be ended keeps nothing else from its end
+            except Exception:  # boundary: a session that cannot be ended must not keep the others from ending
                 logger.exception("a session could not be ended")
         for session in self:
             await session.over.wait()

@@ -1,4 +1,4 @@
-"""The database has a cap, of which one conversation has a share, and its file can shrink."""
+"""The limits on the size of the database and of one conversation, and a database file that shrinks again."""
 
 from __future__ import annotations
 

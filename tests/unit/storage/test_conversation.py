@@ -25,7 +25,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.history: History = ()
         self.writes: list[tuple[int, float]] = []
-        """For each write, the index of its first message and the time."""
+        """A pair for each write: the index of the first message that it wrote, and the time of the write."""
         self.down = False
         self.takes_s = 0.0
         self.ours = True

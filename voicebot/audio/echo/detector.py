@@ -80,7 +80,7 @@ VERIFIED_SHARE = 0.4
 """The share of these frames that must contain sound: a user's first syllable alone verifies nothing."""
 
 Shares = list[tuple[float, float]]
-"""For each frame the weight that the echo explains, and the total weight."""
+"""A pair for each frame: the weight of the bands that the echo explains, and the weight of all bands."""
 
 _SILENCE = np.zeros(round(FRAME_S * SPEECH_RATE_HZ), np.int16)
 _BANDS = np.arange(0, SPEECH_BINS.stop - SPEECH_BINS.start, BAND_BINS)
@@ -113,7 +113,7 @@ class EchoDetector:
         self._noise: Powers = np.full(len(_BANDS), np.inf, np.float32)
         """The noise floor of each band."""
         self._skew: int | None = None
-        """By how many hops more was played than was received from the microphone."""
+        """How many more hops were played than were received from the microphone."""
         self._path: EchoPath | None = None
         self._is_path_verified = False
         """The score of the path was high when it was last reviewed (`_verify_path`)."""

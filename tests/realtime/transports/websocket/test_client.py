@@ -45,7 +45,7 @@ async def test_the_load_driver_runs_sessions_and_prints_their_figures(capsys: py
 async def test_the_client_stops_when_the_server_ends_the_session(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is typed meanwhile."""
+    """The user types nothing, so the keyboard never delivers a line."""
     readable, writable = os.pipe()
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     with os.fdopen(readable) as keyboard, os.fdopen(writable, "w") as typing:
