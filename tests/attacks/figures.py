@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ MB = 1e6
 
 STEADY_MB = 3.0
 """Memory counts as steady if it changes by less than this in a second, or during a measurement."""
+
+GROWN_UP_S = 10.0
+"""A process of this age has loaded what it needs, even on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,13 @@ async def steady(app: App) -> None:
         await asyncio.sleep(1.0)
         if abs(await asyncio.to_thread(memory_mb, app) - before) < STEADY_MB:
             return
+
+
+async def settled(app: App) -> None:
+    """Waits until workers that have just taken the place of dead ones have loaded what they need."""
+    born_s = time.time() - GROWN_UP_S
+    if any(process.create_time() > born_s for process in processes(app)):
+        await steady(app)
 
 
 def memory_mb(app: App) -> float:

@@ -125,6 +125,7 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
     if attack.prepare is not None:
         attack.prepare()
     try:
+        await figures.settled(app)
         before, began_s = await bot.reading(), time.monotonic()
         await run(attack, target)
         over_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from voicebot.dialogue.history import History, Role
 from voicebot.engines.errors import EngineError
 from voicebot.languages.prompts import no_answers_left
 from voicebot.settings import config
+from voicebot.storage.database import StoreError
 
 FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
@@ -32,11 +34,12 @@ OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": 
 async def stored_history(server: LiveServer, client: WsClient, count: int, last: str = "") -> History:
     """Waits until the conversation in the database has this many messages and ends with `last`, and returns it."""
     name = client.all("connected")[0]["conversation"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
-            history = await server.services.conversations.read(name) or ()
-            if len(history) >= count and history[-1].text.endswith(last):
-                return history
+            with contextlib.suppress(StoreError):  # The disk may be slow.
+                history = await server.services.conversations.read(name) or ()
+                if len(history) >= count and history[-1].text.endswith(last):
+                    return history
             await asyncio.sleep(0.02)
 
 

@@ -24,8 +24,10 @@ from voicebot.runtime.threads import Threads
 from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
 from voicebot.storage.tables import by_age, conversations, imports, messages, metadata
 
-LOCKED_S = 1.0
-"""How long an operation waits while another program has locked SQLite's file, or while all connections are in use."""
+LOCKED_S = 2.5
+"""How long an operation waits while another program has locked SQLite's file, and as long again for those before it.
+
+A transaction takes three syncs of the disk, which can be half a second on a slow one."""
 
 COUNT_TURNS = text(
     "INSERT INTO daily_turns (day, turns) VALUES (:day, :turns)"
@@ -140,7 +142,7 @@ class Database:
     @property
     def cancellable(self) -> bool:
         """True if an operation may be cancelled. With SQLite a cancellation during the connect would leave the
-        connection open; operations end by themselves, in little more than `LOCKED_S`."""
+        connection open; operations end by themselves, in little more than twice `LOCKED_S`."""
         return self.kind == "postgresql"
 
     @property
@@ -367,7 +369,7 @@ class Database:
 
 
 def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
-    """Returns an engine with few connections, because each has a thread.
+    """Returns an engine with one connection, so that operations wait for each other and are not refused by a lock.
 
     SQLite must not create the file, because other users could read it. A connection is used only while its file is
     still at the path.
@@ -379,7 +381,7 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
             query={**url.query, "mode": "rw", "uri": "true"},
         ),
         connect_args={"timeout": LOCKED_S},
-        pool_size=2,
+        pool_size=1,
         max_overflow=0,
         pool_timeout=LOCKED_S,
         hide_parameters=True,
