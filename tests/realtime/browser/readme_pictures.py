@@ -1,4 +1,4 @@
-"""The README's pictures, from a real conversation: `python -m tests.realtime.browser.readme_pictures URL docs`.
+"""The README's pictures, from a real conversation: `python -m tests.realtime.browser.readme_pictures URL docs/images`.
 
 `interruption.webp` moves: over a story the visitor hums, then asks something. The visitor's voice is flite's; all else
 is the page's own.
