@@ -42,8 +42,9 @@ class InterruptionThresholds:
     """How many words that the bot has not said interrupt while the user speaks; one less if they begin a question."""
     least_words: int = 1
     """Fewer words than this, said to the end, do not interrupt unless they ask for something."""
-    faint_db: float = -10.0
-    """Words this much softer than the user usually speaks are taken to be somebody else's."""
+    faint_db: float = -12.0
+    """Words this much softer than the user usually speaks are taken to be somebody else's: in the open, 12 dB are four
+    times the distance. The same person's utterances can differ by 11 dB (`make bench`, whose voices do)."""
 
 
 _DEMANDS = {

@@ -226,7 +226,7 @@ def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> Non
 
 
 def test_slightly_softer_speech_interrupts_and_so_does_a_faint_stop_word_or_answer() -> None:
-    softer, far = Speech(duration_s=2.0, level_db=-7.0), Speech(duration_s=0.5, level_db=-15.0)
+    softer, far = Speech(duration_s=2.0, level_db=-11.0), Speech(duration_s=0.5, level_db=-15.0)
     assert ruled("are we going to the shop later", replace(TALKING, speech=softer))[0] is Decision.REGENERATE
     assert give_verdict("are we going to the shop later", replace(TALKING, speech=softer), final=False).decision is (
         Decision.REGENERATE
