@@ -21,7 +21,7 @@ in the message `connected`; it is a secret. `DELETE` deletes the recording at on
 
 `POST /conversations` imports the `{TRANSCRIPT_FILE}` of such a zip (`unzip -p talk.zip {TRANSCRIPT_FILE}` extracts it).
 The answer is `{{"conversation": "…"}}` and the state that the page shows. A session that is opened with this
-conversation goes on with it. [storage.md](storage.md) says how long an import can be, and how many there can be.
+conversation goes on with it. [Security and privacy](security.md#imports) has the limits.
 
 The JSON files are in UTF-8. Times are in seconds since the recording began, which is also where the sound begins. A
 recording begins with the session, and anew with each "new conversation". Readers should ignore unknown fields and

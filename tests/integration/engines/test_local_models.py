@@ -505,7 +505,7 @@ async def test_a_cold_model_is_loaded_and_reads_its_instructions_in_the_backgrou
 
 
 async def test_an_unloaded_model_is_warmed_again_by_the_next_probe() -> None:
-    """The page causes such a probe when a visitor opens it."""
+    """“Check again” on the page causes such a probe."""
     async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama) as chain:
         await until(lambda: not is_cold(chain))
         ollama.loaded.clear()
