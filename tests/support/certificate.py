@@ -21,12 +21,13 @@ def server_and_client_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]
     return server, ssl.create_default_context(cafile=path)
 
 
-def certificate_in(folder: Path) -> Path:
-    """Creates a file with a new certificate for 127.0.0.1 and its key."""
+def certificate_in(folder: Path, *host_names: str) -> Path:
+    """Creates a file with a new certificate for 127.0.0.1 and the host names, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     begin = datetime.now(UTC) - timedelta(hours=1)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    names = [address, *(x509.DNSName(host) for host in host_names)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -35,7 +36,7 @@ def certificate_in(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = folder / "server.pem"

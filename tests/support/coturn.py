@@ -1,12 +1,10 @@
-"""A real TURN server on the loopback interface: coturn, with credentials that expire."""
+"""A real TURN server on the loopback interface: coturn with deploy/turnserver.conf, whose credentials expire."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificate import certificate_in
+from tests.support.paths import PROJECT
+from tests.support.server_process import free_port, wait_until_listening
 from voicebot.transports.webrtc.ice.credentials import signed_login
 
 SECRET = "north"
@@ -50,37 +50,22 @@ def running_coturn(folder: Path) -> Iterator[Coturn]:
     program = shutil.which("turnserver")
     if program is None:
         pytest.skip("coturn is not installed (apt-get install coturn)")
-    port, tls_port, log = _free_port(), _free_port(), folder / "coturn.log"
+    port, tls_port, log = free_port(), free_port(), folder / "coturn.log"
     certificate = certificate_in(folder)
     options = [
-        *("--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", str(port)),
-        *("--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "test"),
-        *("--userdb", str(folder / "turndb"), "--pidfile", str(folder / "pid"), "--log-file", "stdout"),
-        *("--tls-listening-port", str(tls_port), "--cert", str(certificate), "--pkey", str(certificate)),
-        *("-n", "--verbose", "--no-cli", "--no-dtls", "--allow-loopback-peers"),
+        *("-c", str(PROJECT / "deploy" / "turnserver.conf")),
+        *("--listening-port", str(port), "--tls-listening-port", str(tls_port)),
+        *("--static-auth-secret", SECRET, "--cert", str(certificate), "--pkey", str(certificate)),
+        # The file protects this machine and its network, where all peers of a test are.
+        *("--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"),
+        *("--allow-loopback-peers", "--allowed-peer-ip", "127.0.0.1"),
+        *("--userdb", str(folder / "turndb"), "--pidfile", str(folder / "pid"), "--verbose"),
     ]
     with log.open("w") as output:
         started = subprocess.Popen([program, *options], cwd=folder, stdout=output, stderr=output)
     try:
-        _wait_for(port, started, log)
+        wait_until_listening(port, started, log)
         yield Coturn(port, tls_port, certificate, log)
     finally:
         started.terminate()
         started.wait(10)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _wait_for(port: int, started: subprocess.Popen[bytes], log: Path, timeout_s: float = 10) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s and started.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    raise ChildProcessError(f"coturn did not start:\n{log.read_text('utf-8', 'replace')}")

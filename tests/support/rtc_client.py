@@ -216,12 +216,16 @@ class RtcClient:
         """Returns the SDP of the offer as it is sent. Subclasses change it."""
         return sdp
 
+    def http_client(self, timeout_s: float) -> httpx.AsyncClient:
+        """Returns the client that sends the offer. Subclasses change it."""
+        return httpx.AsyncClient(trust_env=False, timeout=timeout_s)
+
     async def _offer(self) -> Json:
         local = self.peer.localDescription
         body = {"sdp": self.rewritten(local.sdp), "type": local.type, "webrtc_id": self.webrtc_id}
         if self._conversation is not None:
             body["conversation"] = self._conversation
-        async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as http:
+        async with self.http_client(self._timeout_s) as http:
             response = await http.post(f"{self._base_url}/webrtc/offer", json=body)
         if response.is_error:
             raise OfferRefusedError(response.status_code, response.text)

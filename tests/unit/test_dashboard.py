@@ -15,8 +15,7 @@ from tests.support.paths import PROJECT
 from voicebot.observability.metrics import Metrics
 from voicebot.observability.metrics_document import all_metrics
 
-DOCS = PROJECT / "docs"
-BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
+BOARD = json.loads((PROJECT / "deploy" / "grafana-dashboard.json").read_text("utf-8"))
 PANELS = BOARD["panels"]
 
 SCRAPED = {"job", "instance"}

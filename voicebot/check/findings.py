@@ -81,7 +81,7 @@ async def check_relay(settings: Settings) -> Finding | None:
     provider = choose_provider(settings)
     if provider == "none" and settings.space_id is None:
         return None
-    name, advice = f"TURN relay ({provider})", "See TURN in the README."
+    name, advice = f"TURN relay ({provider})", "See TURN in docs/deployment.md."
     servers = IceServers(settings)
     servers.start()
     try:

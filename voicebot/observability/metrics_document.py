@@ -13,8 +13,8 @@ HEAD = """# Metrics
 `METRICS_PUBLIC=true`. Metrics hold no words, names or addresses of users, and their labels have few values. A counter
 counts from the start of the app. A histogram has the series `_bucket` (label `le`), `_sum` and `_count`.
 
-`docs/grafana-dashboard.json` is a dashboard of them: import it into Grafana, and choose the Prometheus that scrapes the
-bot. `voicebot/observability/metrics.py` declares the metrics and counts the facts of sessions.
+`deploy/grafana-dashboard.json` is a dashboard of them: import it into Grafana, and choose the Prometheus that scrapes
+the bot. `voicebot/observability/metrics.py` declares the metrics and counts the facts of sessions.
 """
 
 

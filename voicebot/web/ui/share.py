@@ -32,4 +32,4 @@ async def open_link(host: str, port: int, settings: Settings, names: OwnNames) -
     if settings.app_username is None:
         logger.warning("whoever has the link can talk at your cost: APP_USERNAME and APP_PASSWORD lock it")
     if choose_provider(settings) == "none":
-        logger.warning("the tunnel carries no voice, but to a visitor in your own network: see TURN in the README")
+        logger.warning("the tunnel carries no voice beyond your own network: see TURN in docs/deployment.md")

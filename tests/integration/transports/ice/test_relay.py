@@ -12,6 +12,7 @@ from typing import Any
 
 import aioice.ice
 import pytest
+from aioice.turn import create_turn_endpoint
 from aiortc import RTCPeerConnection
 from pydantic import SecretStr
 
@@ -132,6 +133,31 @@ async def test_a_relay_that_cannot_be_used_is_reported_with_the_reason(coturn: C
     assert "can't be reached" in str(nowhere.problem)
     stun = await probe_relay([IceServer(urls=("stun:127.0.0.1:3478",))])
     assert stun.problem == "it has no URL that can be used"
+
+
+class _Refusals(asyncio.DatagramProtocol):
+    """Keeps the first error of a TURN connection."""
+
+    def __init__(self) -> None:
+        self.first: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.first.done():
+            self.first.set_result(exc)
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "127.0.0.2"])
+async def test_the_relay_forwards_nothing_into_its_own_network(peer: str, coturn: Coturn) -> None:
+    """A visitor has a login of the relay, and could reach other machines of the operator through it."""
+    username, credential = coturn.login(600)
+    transport, refusals = await create_turn_endpoint(_Refusals, ("127.0.0.1", coturn.port), username, credential)
+    try:
+        transport.sendto(b"GET / HTTP/1.0\r\n\r\n", (peer, 80))
+        error = await asyncio.wait_for(refusals.first, 5)
+    finally:
+        transport.close()
+        await asyncio.sleep(0)
+    assert "(403 - Forbidden IP)" in str(error)
 
 
 def candidate_types(peer: RTCPeerConnection) -> set[str]:
