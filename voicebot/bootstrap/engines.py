@@ -75,8 +75,7 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
         problems += [f"{key.upper()}: The engine {name} needs this key" for name, key in missing]
         lacking = [entry for entry in tried if settings.language not in (entry.languages or {settings.language})]
         if lacking and (AUTO not in chosen or len(lacking) == len(tried)):
-            known = lacking[0].languages or ()
-            problems.append(_unknown_language(lacking[0].name, variable, settings.language, known))
+            problems.append(_unknown_language(lacking[0].name, variable, settings.language, lacking[0].languages or ()))
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
 
