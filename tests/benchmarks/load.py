@@ -1,7 +1,7 @@
 """`make bench-load` adds users to one process of our app until it is full, and prints a Markdown table.
 
-The app has stub engines with the delays of FACTS.md, and the real voice activity detector, echo detector and codecs.
-The users run on the same machine, in a process of their own. A transport is full when the 95th percentile of the
+The app has stub engines with the delays of `make bench`, and the real speech detector, echo detector and codecs. The
+users run on the same machine, in a process of their own. A transport is full when the 95th percentile of the
 response gap has grown by 30 % over that of the first step, when sound came too late to be played, or when a user got no
 answer.
 """

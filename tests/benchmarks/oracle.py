@@ -27,7 +27,7 @@ LETTERS_PER_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """The delays of the stub engines. They are those of FACTS.md, and add up to 625 ms until the first sound."""
+    """The delays of the stub engines. With a sentence of twelve words they add up to 625 ms until the first sound."""
 
     stt_s: float = 0.100
     first_token_s: float = 0.150

@@ -171,7 +171,7 @@ async def test_a_working_local_model_is_reported_as_local() -> None:
 async def test_a_missing_local_server_or_model_is_reported_with_advice(
     library: list[OllamaModel] | None, expected: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
+    monkeypatch.setattr("voicebot.settings.destinations.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
     async with OllamaSimulator(library=library or []) as ollama:
         where = "127.0.0.1:9" if library is None else ollama.url
         text, status = await report(llm_engine="local,offline", ollama_host=where)

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -36,12 +36,10 @@ from tests.support.ws_bot import session
 from tests.support.ws_client import ws_client
 from voicebot.bootstrap import engines as build
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines import destinations
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.protocols import Engines
-from voicebot.settings import config
-from voicebot.settings.config import LlmName, SttName, TtsName
+from voicebot.settings import config, destinations, registry
 
 FIRST_SOUND_S = 6.5
 """The longest time from the end of the user's words to the first sound of the answer. User and bot share this thread.
@@ -51,8 +49,8 @@ QUESTIONS = ("is that word not for you", "was that the one they had")
 ANSWER = "That is a good question to ask."
 
 STAGES: dict[str, tuple[str, ...]] = {
-    stage: tuple(name for name in get_args(names) if name != "auto" and name not in destinations.EMBEDDED)
-    for stage, names in (("stt", SttName), ("llm", LlmName), ("tts", TtsName))
+    stage: tuple(entry.name for entry in entries if entry.name not in destinations.EMBEDDED)
+    for stage, entries in (("stt", registry.STT), ("llm", registry.LLM), ("tts", registry.TTS))
 }
 """The services of each stage: all engines that are not embedded."""
 
@@ -82,7 +80,7 @@ class Cell:
 
 def planned(service: str, fault: Fault) -> Planned:
     """Returns the fault at the worst moment: in the middle of a stream whose first outputs have come."""
-    return Planned(fault, after=3 if service in get_args(LlmName) else 1, delay_s=0.6)
+    return Planned(fault, after=3 if service in STAGES["llm"] else 1, delay_s=0.6)
 
 
 @asynccontextmanager
@@ -126,18 +124,19 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
         faulty = config.load(**settings | {"deepgram_base_url": simulator.url})
         options = config.load(**settings)
         rules = FallbackRules(first_output_s=options.tuning.first_output_timeout_s, rest_s=options.tuning.engine_rest_s)
-        stt: list[Any] = [build.speech_to_text("deepgram", options)]
+        stt: list[Any] = [registry.ALL["deepgram"].create(options)]
         llm: list[Any] = [ScriptedAgent("stand-in", scripts=[[ANSWER]] * 20)]
         tts: list[Any] = [ToneTts("stand-in", letter_s=0.03)]
         match service:
             case "deepgram":
-                stt = [build.speech_to_text("deepgram", faulty), build.speech_to_text("deepgram-rest", options)]
+                stt = [registry.ALL["deepgram"].create(faulty), registry.ALL["deepgram-rest"].create(options)]
             case "deepgram-rest":
-                stt = [build.speech_to_text("deepgram-rest", faulty), *stt]
+                stt = [registry.ALL["deepgram-rest"].create(faulty), *stt]
             case "groq" | "openai" | "openai-realtime" | "huggingface" | "local":
-                llm = [build.agent(service, options), *llm]
+                (entry,) = registry.in_order(registry.LLM, [service], options)
+                llm = [build.agent(entry, options), *llm]
             case "elevenlabs":
-                tts = [build.text_to_speech("elevenlabs", options), *tts]
+                tts = [registry.ALL["elevenlabs"].create(options), *tts]
             case _:
                 from voicebot.engines.tts.gtts import Gtts
 
@@ -270,8 +269,8 @@ async def test_a_conversation_survives_every_kind_of_fault_of_a_service(
 
 
 def test_the_fault_matrix_covers_every_service() -> None:
-    """The matrix takes its services from the settings, so that a new one is tested without a change here."""
+    """The matrix takes its services from the registry, so that a new one is tested without a change here."""
     services = [service for stage in STAGES.values() for service in stage]
-    assert sorted(services) == sorted(build.KEYS.keys() | {"gtts", "local"})
+    assert sorted(services) == sorted({*registry.SERVICES, registry.LOCAL})
     sys.stdout.write(f"\n{len(services)} services: {', '.join(services)}\n")
     sys.stdout.write(f"{len(Fault)} faults: {', '.join(Fault)}\n")

@@ -20,12 +20,13 @@ from tests.support.llama_server import llama_server, model_file
 from tests.support.talk import WANTED
 from tests.support.waiting import until
 from voicebot.agent.graph import GraphAgent
-from voicebot.bootstrap.discovery import Found, discover
+from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.fallback import AgentFallbackGroup
 from voicebot.engines.protocols import EngineSelected
 from voicebot.settings import config
+from voicebot.settings.registry import Found
 
 
 @asynccontextmanager

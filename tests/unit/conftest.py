@@ -10,6 +10,7 @@ from typing import Any
 
 import looptime
 import pytest
+import urllib3.util.connection  # noqa: F401 - it binds a socket when it is loaded, which a test must not do
 from hypothesis import HealthCheck, settings
 
 TICK_S = 1e-9

@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.paths import PROJECT
-from voicebot.settings import config, space
+from voicebot.settings import config, registry, space
 from voicebot.settings.config import SETTINGS, SettingsError
+from voicebot.settings.registry import ServiceFacts
 
 EXAMPLE = PROJECT / ".env.example"
 
@@ -194,7 +195,7 @@ def test_a_hugging_face_space_has_its_own_defaults_for_unset_settings(monkeypatc
 def test_a_space_with_the_key_of_a_paid_service_limits_the_turns_per_day(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines need no limit"
     assert config.load(space_id="me/bot", groq_api_key="  ").turns_per_day == 0
-    for key in space.PAID_KEYS:
+    for key in registry.PAID_KEYS:
         assert config.load(**{"space_id": "me/bot", key: "secret"}).turns_per_day == 500
         assert config.load(**{key: "secret"}).turns_per_day == 0, "only a Space has this default"
     monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
@@ -226,3 +227,13 @@ def test_an_invalid_ollama_host_is_refused_without_showing_its_value(setting: st
     with pytest.raises(SettingsError, match="OLLAMA_HOST: The value must be") as raised:
         config.load(ollama_host=setting)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", registry.ALL)
+def test_the_env_example_names_every_engine(name: str) -> None:
+    assert re.search(rf"(?<![\w-]){name}(?![\w-])", EXAMPLE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("facts", registry.SERVICES.values(), ids=registry.SERVICES)
+def test_the_settings_of_a_service_exist(facts: ServiceFacts) -> None:
+    assert {*facts.model_settings, facts.key, facts.address_setting} - {None} <= set(SETTINGS)

@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from dataclasses import dataclass
 
-from voicebot.engines.destinations import local_addresses, local_models
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.local_servers import find, new_client
 from voicebot.settings import space
-from voicebot.settings.config import AUTO, Settings
+from voicebot.settings.config import Settings
+from voicebot.settings.destinations import local_addresses, local_models
+from voicebot.settings.registry import AUTO, Found
 
 LOCAL_S = 0.3
 """How long all local servers together may take to answer. The start takes longer by this at most."""
 
 TOKEN_S = 2.0
 """How long Hugging Face may take to report the token's permissions. Without a token it is not asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The result of `discover`."""
-
-    local: bool = False
-    """True if a local model server was found."""
-    huggingface: bool = False
-    """True if HF_TOKEN permits inference."""
-    remarks: tuple[str, ...] = ()
-    """Sentences about what is not used, and why."""
 
 
 def discover(settings: Settings) -> Found:

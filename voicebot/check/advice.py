@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from voicebot.check.results import CheckedStage, Trial
-from voicebot.check.services import SERVICES, ServiceFacts
-from voicebot.engines.destinations import LOCAL
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.settings.config import Settings
+from voicebot.settings.registry import LOCAL, SERVICES, ServiceFacts
 
 REINSTALL = "Install the packages again: pip install -r requirements.txt"
 

@@ -14,9 +14,8 @@ from pydantic import SecretStr
 import voicebot
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
-from voicebot.check.services import KEYS, SERVICES
-from voicebot.engines.destinations import LOCAL
-from voicebot.settings.config import AUTO, Origin, Settings
+from voicebot.settings.config import Origin, Settings
+from voicebot.settings.registry import AUTO, LOCAL, PAID_KEYS, SERVICES
 
 PACKAGES = ("fastrtc", "gradio", "aiortc", "langgraph", "groq", "openai", "deepgram-sdk", "httpx", "websockets")
 """The versions of these packages matter most when something does not work."""
@@ -76,10 +75,11 @@ def settings_lines(
     where = f"{_short(file)}, unless the environment has them" if file is not None else "the environment"
     missing = "" if file is not None else f"; there is no file .env in {_short(Path.cwd())}"
     lines = ["", f"Settings, from {where}{missing}"]
-    width = max(map(len, (*KEYS, *origins)))
-    lines += [f"  {name:<{width}}  {_key_state(origins.get(name))}" for name in KEYS]
+    keys = [key.upper() for key in PAID_KEYS]
+    width = max(map(len, (*keys, *origins)))
+    lines += [f"  {name:<{width}}  {_key_state(origins.get(name))}" for name in keys]
     for name, origin in origins.items():
-        if name not in KEYS and not origin.blank:
+        if name not in keys and not origin.blank:
             value = "set" if settings is None else _shown(name, getattr(settings, name.lower()))
             lines.append(f"  {name:<{width}}  {value} {_place(origin)}")
     for name, url in proxies.items():
@@ -91,12 +91,11 @@ def unused_keys(settings: Settings, names: Mapping[CheckedStage, Sequence[str]])
     """Lists keys of services that no engine uses."""
     used = {SERVICES[name].key for chain in names.values() for name in chain if name in SERVICES}
     lines = []
-    for key in KEYS:
-        field = key.lower()
-        if getattr(settings, field) is None or field in used:
+    for key in PAID_KEYS:
+        if getattr(settings, key) is None or key in used:
             continue
-        engines = [name for name, service in SERVICES.items() if service.key == field]
-        lines.append(f"  note: {key} is set, but these engines do not use it; {' or '.join(engines)} would.")
+        engines = [name for name, service in SERVICES.items() if service.key == key]
+        lines.append(f"  note: {key.upper()} is set, but these engines do not use it; {' or '.join(engines)} would.")
     return lines
 
 

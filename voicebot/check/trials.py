@@ -12,15 +12,15 @@ from typing import Any, Protocol, TypeVar
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.results import CheckedStage, Trial
-from voicebot.check.services import SERVICES
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.destinations import EMBEDDED
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackGroup, FallbackRules
 from voicebot.engines.protocols import Engines, HasModels, SlowToStart, Transcript
 from voicebot.languages.loader import language_of
 from voicebot.settings.config import Settings
+from voicebot.settings.destinations import EMBEDDED
+from voicebot.settings.registry import SERVICES
 
 logger = logging.getLogger(__name__)
 

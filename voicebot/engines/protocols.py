@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,11 @@ from voicebot.audio.sound import Audio
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from voicebot.engines.llm.models import Models
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +282,44 @@ class Agent(Engine, Protocol):
         With `stands_in` the engine answers in place of others that failed. `stood_in` is the engine of the last answer
         that the user heard, if that one stood in.
         """
+        ...
+
+
+class ModelService(Protocol):
+    """A service with a chat model, from which the bot makes an `Agent` with its graph and tools."""
+
+    @property
+    def model(self) -> BaseChatModel: ...
+
+    @property
+    def models(self) -> Models:
+        """The models of the service that may be used."""
+        ...
+
+    @property
+    def languages(self) -> frozenset[str]: ...
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def probe(self) -> None:
+        """Finds out as cheaply as possible whether the service can work now. Raises EngineError if it cannot."""
+        ...
+
+
+@runtime_checkable
+class SlowModelService(Protocol):
+    """A service of a model that may be slow, such as one on the operator's own machine."""
+
+    @property
+    def first_output_s(self) -> float:
+        """How long the first token may take."""
+        ...
+
+    @property
+    def answer_s(self) -> float:
+        """How long a whole answer may take."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -24,7 +24,8 @@ from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
-from voicebot.settings import space
+from voicebot.settings import registry, space
+from voicebot.settings.registry import AUTO
 from voicebot.settings.tuning import Tuning
 
 
@@ -167,11 +168,15 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(value.get_secret_value().strip())
 
 
-AUTO = "auto"
 OLLAMA_PORT = 11434
-SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
-LlmName = Literal["auto", "groq", "openai", "openai-realtime", "local", "huggingface", "offline"]
-TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
+if TYPE_CHECKING:
+    SttName: TypeAlias = str
+    LlmName: TypeAlias = str
+    TtsName: TypeAlias = str
+else:  # pydantic refuses names that no engine of the stage has
+    SttName = Literal[(AUTO, *(entry.name for entry in registry.STT))]
+    LlmName = Literal[(AUTO, *(entry.name for entry in registry.LLM))]
+    TtsName = Literal[(AUTO, *(entry.name for entry in registry.TTS))]
 TurnName = Literal["auto", "none", "static", "cloudflare", "hf"]
 
 TURN_KEYS = {
@@ -315,8 +320,8 @@ class Settings(BaseSettings):
     def _on_a_space(cls, given: dict[str, Any]) -> dict[str, Any]:
         if not _none_if_blank(given.get("space_id")):
             return given
-        paid = any(_none_if_blank(given.get(key)) for key in space.PAID_KEYS) or any(
-            name in str(given.get("llm_engine")).lower() for name in space.PAID_ENGINES
+        paid = any(_none_if_blank(given.get(key)) for key in registry.PAID_KEYS) or any(
+            name in str(given.get("llm_engine")).lower() for name in registry.PAID_ENGINES
         )
         return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
 

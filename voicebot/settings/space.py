@@ -23,15 +23,9 @@ DEFAULTS: Mapping[str, object] = {
 }
 """The defaults by name of the setting. They apply where `SPACE_ID` is set, which Hugging Face does on a Space."""
 
-PAID_KEYS = ("deepgram_api_key", "groq_api_key", "openai_api_key", "elevenlabs_api_key")
-"""Keys of services that cost the owner of the Space money when strangers talk."""
-
-PAID_ENGINES = ("huggingface",)
-"""Engines that also cost the owner money, with a key that many people have for other purposes."""
-
 DEFAULTS_WITH_KEYS: Mapping[str, object] = {
     # Groq's free plan is reported to allow 1,000 requests a day (2026), and a turn with a tool takes two. With
     # ElevenLabs Flash at 5 cents for 1,000 characters (reported in 2026) 500 answers of 200 characters cost 5 dollars.
     "turns_per_day": 500,
 }
-"""Further defaults on a Space with one of the `PAID_KEYS` or `PAID_ENGINES`."""
+"""Further defaults on a Space with a key of `PAID_KEYS`, or an engine of `PAID_ENGINES` (`settings/registry.py`)."""

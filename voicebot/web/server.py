@@ -23,11 +23,12 @@ from voicebot.access.admission import RefusedError
 from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
-from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine
 from voicebot.engines.health import EngineHealth, Health
 from voicebot.recording.recorder import GRACE_S
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
+from voicebot.settings.destinations import EMBEDDED, host_of, is_this_machine
+from voicebot.settings.registry import LOCAL
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.transports.websocket import add_websocket

@@ -17,7 +17,7 @@ from tests.simulators.huggingface import FOR_TURN, INFERENCE, TOKEN, WHOAMI, Hug
 from tests.support.closed_port import closed_port
 from voicebot.agent.graph import GraphAgent
 from voicebot.bootstrap import discovery
-from voicebot.bootstrap.discovery import Found, discover, with_costs
+from voicebot.bootstrap.discovery import discover, with_costs
 from voicebot.bootstrap.engines import build
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import AgentFallbackGroup
@@ -27,6 +27,7 @@ from voicebot.engines.llm.huggingface import HuggingFace
 from voicebot.engines.llm.models import Models
 from voicebot.engines.protocols import EngineSelected
 from voicebot.settings import config
+from voicebot.settings.registry import Found
 from voicebot.settings.tuning import Tuning
 
 OSS = "openai/gpt-oss-120b"
@@ -36,7 +37,7 @@ OSS = "openai/gpt-oss-120b"
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes sure that a server on the developer's own machine is not found."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.settings.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
 
 
 def settings_on(service: HuggingFaceSimulator, **settings: Any) -> config.Settings:

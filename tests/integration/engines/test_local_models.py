@@ -22,7 +22,7 @@ from tests.support.closed_port import closed_port
 from tests.support.waiting import until
 from voicebot.agent.graph import GraphAgent
 from voicebot.bootstrap.discovery import LOCAL_S as USUAL_LOCAL_S
-from voicebot.bootstrap.discovery import Found, discover
+from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError
@@ -31,6 +31,7 @@ from voicebot.engines.health import EngineHealth
 from voicebot.engines.llm.local import KEEP_LOADED, Local
 from voicebot.engines.protocols import EngineSelected, EngineStatus
 from voicebot.settings import config
+from voicebot.settings.registry import Found
 
 LLAMA = OllamaModel("llama3.2:latest")
 THINKER = OllamaModel("qwen3:8b", "2026-07-01", ("completion", "tools", "thinking"))
@@ -44,7 +45,7 @@ ALIAS = OllamaModel("my-model:latest", "2026-11-02", remote_host="https://ollama
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes sure that a server on the developer's own machine is not found."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.settings.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 10.0)  # Other tests may use the processor meanwhile.
 
 
@@ -209,7 +210,7 @@ async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest
     monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 2.0)
     async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
         ollama.faults.always(Fault.HANG)
-        monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", server.url)
+        monkeypatch.setattr("voicebot.settings.destinations.LLAMA_CPP_ADDRESS", server.url)
         assert (await found_at(ollama)).local
 
 

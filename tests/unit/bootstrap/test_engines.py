@@ -8,12 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from voicebot.bootstrap import engines as build
-from voicebot.bootstrap.discovery import Found
-from voicebot.engines import destinations
 from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
-from voicebot.settings import config
+from voicebot.settings import config, destinations
 from voicebot.settings.config import SettingsError
+from voicebot.settings.registry import Found
 
 KEY = SecretStr("a-key")
 

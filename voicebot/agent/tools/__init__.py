@@ -15,7 +15,10 @@ PURE = "pure"
 def toolbox(date_clock: DateClock | None = None) -> list[BaseTool]:
     """Creates all tools. They use the machine's clock unless another one is given."""
     clock = MachineClock() if date_clock is None else date_clock
-    return [_pure(clock_tool(clock)), _pure(calculator_tool())]
+    return [
+        _pure(clock_tool(clock)),
+        _pure(calculator_tool()),
+    ]
 
 
 def _pure(tool: BaseTool) -> BaseTool:

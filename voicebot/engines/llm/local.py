@@ -76,6 +76,7 @@ class Local(CompatibleService):
         self._addresses = tuple(addresses)
         self._wanted = tuple(wanted)
         self._is_warmed = is_warmed
+        self.answer_s = timeout_s
         self.is_cold = False
         self._warm: LocalServer | None = None
         """The server whose model has already read the beginning of a conversation."""
@@ -95,6 +96,10 @@ class Local(CompatibleService):
             trust_env=False,
             follow_redirects=False,
         )
+
+    @property
+    def first_output_s(self) -> float:
+        return FIRST_TOKEN_S
 
     async def close(self) -> None:
         if self._loading is not None:

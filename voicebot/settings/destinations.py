@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS
 from voicebot.settings.config import Settings
+from voicebot.settings.registry import ALL, LOCAL, SERVICES
 
-EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
+EMBEDDED = ALL.keys() - SERVICES.keys() - {LOCAL}
 """The engines that work inside this process or on this machine, and send nothing away."""
-
-LOCAL = "local"
-"""The engine for a model on the operator's own server."""
-
-ADDRESSES: Mapping[str, str] = {
-    "deepgram": "deepgram_base_url",
-    "deepgram-rest": "deepgram_base_url",
-    "groq": "groq_base_url",
-    "openai": "openai_base_url",
-    "openai-realtime": "openai_base_url",
-    "huggingface": "huggingface_base_url",
-    "elevenlabs": "elevenlabs_base_url",
-}
-"""The setting that replaces the usual address of an engine's service."""
 
 
 def host_of(engine: str, settings: Settings) -> str | None:
     """Returns the host of an engine's service if the operator has chosen one; None for the service's usual host."""
     if engine == LOCAL:
         return next(filter(None, map(_foreign_host, local_addresses(settings))), "127.0.0.1")
-    address = getattr(settings, ADDRESSES[engine]) if engine in ADDRESSES else None
+    address = SERVICES[engine].given_address(settings) if engine in SERVICES else None
     return None if address is None else urlsplit(address).hostname
 
 

@@ -1,0 +1,144 @@
+"""docs/extending.md works: a copy of the project gets its blocks of code, and the bot that they extend answers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.simulators.brain import Answer, Call, ChatMessage
+from tests.simulators.chat import ChatSimulator
+from tests.support.app_process import ARGUMENTS, END_S, announced_address, environment
+from tests.support.paths import PROJECT
+from tests.support.ws_client import WsClient, plays_until, recording
+
+PAGE = PROJECT / "docs" / "extending.md"
+BLOCK = re.compile(
+    r"```(?:python|markdown)\n(?:# |<!-- )([\w./]+)(?:, (above|in|with) (?:the )?(\w+))?(?: -->)?\n(.*?)```", re.DOTALL
+)
+"""A block: the file, for a change of a file the place, and the code."""
+
+EXTENSIONS = {"stt_engine": "stopwatch", "llm_engine": "parrot", "beeps_api_key": "beep"}
+
+
+def insertion_point(lines: Sequence[str], how: str, name: str) -> int:
+    """Returns the number of the line above which a block goes."""
+    if how == "with":
+        return next(number for number, line in enumerate(lines) if line.startswith("from voicebot"))
+    named = next(number for number, line in enumerate(lines) if re.match(rf"\s*(def |class )?{name}\b", line))
+    if how == "above":
+        return named
+    return next(number for number, line in enumerate(lines) if number >= named and line.endswith(("(", "["))) + 1
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a copy of the project with all that the page adds to it."""
+    copy = tmp_path_factory.mktemp("extended")
+    shutil.copy(PROJECT / "app.py", copy)
+    shutil.copytree(PROJECT / "voicebot", copy / "voicebot", ignore=shutil.ignore_patterns("__pycache__"))
+    text = PAGE.read_text("utf-8")
+    blocks = BLOCK.findall(text)
+    assert len(blocks) == len(re.findall(r"```(?:python|markdown)\n", text)), "a block does not say where it belongs"
+    for path, how, name, code in blocks:
+        file = copy / path
+        if not how:
+            assert not file.exists(), f"{path} exists already"
+            file.write_text(code.lstrip("\n"), "utf-8")
+            continue
+        lines = file.read_text("utf-8").splitlines()
+        at = insertion_point(lines, how, name)
+        file.write_text("\n".join([*lines[:at], *code.splitlines(), *lines[at:], ""]), "utf-8")
+    return copy
+
+
+@asynccontextmanager
+async def running(extended: Path, folder: Path, **settings: object) -> AsyncIterator[str]:
+    """Runs the extended bot until the block ends, and yields its address."""
+    log = folder / "app.log"
+    with log.open("w") as output:
+        started = await asyncio.create_subprocess_exec(
+            *(sys.executable, extended / "app.py", *ARGUMENTS),
+            cwd=folder,
+            env=environment() | {name.upper(): str(value) for name, value in settings.items()},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield await asyncio.to_thread(announced_address, lambda: started.returncode is None, log)
+        started.terminate()
+        async with asyncio.timeout(END_S):
+            await started.wait()
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+
+@asynccontextmanager
+async def client_of(url: str) -> AsyncIterator[WsClient]:
+    async with connect(f"{url.replace('http', 'ws', 1)}/ws", max_size=None, proxy=None) as socket:
+        yield WsClient(socket)
+
+
+async def answer(client: WsClient) -> str:
+    """Plays the next answer to its end and returns its text."""
+    await plays_until(client, "state", phase="idle")
+    return str(client.all("llm.final")[-1]["text"])
+
+
+async def page_configuration(url: str) -> str:
+    """Returns what the page knows before a session begins, as JSON."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(f"{url}/webrtc/config")).text
+
+
+async def test_own_engines_of_all_stages_answer_a_turn(extended: Path, tmp_path: Path) -> None:
+    async with running(extended, tmp_path, **EXTENSIONS) as url, client_of(url) as client:
+        connected = await client.next("connected")
+        assert connected["engines"]["stt"].startswith("stopwatch")
+        assert connected["engines"]["llm"].startswith("parrot")
+        assert connected["engines"]["tts"].startswith("beeps"), "the key makes `auto` use it"
+        await client.send("speech_start")
+        await client.send("speech_end", audio=recording("wav", 1.5))
+        assert await answer(client) == "You said: I spoke for 1.5 seconds."
+        assert client.all("play_audio")
+        configuration = await page_configuration(url)
+    assert "What is said here is spoken by beeps, over the internet." in configuration
+
+
+def test_an_own_engine_is_refused_without_its_key(extended: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(extended / "app.py"), *ARGUMENTS]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment(tts_engine="beeps"), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "BEEPS_API_KEY: The engine beeps needs this key" in ended.stderr
+
+
+def rolls(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model that uses the tool `dice`, if it is offered."""
+    if conversation[-1].role == "tool":
+        return Answer(f"It shows {conversation[-1].text}.")
+    return Answer(calls=(Call("dice", {"sides": 1}),)) if "dice" in tools else Answer("I have no dice.")
+
+
+async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: Path) -> None:
+    async with ChatSimulator(brain=rolls) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "pirate"}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            await client.send("text", text="Roll a die with one side.")
+            assert await answer(client) == "It shows 1."
+            assert "A pirate" in await page_configuration(url)
+        prompts = [request.body["messages"][0]["content"] for request in service.requests if request.method == "POST"]
+    assert prompts
+    assert all(prompt.startswith("You are a pirate") for prompt in prompts)
