@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import PROJECT
+from tools.documents import GENERATORS
 from voicebot.settings.config import SETTINGS
 
 README = (PROJECT / "README.md").read_text("utf-8")
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 
 
-@pytest.mark.timeout(300)  # about 40 s of computing while coverage is measured
-def test_the_state_diagram_matches_the_state_machine(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (shown,) = re.findall(
-        r"<!-- diagram -->\n```mermaid\n(.*?)\n```\n<!-- /diagram -->", ARCHITECTURE.read_text("utf-8"), re.DOTALL
-    )
-    monkeypatch.delitem(sys.modules, "voicebot.dialogue.diagram", raising=False)
-    runpy.run_module("voicebot.dialogue.diagram", run_name="__main__")
-    printed = capsys.readouterr().out
-    assert f"{shown}\n" == printed, (
-        "run `python -m voicebot.dialogue.diagram` and put its output into docs/architecture.md"
-    )
+@pytest.mark.timeout(300)  # about 40 s of computing for the state diagram while coverage is measured
+@pytest.mark.parametrize("path", GENERATORS)
+def test_a_generated_document_is_up_to_date(path: str) -> None:
+    assert (PROJECT / path).read_text("utf-8") == GENERATORS[path](), "run `make docs`"
 
 
 def test_the_settings_named_in_the_readme_exist() -> None:
