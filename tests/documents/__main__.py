@@ -22,11 +22,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.documents.commands import STATEFUL, commands, long_target
+from tests.documents.commands import SIMULATED, STATEFUL, commands, long_target, problems
 from tests.documents.pages import Block, pages
 from tests.support.paths import PROJECT
 from voicebot.settings.config import SETTINGS
@@ -34,6 +35,9 @@ from voicebot.settings.config import SETTINGS
 PORT = 7860
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)")
 POLL_S, STOP_S = 0.3, 20.0
+NOTHING: Mapping[str, str] = {}
+ENGINES = {key: "huggingface" if key == "HF_TOKEN" else key.partition("_")[0].lower() for key in SIMULATED}
+"""The engine that must be ready if a key is given. Names of engines begin with it."""
 
 
 class CommandFailedError(Exception):
@@ -64,13 +68,13 @@ class Clone:
         (found,) = (self.project / ".venv").glob("lib/python*/site-packages")
         (found / "elsewhere.pth").write_text(f"{folder.resolve()}\n")
 
-    def run(self, script: str, *, until: str = "", environment: dict[str, str] | None = None) -> None:
+    def run(self, script: str, *, until: str = "", environment: Mapping[str, str] = NOTHING) -> None:
         """Runs a script until it ends, has started the bot, or has printed `until`. Raises CommandFailedError."""
-        with self._running(script, environment or {}) as process:
+        with self._running(script, environment) as process:
             deadline_s = time.monotonic() + self._timeout_s
             while process.poll() is None:
                 output = self.output()
-                if (until and until in output) or (not until and _bot_is_ready(output)):
+                if (until and until in output) or (not until and _bot_is_ready(output, environment)):
                     _stop(process)
                     if "Traceback" in self.output():
                         raise CommandFailedError("it ended with a traceback")
@@ -99,13 +103,13 @@ class Clone:
 
     @contextmanager
     def _running(
-        self, script: str, environment: dict[str, str], log: Path | None = None
+        self, script: str, environment: Mapping[str, str], log: Path | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         with (log or self._log).open("wb") as file:
             process = subprocess.Popen(
                 ["bash", "-ec", script],
                 cwd=self.project,
-                env=self.environment | environment,
+                env={**self.environment, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -131,20 +135,29 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         raise CommandFailedError(f"it did not end within {STOP_S:g} s after Ctrl-C") from None
 
 
-def _bot_is_ready(output: str) -> bool:
-    """Returns whether the bot answers at a printed address. Raises CommandFailedError if an engine does not work."""
+def _bot_is_ready(output: str, keys: Iterable[str]) -> bool:
+    """Returns whether the bot answers at a printed address and has tried its engines.
+
+    Raises CommandFailedError if an engine does not work, or if the engine of one of the keys is missing.
+    """
     for port in ADDRESS.findall(output):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
                 health = json.load(response)
         except (OSError, ValueError):
             continue
-        stages = health.get("stages", {}).values()
-        broken = [f"{each['name']}: {each['reason']}" for stage in stages for each in stage if each["ready"] is False]
-        if broken:
-            raise CommandFailedError("; ".join(broken))
-        return "status" in health and all(each["ready"] for stage in stages for each in stage)
+        if "stages" in health:
+            return _all_work([engine for stage in health["stages"].values() for engine in stage], keys)
     return False
+
+
+def _all_work(engines: list[dict[str, Any]], keys: Iterable[str]) -> bool:
+    broken = [f"{engine['name']}: {engine['reason']}" for engine in engines if engine["ready"] is False]
+    names = " ".join(engine["name"] for engine in engines)
+    broken += [f"{key} is not used" for key in keys if key in ENGINES and ENGINES[key] not in names]
+    if broken:
+        raise CommandFailedError("; ".join(broken))
+    return all(engine["ready"] for engine in engines)
 
 
 class Documents:
@@ -183,6 +196,8 @@ class Documents:
             return "ok with make -n"
         if block.not_run:
             return f"not run: {block.not_run}"
+        for problem in problems(command):
+            raise CommandFailedError(problem)
         if ".venv/" in command and not (self._clone.project / ".venv").exists() and "-m venv" not in command:
             self._clone.run("make run")
         if f":{PORT}" in command and not self._has_bot:
