@@ -98,6 +98,9 @@ class Clone:
                 time.sleep(POLL_S)
             yield output
 
+    def forget_output(self) -> None:
+        self._log.write_bytes(b"")
+
     def output(self) -> str:
         return self._log.read_text("utf-8", "replace")
 
@@ -178,6 +181,7 @@ class Documents:
             place = f"{block.page.relative_to(self._clone.project)}:{block.line + offset}"
             shown = " ".join(command.split(" #")[0].split())
             began_s = time.monotonic()
+            self._clone.forget_output()
             try:
                 last = offset == found[-1][0]
                 result = self._run(block, state, command, block.runs_until if last else "")
