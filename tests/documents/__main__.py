@@ -189,7 +189,7 @@ class Documents:
                 self.failed += 1
                 result = f"FAILED: {failure}"
                 sys.stdout.write("".join(f"    {line}\n" for line in self._clone.output().splitlines()[-20:]))
-            sys.stdout.write(f"{place:28} {time.monotonic() - began_s:6.1f} s  {result:24} {shown}\n")
+            sys.stdout.write(f"{place:28} {time.monotonic() - began_s:6.1f} s  {result:32} {shown}\n")
             sys.stdout.flush()
             if STATEFUL.match(command):
                 state.append(command)
@@ -199,7 +199,7 @@ class Documents:
             self._clone.run(f"make -n {target}")
             return "ok with make -n"
         if block.not_run:
-            return f"not run: {block.not_run}"
+            return f"not run: {block.not_run.partition(';')[0]}"
         for problem in problems(command):
             raise CommandFailedError(problem)
         if ".venv/" in command and not (self._clone.project / ".venv").exists() and "-m venv" not in command:
