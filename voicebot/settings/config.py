@@ -230,7 +230,8 @@ class Settings(BaseSettings):
     llm_engine: LlmEngines = ("auto",)
     """The model that answers."""
     tts_engine: TtsEngines = ("auto",)
-    """Text to speech. `auto` uses `gtts`, which sends the bot's words to Google, only if a service's key is set."""
+    """Text to speech. `auto` uses `gtts`, which needs no key but sends the bot's words to Google, only if a key of
+    Deepgram, Groq or OpenAI is set."""
     language: Annotated[str, Values("a two-letter code")] = Field(default="en", pattern=r"^[a-z]{2}$")
     """The language of the conversation; visitors can choose another one. The embedded recogniser and model know only
     English."""
