@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.documents.commands import SIMULATED, STATEFUL, commands, long_target, problems
+from tests.documents.commands import SIMULATED, STATEFUL, commands, long_target, problems, simulated_settings
 from tests.documents.pages import Block, pages
 from tests.support.paths import PROJECT
 from voicebot.settings.config import SETTINGS
@@ -150,11 +150,12 @@ def _bot_is_ready(output: str, keys: Iterable[str]) -> bool:
         except (OSError, ValueError):
             continue
         if "stages" in health:
-            return _all_work([engine for stage in health["stages"].values() for engine in stage], keys)
+            return all_work([engine for stage in health["stages"].values() for engine in stage], keys)
     return False
 
 
-def _all_work(engines: list[dict[str, Any]], keys: Iterable[str]) -> bool:
+def all_work(engines: list[dict[str, Any]], keys: Iterable[str]) -> bool:
+    """Returns whether all engines that `/health` shows are ready. Raises CommandFailedError as `_bot_is_ready` does."""
     broken = [f"{engine['name']}: {engine['reason']}" for engine in engines if engine["ready"] is False]
     names = " ".join(engine["name"] for engine in engines)
     broken += [f"{key} is not used" for key in keys if key in ENGINES and ENGINES[key] not in names]
@@ -169,7 +170,7 @@ class Documents:
     def __init__(self, clone: Clone, running: ExitStack) -> None:
         self._clone = clone
         self._running = running
-        self._simulated: list[str] | None = None
+        self._simulated: str | None = None
         self._has_bot = False
         self.failed = 0
 
@@ -221,19 +222,9 @@ class Documents:
     def _services(self, command: str) -> dict[str, str]:
         """Returns the settings of simulated services for the keys in a command."""
         if self._simulated is None:
-            printed = self._running.enter_context(
-                self._clone.background(f"{sys.executable} -m tests.simulators", "# gTTS")
-            )
-            self._simulated = printed.splitlines()
-        services = {"HTTPS", "NO", *re.findall(r"([A-Z]+)_(?:API_KEY|TOKEN)=…", command)}
-        settings: dict[str, str] = {}
-        for line in self._simulated:
-            given = dict(re.findall(r"(\w+)=(\S+)", line))
-            engine = given.pop("LLM_ENGINE", "")  # only in hints
-            asked = any(f"{name}=…" in command for name in given)
-            if services & {name.split("_")[0] for name in given} and (asked or engine in command):
-                settings |= given
-        return settings
+            simulators = self._clone.background(f"{sys.executable} -m tests.simulators", "# gTTS")
+            self._simulated = self._running.enter_context(simulators)
+        return simulated_settings(self._simulated, command)
 
 
 def arguments() -> argparse.Namespace:

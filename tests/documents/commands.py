@@ -88,6 +88,22 @@ def long_target(command: str) -> str | None:
     return found[1] if found and (found[1] in LONG_TARGETS or found[1].startswith("bench-")) else None
 
 
+def simulated_settings(printed: str, command: str) -> dict[str, str]:
+    """Returns the settings of simulated services for the keys in a command, from what `tests.simulators` prints.
+
+    A line of it that begins with # is a hint: its settings are only for its engine, or for its key.
+    """
+    services = {"HTTPS", "NO", *re.findall(r"([A-Z]+)_(?:API_KEY|TOKEN)=…", command)}
+    settings: dict[str, str] = {}
+    for line in printed.splitlines():
+        given = dict(re.findall(r"(\w+)=(\S+)", line))
+        engine = given.pop("LLM_ENGINE", None)
+        asked = any(f"{name}=…" in command for name in given) or (engine is not None and engine in command)
+        if services & {name.split("_")[0] for name in given} and (asked or not line.startswith("#")):
+            settings |= given
+    return settings
+
+
 def problems_of(block: Block) -> list[str]:
     """Returns what is wrong with a block of commands."""
     if block.not_run and block.not_run.partition(";")[0] not in REASONS:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.documents.commands import commands, long_target, problems, problems_of
+from tests.documents.__main__ import CommandFailedError, all_work
+from tests.documents.commands import commands, long_target, problems, problems_of, simulated_settings
 from tests.documents.pages import Page, slug_of
 
 PATH = Path("page.md")
@@ -137,3 +139,51 @@ def test_targets_that_take_minutes_are_known() -> None:
         None,
     ]
     assert long_target("REQUIRE_BROWSER=1 make test ARGS=-q") == "test"
+
+
+PRINTED = """DEEPGRAM_API_KEY=dg \\
+DEEPGRAM_BASE_URL=http://127.0.0.1:1 \\
+OPENAI_API_KEY=any \\
+OPENAI_BASE_URL=http://127.0.0.1:2/v1 \\
+NO_PROXY=127.0.0.1 \\
+python app.py
+
+# OpenAI Realtime: OPENAI_BASE_URL=http://127.0.0.1:3/v1 LLM_ENGINE=openai-realtime
+# Hugging Face: HF_TOKEN=hf HUGGINGFACE_BASE_URL=http://127.0.0.1:4/v1 LLM_ENGINE=huggingface
+# gTTS: TTS_ENGINE=gtts,espeak      Flux: DEEPGRAM_MODEL=flux-general-en
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("DEEPGRAM_API_KEY=… make run", {"DEEPGRAM_API_KEY": "dg", "DEEPGRAM_BASE_URL": "http://127.0.0.1:1"}),
+        (
+            "OPENAI_API_KEY=… LLM_ENGINE=openai-realtime make run",
+            {"OPENAI_API_KEY": "any", "OPENAI_BASE_URL": "http://127.0.0.1:3/v1"},
+        ),
+        ("HF_TOKEN=… make run", {"HF_TOKEN": "hf", "HUGGINGFACE_BASE_URL": "http://127.0.0.1:4/v1"}),
+    ],
+)
+def test_keys_in_a_command_are_those_of_the_simulators(command: str, settings: dict[str, str]) -> None:
+    assert simulated_settings(PRINTED, command) == {**settings, "NO_PROXY": "127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("engines", "problem"),
+    [
+        ([{"name": "deepgram", "ready": False, "reason": "401"}], "deepgram: 401"),
+        ([{"name": "moonshine", "ready": True, "reason": None}], "DEEPGRAM_API_KEY is not used"),
+    ],
+)
+def test_a_bot_whose_engine_fails_or_is_missing_does_not_do_what_its_command_promises(
+    engines: list[dict[str, Any]], problem: str
+) -> None:
+    with pytest.raises(CommandFailedError, match=problem):
+        all_work(engines, ["DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL"])
+
+
+def test_a_bot_is_ready_once_all_of_its_engines_are() -> None:
+    trying = {"name": "groq", "ready": None, "reason": None}
+    assert not all_work([trying], ["GROQ_API_KEY"])
+    assert all_work([trying | {"ready": True}], ["GROQ_API_KEY"])
