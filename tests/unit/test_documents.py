@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import aiortc  # noqa: F401 (importing it starts a process, which a test may not; `--help` of some modules imports it)
 import pytest
 
 from tests.documents.commands import OTHER_VARIABLES, OUR_PATH, problems, problems_of
@@ -85,6 +86,8 @@ def test_the_commands_of_a_page_can_be_run_or_say_why_not(page: Page) -> None:
 
 @each_page
 def test_what_a_page_names_exists(page: Page) -> None:
+    if page.path.name == "CHANGELOG.md":
+        return  # it also names what was removed
     assert "\n".join(problem for span in page.code_spans for problem in _problems_of_name(span)) == ""
 
 
