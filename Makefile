@@ -58,6 +58,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.page lint
 
+# Writes what is generated from the code: the settings, the metrics, the protocols and the state diagram.
+.PHONY: docs
+docs: $(VENV)/.installed
+	$(BIN)/python -m tools.documents
+
 # Asks PyPI's advisory service for known vulnerabilities in the packages of requirements.txt; needs the network.
 # Without --strict, packages that could not be looked up would count as safe.
 audit: $(VENV)/.installed-dev

@@ -1,15 +1,17 @@
-"""Settings: errors name the setting, and .env.example lists all settings with their defaults."""
+"""Settings: where they come from, what is refused, and that .env.example lists all of them with their defaults."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from tests.support.paths import PROJECT
+from tools.settings_document import sections
 from voicebot.settings import config, registry, space
-from voicebot.settings.config import SETTINGS, SettingsError
+from voicebot.settings.config import SETTINGS, Settings, SettingsError
 from voicebot.settings.registry import ServiceFacts
 
 EXAMPLE = PROJECT / ".env.example"
@@ -20,15 +22,38 @@ def example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
 
 
-def test_the_env_example_names_exactly_the_settings() -> None:
-    assert sorted(example()) == sorted(name.upper() for name in SETTINGS)
-
-
-def test_the_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_env_example_sets_every_setting_to_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     default = config.load()
+    assert sorted(example()) == sorted(name.upper() for name in SETTINGS)
     for name, value in example().items():
         monkeypatch.setenv(name, value)
     assert config.load() == default
+
+
+def test_every_setting_is_described_and_belongs_to_a_group() -> None:
+    assert [name for name in SETTINGS if not Settings.model_fields[name].description] == []
+    assert [name for section in sections() for name in section.names] == list(SETTINGS)
+
+
+def test_the_described_endpointing_delays_are_those_of_the_default() -> None:
+    delays = config.load().rules.endpointing_delays
+    described = " ".join((Settings.model_fields["vad_stop_ms"].description or "").split())
+    for delay_s in (delays.complete_s, delays.incomplete_s, delays.unknown_s):
+        assert f"{delay_s * 1000:,.0f} ms after" in described
+
+
+def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("GROQ_API_KEY=of-the-file\nOPENAI_API_KEY=of-the-file\nMAX_SESSIONS=3\nSPACE_ID=me/bot\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(file))
+    monkeypatch.setenv("GROQ_API_KEY", "")
+    monkeypatch.setenv("openai_api_key", "of-the-environment")
+    settings = config.load()
+    assert settings.groq_api_key is None
+    assert settings.openai_api_key == SecretStr("of-the-environment")
+    assert settings.max_sessions == 3, "a setting in the file must count more than a default of Spaces"
 
 
 @pytest.mark.parametrize(

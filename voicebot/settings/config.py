@@ -25,6 +25,7 @@ from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import registry, space
+from voicebot.settings.annotations import Group, Unit, Values
 from voicebot.settings.registry import AUTO
 from voicebot.settings.tuning import Tuning
 
@@ -191,12 +192,12 @@ UserName = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator
 Password = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
 DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_database_url)]
 Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
-Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url)]
-HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url)]
+Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url), Values("an address")]
+HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url), Values("an address")]
 Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_check_headers)]
-Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
+Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("names, separated by commas")]
 """The names of one or more models, in the order of preference."""
-OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 TtsEngines = Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -211,106 +212,242 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """The settings. They are read once at the start, from the environment and the file `.env`."""
+    """The settings. They are read once at the start, from the environment and the file `.env`.
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    `.env.example` and `docs/configuration.md` are generated from this class, its docstrings and its `Group`s, `Unit`s
+    and `Values`.
+    """
 
-    # Engines: `auto` takes the best that can work here. Several engines, separated by commas, are tried in that order.
-    stt_engine: SttEngines = ("auto",)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
+
+    stt_engine: Annotated[
+        SttEngines,
+        Group(
+            "Engines",
+            "The engines of each stage, in the order in which they are tried: when one fails, the next one does the "
+            "work. `auto` takes all that can work: services with a key, a model on this machine, then the embedded "
+            "engines (docs/engines.md).",
+        ),
+    ] = ("auto",)
+    """Speech to text."""
     llm_engine: LlmEngines = ("auto",)
+    """The model that answers."""
     tts_engine: TtsEngines = ("auto",)
-    language: str = Field(default="en", pattern=r"^[a-z]{2}$")
-    persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
+    """Text to speech. `auto` uses `gtts`, which needs no key but sends the bot's words to Google, only if a key of
+    Deepgram, Groq or OpenAI is set."""
+    language: Annotated[str, Values("a two-letter code")] = Field(default="en", pattern=r"^[a-z]{2}$")
+    """The language of the conversation; visitors can choose another one. The embedded recogniser and model know only
+    English."""
+    persona: Annotated[str, Values("a name")] = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
+    """Who the bot is: a file in `voicebot/agent/personas`, such as `assistant` or `sales`. Visitors can choose
+    another one."""
     moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
+    """The model of the embedded recogniser. `base-en` is larger and slower; it is downloaded from
+    `download.moonshine.ai` on first use (141 MB), and `tiny-en` works meanwhile."""
 
-    # Services: `auto` uses those with a key. An address is for a self-hosted service, a gateway or a compatible one.
-    deepgram_api_key: Secret = None
+    deepgram_api_key: Annotated[
+        Secret,
+        Group(
+            "Services",
+            "A key is enough: `auto` then uses the service. The address is for a self-hosted service, a gateway or a "
+            "compatible service. Where several models are named, the first one that the service offers is used.",
+        ),
+    ] = None
+    """Deepgram: speech to text."""
     deepgram_base_url: Url = None
+    """Deepgram's address, for example `http://127.0.0.1:8080`; without it `https://api.deepgram.com`."""
     deepgram_model: str = Field(default="nova-3", pattern=r"^[\w.:-]+$")
+    """`nova-3`, `nova-2` or `flux-general-en`. Models whose name begins with `flux` use Deepgram's Flux protocol, in
+    which the service detects the end of the turn."""
     groq_api_key: Secret = None
+    """Groq: the model."""
     groq_base_url: Url = None
+    """Groq's address, if not the usual one."""
     # Groq shut Llama 3.3 down on 2026-08-16, except for customers with a contract; gpt-oss-120b is its successor.
     groq_model: Models = ("openai/gpt-oss-120b", "llama-3.3-70b-versatile")
+    """Groq's models. Only customers with a contract still have the second one."""
     openai_api_key: Secret = None
+    """OpenAI, or a compatible service that needs a key: the model."""
     openai_base_url: Url = None
+    """The address, with `/v1`, of a server with OpenAI's API, such as vLLM: `http://127.0.0.1:8000/v1`. It is used
+    even without a key."""
     # OpenAI shuts gpt-4o-mini down on 2027-01-14 and gpt-realtime on 2027-01-20 (docstrings in the openai SDK 3.57,
     # types/shared/chat_model.py). The first models are their successors; the others are for accounts without these.
     openai_model: Models = ("gpt-6-luna", "gpt-5.4-mini", "gpt-4o-mini")
+    """OpenAI's models. OpenAI shuts gpt-4o-mini down on 2027-01-14."""
     openai_realtime_model: Models = ("gpt-realtime-2.1", "gpt-realtime")
-    # Ollama's own variable for its address; without it Ollama is looked for on this machine.
-    ollama_host: OllamaHost = None
-    # The models to use there; without it the server's own choice.
+    """The models of the engine `openai-realtime`."""
+    ollama_host: Annotated[OllamaHost, Values("host:port or an address")] = None
+    """Where Ollama runs, in Ollama's own notation. Servers of Ollama and llama.cpp at their usual ports on this machine
+    are found without it."""
     local_model: OptionalModels = ()
+    """The models of the local server; without it the one in memory, else the one that was downloaded last."""
     huggingface_base_url: Url = None
+    """The address of a gateway to Hugging Face's Inference Providers, which also forwards `/api/whoami-v2`. The key is
+    `HF_TOKEN`, with permission to call them."""
     huggingface_model: Models = ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct")
+    """The models of Hugging Face's Inference Providers."""
     elevenlabs_api_key: Secret = None
+    """ElevenLabs: text to speech."""
     elevenlabs_base_url: Url = None
-    elevenlabs_voice: Text = None
+    """ElevenLabs' address, if not the usual one."""
+    elevenlabs_voice: Annotated[Text, Values("the id of a voice")] = None
+    """The voice; without it one that suits the language."""
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
+    """ElevenLabs' model."""
 
-    # Turn-taking.
-    vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
+    vad_stop_ms: Annotated[
+        int,
+        Unit("milliseconds"),
+        Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it."),
+    ] = Field(default=500, ge=64, le=5_000)
+    """The silence that ends a turn while no words are known. When they are known it is in proportion to this: 608 ms
+    after words that look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. Raise it for
+    people who speak slowly; lower it for quicker answers that cut in more often."""
     preemptive_replies: bool = True
-    idle_timeout_s: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
-    resume_rewind: Literal["none", "word"] = "none"
-    interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    """The bot begins the answer in the user's first pause, and speaks it when the turn is over. This is faster, but
+    services charge for answers that are discarded. Tools with effects wait."""
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
-
-    # What happens when the model writes faster than the voice speaks: it waits, or the oldest sentence is dropped.
+    """How easily a speaking bot is interrupted; visitors can choose otherwise."""
+    interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    """What the bot remembers of a reply that was interrupted: `heard`, the words that were heard; `merge`, nothing.
+    Visitors can choose otherwise."""
+    resume_rewind: Literal["none", "word"] = "none"
+    """Where a paused reply goes on: `none`, at the next sample; `word`, at the start of the word that was cut."""
     tts_overflow: Literal["block", "drop-oldest"] = "block"
+    """What happens when the model writes faster than the voice speaks and the queue is full: `block`, the model waits;
+    `drop-oldest`, the oldest sentence is not spoken."""
+    idle_timeout_s: Annotated[float, Unit("seconds")] = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
+    """After this much silence the bot asks whether the user is still there, and 30 s later it says goodbye and hangs
+    up. 0: never."""
 
-    # WebRTC: a TURN relay, for networks that let no media through, and STUN, for servers behind a NAT.
-    stun_url: Text = None
-    turn_url: Text = None
+    stun_url: Annotated[
+        Text,
+        Values("`stun:host:port` or `stuns:host:port`"),
+        Group(
+            "WebRTC",
+            "STUN is for a server behind a NAT. A TURN relay is for networks that let no media through, and for a "
+            "Space or a share link (docs/deployment.md). Without these settings the bot contacts no such server.",
+        ),
+    ] = None
+    """A STUN server."""
+    turn_url: Annotated[Text, Values("`turn:host:port` or `turns:host:port`")] = None
+    """Your own TURN relay. It needs `TURN_SECRET`, or `TURN_USERNAME` and `TURN_CREDENTIAL`."""
     turn_username: Text = None
+    """The relay's login. It never changes, and every visitor can read it."""
     turn_credential: Secret = None
+    """The password that belongs to `TURN_USERNAME`."""
     turn_secret: Secret = None
-
-    # Services that provide a relay, with credentials that expire.
+    """Instead of a login: coturn's `static-auth-secret`, from which logins are made that expire."""
     cloudflare_turn_key_id: Text = None
+    """A TURN key of Cloudflare."""
     cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
+    """The API token that belongs to `CLOUDFLARE_TURN_KEY_ID`."""
     hf_token: Secret = None
+    """An access token of Hugging Face. For its TURN relay the token needs no permission. With the permission to call
+    Inference Providers, `auto` also uses their models."""
     turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
+    """Which relay is used. `auto`: the first one whose settings are there (`HF_TOKEN` only on a Space);
+    `static`: `TURN_URL`."""
 
-    # The web server, with Gradio's own names. Without a port it takes the first free one from 7860 on.
-    gradio_server_name: str = "127.0.0.1"
+    gradio_server_name: Annotated[
+        str, Values("an IP address or a name"), Group("Web server", "The names of these settings are Gradio's.")
+    ] = "127.0.0.1"
+    """The address on which the server listens: `0.0.0.0` for all that this machine has. `--host` replaces it."""
     gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
+    """The port; without it the first free one from 7860 on. `--port` replaces it."""
 
-    # Access: a login, other sites whose pages may connect, the names of the server, and proxies in front of it.
-    app_username: UserName = None
+    app_username: Annotated[
+        UserName, Group("Access", "A login, and what a server behind a proxy needs (docs/security.md).")
+    ] = None
+    """The name of a login (HTTP Basic) for the page, `/webrtc/…`, `/ws` and `/metrics`. `/health` stays open and tells
+    strangers only its status. Use it only over HTTPS."""
     app_password: Password = Field(default=None, validate_default=True)
+    """The password of the login."""
     metrics_public: bool = False
-    allowed_origins: WebOrigins = ()
-    allowed_hosts: HostNames = ()
+    """`/metrics` needs no login."""
+    allowed_origins: Annotated[WebOrigins, Values("addresses without a path, separated by commas")] = ()
+    """Other sites whose pages may connect, for example `https://example.org`."""
+    allowed_hosts: Annotated[HostNames, Values("names, separated by commas")] = ()
+    """The server's public names. A server without a login that listens only on this machine answers to `localhost`, its
+    share link and the hosts of `ALLOWED_ORIGINS`; behind a proxy it needs its public name here."""
     trusted_proxies: int = Field(default=0, ge=0, le=10)
+    """How many of your own proxies are in front of the server: their `X-Forwarded-For` and `X-Forwarded-Host` are
+    believed. With 0 behind a proxy, all visitors count as one and share its limits."""
 
-    # Stored conversations: without a URL in a file in the working directory; deleted some days after the last message.
-    keep_conversations: bool = True
-    database_url: DatabaseUrl = None
-    retention_days: float = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
+    keep_conversations: Annotated[
+        bool,
+        Group("Stored conversations", "A reload, a restart or another server goes on with them (docs/security.md)."),
+    ] = True
+    """`false`: nothing of what is said is stored."""
+    database_url: Annotated[
+        DatabaseUrl, Values("`sqlite:///file.db` or `postgresql://user:password@host/database`")
+    ] = None
+    """The database; without it `conversations.db` in the working directory. Several servers share a Postgres
+    database."""
+    retention_days: Annotated[float, Unit("days")] = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
+    """How long after its last message a conversation is deleted. 0: never."""
 
-    # Recordings for users to download: the most minutes of a session; 0: nothing is recorded.
-    recording_minutes: float = Field(default=30, ge=0, le=360, allow_inf_nan=False)
+    recording_minutes: Annotated[
+        float,
+        Unit("minutes"),
+        Group(
+            "Recordings",
+            "The user of a session can download it. A recording is deleted five minutes after the session, and is "
+            "never in the database.",
+        ),
+    ] = Field(default=30, ge=0, le=360, allow_inf_nan=False)
+    """How much of a session is recorded, in files without a name in `TMPDIR` (at most 5.8 MB a minute). 0: nothing."""
 
-    # Hugging Face sets these on a Space. With `space_id` the defaults of `space.DEFAULTS` apply.
-    space_id: Text = None
-    space_host: Text = None
-    spaces_zero_gpu: bool = False
-
-    # Limits.
-    max_sessions: int = Field(default=8, ge=1, le=1_000)
-    session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
+    max_sessions: Annotated[
+        int,
+        Group(
+            "Limits",
+            "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC.",
+        ),
+    ] = Field(default=8, ge=1, le=1_000)
+    """How many sessions there are at the same time."""
+    session_minutes: Annotated[float, Unit("minutes")] = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
+    """How long a session lasts. Its user may begin another one with the same conversation."""
     max_sessions_per_address: int = Field(default=4, ge=0, le=1_000)
-    minutes_per_day_per_address: float = Field(default=0, ge=0, le=24 * 60, allow_inf_nan=False)
+    """How many sessions an address has at the same time. 0: no limit."""
+    minutes_per_day_per_address: Annotated[float, Unit("minutes")] = Field(
+        default=0, ge=0, le=24 * 60, allow_inf_nan=False
+    )
+    """How long an address talks in a day. 0: no limit."""
     turns_per_day: int = Field(default=0, ge=0, le=10_000_000)
+    """How many answers the bot gives in a day, in all sessions together. 0: no limit. Each answer that was begun counts
+    once, whichever engine gives it, even if it was begun preemptively or interrupted."""
     offers_per_minute: int = Field(default=60, ge=1, le=10_000)
+    """How many times in a minute an address may try to connect."""
 
-    # Traces of turns for an OpenTelemetry collector over OTLP/HTTP, with OpenTelemetry's own names.
-    otel_exporter_otlp_endpoint: HttpUrl = None
-    otel_exporter_otlp_headers: Headers = None
+    otel_exporter_otlp_endpoint: Annotated[
+        HttpUrl,
+        Group(
+            "Traces and the log",
+            "Each answered turn can go to an OpenTelemetry collector over OTLP/HTTP: times and engines, never words. "
+            "The names of these settings are OpenTelemetry's.",
+        ),
+    ] = None
+    """The collector's address without `/v1/traces`, for example `http://127.0.0.1:4318`; without it there are no
+    traces."""
+    otel_exporter_otlp_headers: Annotated[Headers, Values("`name=value`, separated by commas")] = None
+    """Headers for the collector, for example its key."""
     otel_service_name: str = Field(default="voicebot", min_length=1)
-
+    """The name of the bot in the traces."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least level that is logged. What people say is logged only at `DEBUG`."""
+
+    space_id: Annotated[
+        Text, Group("Hugging Face Space", "Hugging Face sets these on a Space: do not set them yourself.")
+    ] = None
+    """The name of the Space. With it, some settings have other defaults (docs/space.md)."""
+    space_host: Text = None
+    """The Space's own host name."""
+    spaces_zero_gpu: bool = False
+    """The Space runs on ZeroGPU hardware."""
 
     # The alias keeps it out of the environment, as no variable can have this name.
     tuning: Tuning = Field(default=Tuning(), validation_alias="=")
