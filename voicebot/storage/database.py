@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
+from sqlalchemy import Connection, LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.runtime.limits import STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
 from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
-from voicebot.storage.tables import by_age, conversations, imports, messages, metadata
+from voicebot.storage.migrations.version import known_versions, stored_version
+from voicebot.storage.tables import conversations, imports, messages
+
+logger = logging.getLogger(__name__)
+
+Upgrade = Callable[[Connection], None]
 
 LOCKED_S = 2.5
 """How long an operation waits while another program has locked SQLite's file, and as long again for those before it.
@@ -47,8 +53,8 @@ POSTGRES: dict[str, Any] = {
 """Parameters of libpq, unless DATABASE_URL sets them."""
 
 SCHEMA_LOCK = 0x766F696365626F74
-"""The number of an advisory lock that no other program uses. It makes servers that start at the same time create the
-tables one after the other."""
+"""The number of an advisory lock that no other program uses. It makes servers that start at the same time migrate the
+database one after the other."""
 
 IMPORT_LOCK = SCHEMA_LOCK + 1
 """The number of the advisory lock under which imports are stored, so that each server sees all of them."""
@@ -71,10 +77,8 @@ FILE_ID = "file_id"
 CONNECT_TRIES = 3
 """How often an operation tries to connect when SQLite's file is deleted or replaced meanwhile."""
 
-SCHEMA: tuple[CreateTable | CreateIndex, ...] = (
-    *(CreateTable(table, if_not_exists=True) for table in metadata.sorted_tables),
-    CreateIndex(by_age, if_not_exists=True),
-)
+MIGRATION_RETRY_S = 60.0
+"""How long a migration that has failed is not tried again. It may lock the tables that other servers still use."""
 
 
 class StoreError(Exception):
@@ -98,6 +102,13 @@ class FileId(NamedTuple):
 
 NO_FILE = FileId(0, 0)
 """The id in place of a file's for Postgres."""
+
+
+class _FailedMigration(NamedTuple):
+    """`retry_s` is the time of the next try, of the monotonic clock."""
+
+    retry_s: float
+    reason: str
 
 
 class SqliteFile:
@@ -126,8 +137,8 @@ class SqliteFile:
 class Database:
     """A database of conversations. Each method is one transaction, and raises StoreError if it fails.
 
-    The file and the tables are created if they are missing: before the first operation, after an error, and when
-    SQLite's file was deleted or replaced.
+    The file is created if it is missing, and the schema is migrated to the newest version. This is checked before the
+    first operation, after an error, and when SQLite's file was deleted or replaced.
     """
 
     def __init__(self, url: str) -> None:
@@ -137,7 +148,9 @@ class Database:
         self._engine = _postgres(self._url) if self._file is None else _sqlite(self._url, self._file)
         self._threads = Threads("conversations", 1)
         self._prepared: FileId | None = None
-        """The file that has the tables, or NO_FILE if Postgres has them; None if that is not known."""
+        """The file that has the newest schema, or NO_FILE if Postgres has it; None if that is not known."""
+        self._migration: asyncio.Task[None] | None = None
+        self._failed_migration: _FailedMigration | None = None
 
     @property
     def cancellable(self) -> bool:
@@ -146,9 +159,21 @@ class Database:
         return self.kind == "postgresql"
 
     @property
+    def migrating(self) -> bool:
+        """True while the schema is migrated, which can take longer than an operation waits."""
+        return self._migration is not None
+
+    @property
     def missing_file(self) -> Path | None:
         """SQLite's file if it does not exist yet. The first operation creates it."""
         return self._file.path if self._file is not None and self._file.id() is None else None
+
+    async def earlier_version(self) -> str | None:
+        """Returns the version of the database's schema if the next operation migrates it. Changes nothing."""
+        with self._store_errors():
+            async with self._engine.connect() as connection:
+                stored = await _known_version(connection)
+        return None if stored == known_versions()[-1] else stored
 
     async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
         """Makes `owner` the only session that can change the conversation, and returns its history.
@@ -315,14 +340,26 @@ class Database:
             return int(counted.scalar_one())
 
     async def close(self) -> None:
+        """Closes all connections. A migration that still runs is rolled back."""
+        if self._migration is not None:
+            await asyncio.wait({self._migration}, timeout=0 if self.cancellable else LOCKED_S)
+        if self._migration is not None:
+            self._migration.cancel()
+            await asyncio.wait({self._migration})
         self._threads.close()
         await self._engine.dispose()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
+        with self._store_errors():
             async with aclosing(await self._connect()) as connection, connection.begin():
                 yield connection
+
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        """Raises StoreError for any failure except IntegrityError, after which the schema is checked again."""
+        try:
+            yield
         except IntegrityError:
             raise
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -330,16 +367,16 @@ class Database:
             raise StoreError(self._reason(error)) from None
 
     async def _connect(self) -> AsyncConnection:
-        """Returns a connection to a database that has its tables.
+        """Returns a connection to a database that has the newest schema.
 
         Another operation may find at the same time that SQLite's file was deleted, and create a new one that has no
-        tables yet. So only a connection to the file in which the tables were created is accepted.
+        tables yet. So only a connection to the file whose schema was checked is accepted.
         """
         for _ in range(CONNECT_TRIES):
             if self._prepared is None or self._prepared != self._present():
                 await self._prepare()
             connection = await self._engine.connect()
-            if connection.info.get(FILE_ID, NO_FILE) == self._prepared:
+            if _file_id(connection) == self._prepared:
                 return connection
             await connection.close()
         raise DisconnectionError("the file was deleted or replaced again and again")
@@ -349,18 +386,74 @@ class Database:
         return NO_FILE if self._file is None else self._file.id()
 
     async def _prepare(self) -> None:
-        """Creates the file and the tables if they are missing."""
-        if self._file is not None:
-            await asyncio.to_thread(self._file.make)
-        async with self._engine.begin() as connection:
-            if self.kind == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
-            else:
-                await connection.exec_driver_sql("BEGIN")  # Python's driver would commit each table by itself
-            for statement in SCHEMA:
-                await connection.execute(statement)
-            prepared: FileId = connection.info.get(FILE_ID, NO_FILE)
-        self._prepared = prepared
+        """Creates the file if it is missing, and migrates the schema if it is not the newest.
+
+        All operations wait for one migration. It goes on when they are cancelled, because it can take longer.
+        """
+        if self._migration is None:
+            if self._file is not None:
+                await asyncio.to_thread(self._file.make)
+            async with self._engine.connect() as connection:
+                if await _known_version(connection) == known_versions()[-1]:
+                    self._prepared = _file_id(connection)
+                    return
+        if self._migration is None:
+            self._migration = asyncio.create_task(self._migrate(), name="migration")
+            self._migration.add_done_callback(self._migration_ended)
+        migration = self._migration
+        await asyncio.wait({migration})
+        if migration.cancelled():
+            raise StoreError("the database is closed")
+        migration.result()
+
+    def _migration_ended(self, migration: asyncio.Task[None]) -> None:
+        self._migration = None
+        if not migration.cancelled():
+            migration.exception()
+
+    async def _migrate(self) -> None:
+        """Migrates the schema in one transaction, while no other server does."""
+        upgrade = await asyncio.to_thread(_load_upgrade)
+        async with self._engine.connect() as connection:
+            try:
+                async with connection.begin():
+                    await self._lock_schema(connection)
+                    stored = await _known_version(connection)
+                    if stored != known_versions()[-1]:
+                        await self._upgrade(connection, upgrade, stored)
+                    prepared = _file_id(connection)
+                self._prepared = prepared
+            finally:
+                if self.kind == "sqlite":
+                    await connection.invalidate()  # it ignores foreign keys
+
+    async def _lock_schema(self, connection: AsyncConnection) -> None:
+        if self.kind == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
+        else:
+            # To change a column, Alembic replaces the table. With foreign keys on, that would delete the rows of others.
+            await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver would begin only before an INSERT
+
+    async def _upgrade(self, connection: AsyncConnection, upgrade: Upgrade, stored: str | None) -> None:
+        if stored is None:
+            change = "create the tables"
+        else:
+            change = f"migrate the database from version {stored} to {known_versions()[-1]}"
+            if self._failed_migration is not None and time.monotonic() < self._failed_migration.retry_s:
+                raise StoreError(self._failed_migration.reason)
+            logger.info("going to %s", change)
+        try:
+            await connection.run_sync(upgrade)
+            if self.kind == "sqlite":
+                lost = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
+                if lost is not None:
+                    raise ValueError(f"rows of {lost['table']} would refer to missing rows of {lost['parent']}")
+        except Exception as error:  # whatever a migration raises, sessions go on
+            reason = f"cannot {change}: {self._reason(error)}"
+            if stored is not None:
+                self._failed_migration = _FailedMigration(time.monotonic() + MIGRATION_RETRY_S, reason)
+            raise StoreError(reason) from error
 
     def _reason(self, error: Exception) -> str:
         """Returns the first line of the driver's message. SQLAlchemy's own message contains the statement."""
@@ -417,6 +510,28 @@ def _postgres(url: URL) -> AsyncEngine:
         pool_timeout=LOCKED_S,
         hide_parameters=True,
     )
+
+
+def _file_id(connection: AsyncConnection) -> FileId:
+    found: FileId = connection.info.get(FILE_ID, NO_FILE)
+    return found
+
+
+def _load_upgrade() -> Upgrade:
+    from voicebot.storage.migrations.upgrade import upgrade
+
+    return upgrade
+
+
+async def _known_version(connection: AsyncConnection) -> str | None:
+    """Returns the version of the database's schema. Raises StoreError if this program does not know the version."""
+    stored = await connection.run_sync(stored_version)
+    if stored is not None and stored not in known_versions():
+        raise StoreError(
+            f"the database has schema version {stored}, but this program knows only versions up to"
+            f" {known_versions()[-1]}. Update the program, or set another DATABASE_URL"
+        )
+    return stored
 
 
 async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str) -> bool:
