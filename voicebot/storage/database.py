@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import Connection, LargeBinary, cast, delete, event, func, insert, select, text, update
+from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -23,12 +20,9 @@ from voicebot.dialogue.history import History, Message, Role
 from voicebot.runtime.limits import STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
 from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
-from voicebot.storage.migrations.version import known_versions, stored_version
+from voicebot.storage.schema import SCHEMA_LOCK, Schema, SchemaError, first_line
+from voicebot.storage.sqlite_file import FILE_ID, NO_FILE, FileId, SqliteFile, file_id
 from voicebot.storage.tables import conversations, imports, messages
-
-logger = logging.getLogger(__name__)
-
-Upgrade = Callable[[Connection], None]
 
 LOCKED_S = 2.5
 """How long an operation waits while another program has locked SQLite's file, and as long again for those before it.
@@ -52,10 +46,6 @@ POSTGRES: dict[str, Any] = {
 }
 """Parameters of libpq, unless DATABASE_URL sets them."""
 
-SCHEMA_LOCK = 0x766F696365626F74
-"""The number of an advisory lock that no other program uses. It makes servers that start at the same time migrate the
-database one after the other."""
-
 IMPORT_LOCK = SCHEMA_LOCK + 1
 """The number of the advisory lock under which imports are stored, so that each server sees all of them."""
 
@@ -71,14 +61,8 @@ INCREMENTAL = 2
 TARGET_SHARE = 0.9
 """A database that is too large is reduced to this share of its maximum size, so that it does not overflow at once."""
 
-FILE_ID = "file_id"
-"""The key in `info` of a pooled connection under which the FileId of its SQLite file is kept."""
-
 CONNECT_TRIES = 3
 """How often an operation tries to connect when SQLite's file is deleted or replaced meanwhile."""
-
-MIGRATION_RETRY_S = 60.0
-"""How long a migration that has failed is not tried again. It may lock the tables that other servers still use."""
 
 
 class StoreError(Exception):
@@ -91,47 +75,6 @@ class Takeover(Protocol):
     def commit(self) -> bool:
         """Is called just before the commit. Returns False to prevent it, because the session no longer waits."""
         ...
-
-
-class FileId(NamedTuple):
-    """Identifies a file independently of its path. No other file has the same id while this one is open."""
-
-    device: int
-    inode: int
-
-
-NO_FILE = FileId(0, 0)
-"""The id in place of a file's for Postgres."""
-
-
-class _FailedMigration(NamedTuple):
-    """`retry_s` is the time of the next try, of the monotonic clock."""
-
-    retry_s: float
-    reason: str
-
-
-class SqliteFile:
-    """The file of a SQLite database. It can be deleted or replaced at any time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def id(self) -> FileId | None:
-        """Returns the id of the file at the path; None if there is none."""
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return FileId(status.st_dev, status.st_ino)
-
-    def make(self) -> None:
-        """Creates an empty file that only this user can read, unless there is a file. Raises OSError.
-
-        SQLite gives its journal the same permissions.
-        """
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 class Database:
@@ -149,8 +92,7 @@ class Database:
         self._threads = Threads("conversations", 1)
         self._prepared: FileId | None = None
         """The file that has the newest schema, or NO_FILE if Postgres has it; None if that is not known."""
-        self._migration: asyncio.Task[None] | None = None
-        self._failed_migration: _FailedMigration | None = None
+        self._schema = Schema(self._engine)
 
     @property
     def cancellable(self) -> bool:
@@ -161,7 +103,7 @@ class Database:
     @property
     def migrating(self) -> bool:
         """True while the schema is migrated, which can take longer than an operation waits."""
-        return self._migration is not None
+        return self._schema.migrating
 
     @property
     def missing_file(self) -> Path | None:
@@ -171,9 +113,7 @@ class Database:
     async def earlier_version(self) -> str | None:
         """Returns the version of the database's schema if the next operation migrates it. Changes nothing."""
         with self._store_errors():
-            async with self._engine.connect() as connection:
-                stored = await _known_version(connection)
-        return None if stored == known_versions()[-1] else stored
+            return await self._schema.earlier_version()
 
     async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
         """Makes `owner` the only session that can change the conversation, and returns its history.
@@ -341,11 +281,7 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections. A migration that still runs is rolled back."""
-        if self._migration is not None:
-            await asyncio.wait({self._migration}, timeout=0 if self.cancellable else LOCKED_S)
-        if self._migration is not None:
-            self._migration.cancel()
-            await asyncio.wait({self._migration})
+        await self._schema.close(0 if self.cancellable else LOCKED_S)
         self._threads.close()
         await self._engine.dispose()
 
@@ -362,7 +298,7 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SchemaError, SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = None
             raise StoreError(self._reason(error)) from None
 
@@ -376,7 +312,7 @@ class Database:
             if self._prepared is None or self._prepared != self._present():
                 await self._prepare()
             connection = await self._engine.connect()
-            if _file_id(connection) == self._prepared:
+            if file_id(connection) == self._prepared:
                 return connection
             await connection.close()
         raise DisconnectionError("the file was deleted or replaced again and again")
@@ -386,79 +322,15 @@ class Database:
         return NO_FILE if self._file is None else self._file.id()
 
     async def _prepare(self) -> None:
-        """Creates the file if it is missing, and migrates the schema if it is not the newest.
-
-        All operations wait for one migration. It goes on when they are cancelled, because it can take longer.
-        """
-        if self._migration is None:
-            if self._file is not None:
-                await asyncio.to_thread(self._file.make)
-            async with self._engine.connect() as connection:
-                if await _known_version(connection) == known_versions()[-1]:
-                    self._prepared = _file_id(connection)
-                    return
-        if self._migration is None:
-            self._migration = asyncio.create_task(self._migrate(), name="migration")
-            self._migration.add_done_callback(self._migration_ended)
-        migration = self._migration
-        await asyncio.wait({migration})
-        if migration.cancelled():
-            raise StoreError("the database is closed")
-        migration.result()
-
-    def _migration_ended(self, migration: asyncio.Task[None]) -> None:
-        self._migration = None
-        if not migration.cancelled():
-            migration.exception()
-
-    async def _migrate(self) -> None:
-        """Migrates the schema in one transaction, while no other server does."""
-        upgrade = await asyncio.to_thread(_load_upgrade)
-        async with self._engine.connect() as connection:
-            try:
-                async with connection.begin():
-                    await self._lock_schema(connection)
-                    stored = await _known_version(connection)
-                    if stored != known_versions()[-1]:
-                        await self._upgrade(connection, upgrade, stored)
-                    prepared = _file_id(connection)
-                self._prepared = prepared
-            finally:
-                if self.kind == "sqlite":
-                    await connection.invalidate()  # it ignores foreign keys
-
-    async def _lock_schema(self, connection: AsyncConnection) -> None:
-        if self.kind == "postgresql":
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
-        else:
-            # To change a column, Alembic replaces the table. With foreign keys on, that would delete the rows of others.
-            await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver would begin only before an INSERT
-
-    async def _upgrade(self, connection: AsyncConnection, upgrade: Upgrade, stored: str | None) -> None:
-        if stored is None:
-            change = "create the tables"
-        else:
-            change = f"migrate the database from version {stored} to {known_versions()[-1]}"
-            if self._failed_migration is not None and time.monotonic() < self._failed_migration.retry_s:
-                raise StoreError(self._failed_migration.reason)
-            logger.info("going to %s", change)
-        try:
-            await connection.run_sync(upgrade)
-            if self.kind == "sqlite":
-                lost = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
-                if lost is not None:
-                    raise ValueError(f"rows of {lost['table']} would refer to missing rows of {lost['parent']}")
-        except Exception as error:  # whatever a migration raises, sessions go on
-            reason = f"cannot {change}: {self._reason(error)}"
-            if stored is not None:
-                self._failed_migration = _FailedMigration(time.monotonic() + MIGRATION_RETRY_S, reason)
-            raise StoreError(reason) from error
+        """Creates the file if it is missing, and migrates the schema if it is not the newest."""
+        if self._file is not None:
+            await asyncio.to_thread(self._file.make)
+        self._prepared = await self._schema.prepare()
 
     def _reason(self, error: Exception) -> str:
-        """Returns the first line of the driver's message. SQLAlchemy's own message contains the statement."""
-        lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
-        return lines[0].replace(self._url.password, "***") if self._url.password else lines[0]
+        """Returns the first line of the error's text, without the password."""
+        line = first_line(error)
+        return line.replace(self._url.password, "***") if self._url.password else line
 
 
 def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
@@ -510,28 +382,6 @@ def _postgres(url: URL) -> AsyncEngine:
         pool_timeout=LOCKED_S,
         hide_parameters=True,
     )
-
-
-def _file_id(connection: AsyncConnection) -> FileId:
-    found: FileId = connection.info.get(FILE_ID, NO_FILE)
-    return found
-
-
-def _load_upgrade() -> Upgrade:
-    from voicebot.storage.migrations.upgrade import upgrade
-
-    return upgrade
-
-
-async def _known_version(connection: AsyncConnection) -> str | None:
-    """Returns the version of the database's schema. Raises StoreError if this program does not know the version."""
-    stored = await connection.run_sync(stored_version)
-    if stored is not None and stored not in known_versions():
-        raise StoreError(
-            f"the database has schema version {stored}, but this program knows only versions up to"
-            f" {known_versions()[-1]}. Update the program, or set another DATABASE_URL"
-        )
-    return stored
 
 
 async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str) -> bool:

@@ -19,7 +19,7 @@ from tests.support.schema import connected, differences, later_program, rows, ru
 from voicebot.check.findings import check_database
 from voicebot.check.results import Outcome
 from voicebot.settings import config
-from voicebot.storage import conversations, database
+from voicebot.storage import conversations, database, schema
 from voicebot.storage.conversations import UNREACHABLE, Conversations
 from voicebot.storage.database import Database
 from voicebot.storage.migrations import new, version
@@ -278,7 +278,7 @@ async def test_a_migration_that_fails_changes_nothing_and_is_tried_again_later(
         assert schema_version(url) == NEWEST
         assert (tmp_path / "tries").read_text() == "x", "it does not lock the tables again and again"
         runs(ADDS_LEASES)
-        monkeypatch.setattr(database, "MIGRATION_RETRY_S", 0)
+        monkeypatch.setattr(schema, "MIGRATION_RETRY_S", 0)
     async with replica(url) as here:
         assert await here.read(id) == talk(*TALK)
 
