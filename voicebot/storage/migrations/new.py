@@ -31,8 +31,8 @@ def upgrade(op: Operations) -> None:
 '''
 
 
-def write_migration(title: str, tables: MetaData) -> Path:
-    """Writes the migration to these tables, and returns its file."""
+def write_migration(title: str, tables: MetaData) -> Path | None:
+    """Writes the migration to these tables, and returns its file. Returns None if nothing has to be migrated."""
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         upgrade(connection)
@@ -41,6 +41,8 @@ def write_migration(title: str, tables: MetaData) -> Path:
         assert changes is not None
         code = render_python_code(changes, render_as_batch=True, migration_context=context)
     engine.dispose()
+    if changes.is_empty():
+        return None
     newest = version.known_versions()[-1]
     revision = f"{int(newest) + 1:04}"
     name = re.sub(r"\W+", "_", title.lower()).strip("_")
@@ -53,4 +55,5 @@ def write_migration(title: str, tables: MetaData) -> Path:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit('usage: python -m voicebot.storage.migrations.new "what it changes"')
-    sys.stdout.write(f"{write_migration(sys.argv[1], metadata)}\nRead it, complete it, and run `ruff format` on it.\n")
+    written = write_migration(sys.argv[1], metadata)
+    sys.stdout.write("The newest version has all tables of tables.py.\n" if written is None else f"{written}\n")
