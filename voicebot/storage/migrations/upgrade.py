@@ -1,7 +1,7 @@
 """Migrates a database to the newest version, with Alembic.
 
-Of Alembic neither `env.py` nor the global `alembic.op` is used. They are the same for all threads and tasks of a
-process, and one task migrates while others run. Instead, each migration is handed its own operations.
+Alembic's `env.py` and its global `alembic.op` are not used, because all threads and tasks of a process share them.
+Instead, each migration is handed its own operations.
 """
 
 from __future__ import annotations
