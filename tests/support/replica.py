@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import create_engine, make_url
 
 from voicebot.dialogue.history import History, heard, said
 from voicebot.dialogue.reply_state import Reply
@@ -27,15 +26,6 @@ async def replica(url: str, clock: Clock | None = None, **settings: Any) -> Asyn
         yield conversations
     finally:
         await conversations.close()
-
-
-def drop_table(url: str, name: str) -> None:
-    """Drops a table, as if the database had been created before that table existed."""
-    address = make_url(url)
-    engine = create_engine(address.set(drivername="postgresql+psycopg") if address.drivername != "sqlite" else address)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"DROP TABLE {name}")
-    engine.dispose()
 
 
 def talk(*turns: str) -> History:

@@ -58,6 +58,9 @@ async def check_database(settings: Settings) -> Finding | None:
         return Finding(name, Outcome.OK, f"the app will create the file {database.missing_file}")
     try:
         async with asyncio.timeout(DATABASE_S):
+            earlier = await database.earlier_version()
+            if earlier is not None:  # its server may still run
+                return Finding(name, Outcome.OK, f"the app will migrate the schema from version {earlier}")
             await database.take(secrets.token_urlsafe(), "check", time.time())
     except StoreError as error:
         problem = str(error)

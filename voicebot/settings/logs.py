@@ -6,6 +6,7 @@ import logging
 
 VERBOSE = (
     *("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith"),
+    "alembic",  # logs that it does not expect transactions of SQLite, but there is one
     "uvicorn.error",  # logs its start after the line with the address to open, which should be the last one
 )
 """Loggers of libraries that log every request at INFO or DEBUG. Some include the headers, which may hold keys."""

@@ -257,7 +257,8 @@ class Conversations:
             if not done and takeover is not None and takeover.committing:
                 done, _ = await asyncio.wait({running}, timeout=WRITE_TIMEOUT_S)
             if not done:
-                raise StoreError(f"no answer in {timeout_s:g} s")
+                migrating = self._database is not None and self._database.migrating
+                raise StoreError("the database is being migrated" if migrating else f"no answer in {timeout_s:g} s")
             answer = running.result()
         except StoreError as error:
             self._note_failure(str(error))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
@@ -16,13 +15,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.runtime.limits import STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
 from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
-from voicebot.storage.tables import by_age, conversations, imports, messages, metadata
+from voicebot.storage.schema import SCHEMA_LOCK, Schema, SchemaError, first_line
+from voicebot.storage.sqlite_file import FILE_ID, NO_FILE, FileId, SqliteFile, file_id
+from voicebot.storage.tables import conversations, imports, messages
 
 LOCKED_S = 2.5
 """How long an operation waits while another program has locked SQLite's file, and as long again for those before it.
@@ -46,10 +46,6 @@ POSTGRES: dict[str, Any] = {
 }
 """Parameters of libpq, unless DATABASE_URL sets them."""
 
-SCHEMA_LOCK = 0x766F696365626F74
-"""The number of an advisory lock that no other program uses. It makes servers that start at the same time create the
-tables one after the other."""
-
 IMPORT_LOCK = SCHEMA_LOCK + 1
 """The number of the advisory lock under which imports are stored, so that each server sees all of them."""
 
@@ -65,16 +61,8 @@ INCREMENTAL = 2
 TARGET_SHARE = 0.9
 """A database that is too large is reduced to this share of its maximum size, so that it does not overflow at once."""
 
-FILE_ID = "file_id"
-"""The key in `info` of a pooled connection under which the FileId of its SQLite file is kept."""
-
 CONNECT_TRIES = 3
 """How often an operation tries to connect when SQLite's file is deleted or replaced meanwhile."""
-
-SCHEMA: tuple[CreateTable | CreateIndex, ...] = (
-    *(CreateTable(table, if_not_exists=True) for table in metadata.sorted_tables),
-    CreateIndex(by_age, if_not_exists=True),
-)
 
 
 class StoreError(Exception):
@@ -89,45 +77,11 @@ class Takeover(Protocol):
         ...
 
 
-class FileId(NamedTuple):
-    """Identifies a file independently of its path. No other file has the same id while this one is open."""
-
-    device: int
-    inode: int
-
-
-NO_FILE = FileId(0, 0)
-"""The id in place of a file's for Postgres."""
-
-
-class SqliteFile:
-    """The file of a SQLite database. It can be deleted or replaced at any time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def id(self) -> FileId | None:
-        """Returns the id of the file at the path; None if there is none."""
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return FileId(status.st_dev, status.st_ino)
-
-    def make(self) -> None:
-        """Creates an empty file that only this user can read, unless there is a file. Raises OSError.
-
-        SQLite gives its journal the same permissions.
-        """
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-
-
 class Database:
     """A database of conversations. Each method is one transaction, and raises StoreError if it fails.
 
-    The file and the tables are created if they are missing: before the first operation, after an error, and when
-    SQLite's file was deleted or replaced.
+    The file is created if it is missing, and the schema is migrated to the newest version. This is checked before the
+    first operation, after an error, and when SQLite's file was deleted or replaced.
     """
 
     def __init__(self, url: str) -> None:
@@ -137,7 +91,8 @@ class Database:
         self._engine = _postgres(self._url) if self._file is None else _sqlite(self._url, self._file)
         self._threads = Threads("conversations", 1)
         self._prepared: FileId | None = None
-        """The file that has the tables, or NO_FILE if Postgres has them; None if that is not known."""
+        """The file that has the newest schema, or NO_FILE if Postgres has it; None if that is not known."""
+        self._schema = Schema(self._engine)
 
     @property
     def cancellable(self) -> bool:
@@ -146,9 +101,19 @@ class Database:
         return self.kind == "postgresql"
 
     @property
+    def migrating(self) -> bool:
+        """True while the schema is migrated, which can take longer than an operation waits."""
+        return self._schema.migrating
+
+    @property
     def missing_file(self) -> Path | None:
         """SQLite's file if it does not exist yet. The first operation creates it."""
         return self._file.path if self._file is not None and self._file.id() is None else None
+
+    async def earlier_version(self) -> str | None:
+        """Returns the version of the database's schema if the next operation migrates it. Changes nothing."""
+        with self._store_errors():
+            return await self._schema.earlier_version()
 
     async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
         """Makes `owner` the only session that can change the conversation, and returns its history.
@@ -315,31 +280,39 @@ class Database:
             return int(counted.scalar_one())
 
     async def close(self) -> None:
+        """Closes all connections. A migration that still runs is rolled back."""
+        await self._schema.close(0 if self.cancellable else LOCKED_S)
         self._threads.close()
         await self._engine.dispose()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
+        with self._store_errors():
             async with aclosing(await self._connect()) as connection, connection.begin():
                 yield connection
+
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        """Raises StoreError for any failure except IntegrityError, after which the schema is checked again."""
+        try:
+            yield
         except IntegrityError:
             raise
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SchemaError, SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = None
             raise StoreError(self._reason(error)) from None
 
     async def _connect(self) -> AsyncConnection:
-        """Returns a connection to a database that has its tables.
+        """Returns a connection to a database that has the newest schema.
 
         Another operation may find at the same time that SQLite's file was deleted, and create a new one that has no
-        tables yet. So only a connection to the file in which the tables were created is accepted.
+        tables yet. So only a connection to the file whose schema was checked is accepted.
         """
         for _ in range(CONNECT_TRIES):
             if self._prepared is None or self._prepared != self._present():
                 await self._prepare()
             connection = await self._engine.connect()
-            if connection.info.get(FILE_ID, NO_FILE) == self._prepared:
+            if file_id(connection) == self._prepared:
                 return connection
             await connection.close()
         raise DisconnectionError("the file was deleted or replaced again and again")
@@ -349,23 +322,15 @@ class Database:
         return NO_FILE if self._file is None else self._file.id()
 
     async def _prepare(self) -> None:
-        """Creates the file and the tables if they are missing."""
+        """Creates the file if it is missing, and migrates the schema if it is not the newest."""
         if self._file is not None:
             await asyncio.to_thread(self._file.make)
-        async with self._engine.begin() as connection:
-            if self.kind == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
-            else:
-                await connection.exec_driver_sql("BEGIN")  # Python's driver would commit each table by itself
-            for statement in SCHEMA:
-                await connection.execute(statement)
-            prepared: FileId = connection.info.get(FILE_ID, NO_FILE)
-        self._prepared = prepared
+        self._prepared = await self._schema.prepare()
 
     def _reason(self, error: Exception) -> str:
-        """Returns the first line of the driver's message. SQLAlchemy's own message contains the statement."""
-        lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
-        return lines[0].replace(self._url.password, "***") if self._url.password else lines[0]
+        """Returns the first line of the error's text, without the password."""
+        line = first_line(error)
+        return line.replace(self._url.password, "***") if self._url.password else line
 
 
 def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:

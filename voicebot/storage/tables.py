@@ -1,4 +1,7 @@
-"""The tables: conversations, their messages, unused imports, and the number of answered turns per day."""
+"""The tables: conversations, their messages, unused imports, and the number of answered turns per day.
+
+Each change needs a migration, which `python -m voicebot.storage.migrations.new` writes.
+"""
 
 from __future__ import annotations
 

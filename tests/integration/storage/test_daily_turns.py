@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres import Postgres
-from tests.support.replica import drop_table, replica
+from tests.support.replica import replica
 from voicebot.access.turns import DailyTurns
 from voicebot.settings import config
 from voicebot.storage import conversations
@@ -86,11 +86,3 @@ async def test_disabled_storage_still_limits_turns_and_writes_no_file(
     assert await granted(turns, 3) == 2
     await off.close()
     assert os.listdir(tmp_path) == []
-
-
-async def test_a_database_without_a_turn_count_table_gets_one(url: str) -> None:
-    async with replica(url):
-        pass
-    drop_table(url, "daily_turns")
-    async with replica(url) as new:
-        assert await new.count_turns(DAY, 1) == 1

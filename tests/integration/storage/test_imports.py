@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.incompressible import incompressible
-from tests.support.replica import drop_table, goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, talk
 from voicebot.dialogue.history import Message, Role
 from voicebot.runtime.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.storage.conversations import Conversations
@@ -118,16 +118,6 @@ async def test_servers_that_store_imports_at_once_stay_within_the_space_for_unus
         left = await present(here, list(ids))
         assert UNUSED_BYTES_PER_ADDRESS < sum(left) * 60_000 <= UNUSED_BYTES
         assert await present(here, [honest]) == [True]
-
-
-async def test_a_database_without_an_imports_table_gets_one(url: str) -> None:
-    async with replica(url):
-        pass
-    drop_table(url, "imports")
-    async with replica(url) as new:
-        id = await new.put(pack(TALK), "10.0.0.1")
-        assert id is not None
-        assert await new.read(id) == CLEAN
 
 
 async def test_unused_imports_are_deleted_when_they_are_old(url: str) -> None:
