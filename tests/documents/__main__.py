@@ -67,6 +67,9 @@ class Clone:
         subprocess.run(["python3", "-m", "venv", ".venv"], cwd=self.project, env=self.environment, check=True)
         (found,) = (self.project / ".venv").glob("lib/python*/site-packages")
         (found / "elsewhere.pth").write_text(f"{folder.resolve()}\n")
+        for program in folder.resolve().parents[2].glob("bin/*"):
+            if not (link := self.project / ".venv/bin" / program.name).exists():
+                link.symlink_to(program)
 
     def run(self, script: str, *, until: str = "", environment: Mapping[str, str] = NOTHING) -> None:
         """Runs a script until it ends, has started the bot, or has printed `until`. Raises CommandFailedError."""
