@@ -134,11 +134,11 @@ def rolls(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
 
 async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: Path) -> None:
     async with ChatSimulator(brain=rolls) as service:
-        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "pirate"}
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "captain"}
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
             await client.send("text", text="Roll a die with one side.")
             assert await answer(client) == "It shows 1."
-            assert "A pirate" in await page_configuration(url)
+            assert "A captain" in await page_configuration(url)
         prompts = [request.body["messages"][0]["content"] for request in service.requests if request.method == "POST"]
     assert prompts
-    assert all(prompt.startswith("You are a pirate") for prompt in prompts)
+    assert all(prompt.startswith("You are the captain of a ferry") for prompt in prompts)

@@ -15,6 +15,7 @@ from voicebot.settings.config import SETTINGS, Settings, SettingsError
 from voicebot.settings.registry import ServiceFacts
 
 EXAMPLE = PROJECT / ".env.example"
+STT_NAMES = ", ".join(f"'{name}'" for name in ("auto", *(entry.name for entry in registry.STT[:-1])))
 
 
 def example() -> dict[str, str]:
@@ -59,8 +60,8 @@ def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("STT_ENGINE", "whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
-        ("STT_ENGINE", "deepgram,whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
+        ("STT_ENGINE", "whisper", STT_NAMES),
+        ("STT_ENGINE", "deepgram,whisper", STT_NAMES),
         ("LLM_ENGINE", "", "must name an engine"),
         ("LLM_ENGINE", "groq,groq", "different engines"),
         ("TTS_ENGINE", "auto,espeak", "must be `auto`, or different engines"),

@@ -59,7 +59,9 @@ def test_the_machines_time_has_a_time_zone() -> None:
 
 def test_each_tool_and_each_argument_has_a_description_for_the_model() -> None:
     tools = toolbox()
-    assert {tool.name: set(tool.args) for tool in tools} == {"clock": {"place"}, "calculator": {"expression"}}
+    assert {"clock": {"place"}, "calculator": {"expression"}}.items() <= {
+        each.name: set(each.args) for each in tools
+    }.items()
     for tool in tools:
         assert tool.description
         assert all(argument.get("description") for argument in tool.args.values())

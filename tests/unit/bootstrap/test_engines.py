@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from voicebot.agent.personas import personas
 from voicebot.bootstrap import engines as build
 from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
@@ -132,7 +133,7 @@ def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
         ({"llm_engine": "openai-realtime"}, "OPENAI_API_KEY: The engine openai-realtime needs this key"),
         ({"llm_engine": "huggingface"}, "HF_TOKEN: The engine huggingface needs this key"),
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: The engine elevenlabs needs this key"),
-        ({"persona": "pirate"}, "PERSONA: There is no persona 'pirate'; there are only assistant, sales"),
+        ({"persona": "pirate"}, f"PERSONA: There is no persona 'pirate'; there are only {', '.join(personas())}"),
         ({"language": "fr"}, "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en"),
         (
             {"language": "fr", "deepgram_api_key": KEY},
