@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -48,6 +49,8 @@ def test_the_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> 
         ("VAD_STOP_MS", "soon", "valid integer"),
         ("VAD_STOP_MS", "-5", "greater than or equal to 64"),
         ("LANGUAGE", "english", "pattern"),
+        ("PERSONA", "", "must be a name such as assistant, or the path of a file"),
+        ("PERSONA", "captain flint", "must be a name such as assistant, or the path of a file"),
         ("TURN_URL", "http://example.org", "must begin with turn: or turns:"),
         ("STUN_URL", "example.org", "must begin with stun: or stuns:"),
         ("APP_USERNAME", "an:na", "without a colon"),
@@ -93,6 +96,20 @@ def test_settings_ignore_letter_case_and_surrounding_spaces(monkeypatch: pytest.
     settings = config.load()
     assert (settings.stt_engine, settings.log_level, settings.language) == (("auto",), "DEBUG", "en")
     assert settings.groq_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "file"),
+    [
+        (" Sales ", "sales", None),
+        ("./People/Flint.md", "Flint", Path("People/Flint.md")),
+        ("flint.md", "flint", Path("flint.md")),
+    ],
+)
+def test_a_persona_is_a_name_or_the_path_of_a_file(value: str, name: str, file: Path | None) -> None:
+    settings = config.load(persona=value)
+    assert (settings.persona_name, settings.persona_file) == (name, file)
+    assert settings.preferences.persona == name
 
 
 def test_engine_lists_are_split_at_commas_and_addresses_lose_their_trailing_slash(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import SecretStr
 
-from voicebot.agent.personas import personas
+from voicebot.agent.personas import PersonaError, personas
 from voicebot.bootstrap.discovery import Found
 from voicebot.engines.destinations import LOCAL, local_addresses, local_models
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
@@ -91,8 +92,13 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
     Loading the packages takes seconds, and this takes no time.
     """
     problems = []
-    if settings.persona not in personas():
-        problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(personas())}")
+    try:
+        known = personas(settings.persona_file)
+    except PersonaError as error:
+        problems.append(f"PERSONA: {error}")
+    else:
+        if settings.persona_name not in known:
+            problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
     stages: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
         ("STT_ENGINE", settings.stt_engine, _auto_stt(settings)),
         ("LLM_ENGINE", settings.llm_engine, _auto_llm(settings, found)),
@@ -206,7 +212,7 @@ def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
 
 def agent(name: LlmName, settings: Settings) -> Agent:
     """Creates the agent of this name, with its tools, from the settings. It imports the packages of that engine."""
-    from voicebot.agent.graph import GraphAgent
+    from voicebot.agent.graph import GraphAgent, prompt_of
     from voicebot.agent.tools import toolbox
 
     service = _model_service(name, settings)
@@ -214,6 +220,7 @@ def agent(name: LlmName, settings: Settings) -> Agent:
         _offline_model() if service is None else service.model,
         toolbox(),
         name,
+        prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,
         languages=frozenset({"en"}) if service is None else service.languages,
         timeout_s=_answer_s(name, settings),

@@ -167,6 +167,20 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _persona(value: str) -> str:
+    """Checks the name of a persona, which is in lower case, or the path of a persona's file."""
+    value = value.strip()
+    if not _is_path(value):
+        value = value.lower()
+        if not re.fullmatch(r"[a-z0-9_-]+", value):
+            raise ValueError("The value must be a name such as assistant, or the path of a file such as ./pirate.md")
+    return value
+
+
+def _is_path(persona: str) -> bool:
+    return "/" in persona or persona.endswith(".md")
+
+
 AUTO = "auto"
 OLLAMA_PORT = 11434
 SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
@@ -191,6 +205,8 @@ HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(
 Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_check_headers)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
 """The names of one or more models, in the order of preference."""
+PersonaSetting = Annotated[str, AfterValidator(_persona)]
+"""The name of a persona of the package, or the path of a file."""
 OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -215,7 +231,7 @@ class Settings(BaseSettings):
     llm_engine: LlmEngines = ("auto",)
     tts_engine: TtsEngines = ("auto",)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
-    persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
+    persona: PersonaSetting = "assistant"
     moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
 
     # Services: `auto` uses those with a key. An address is for a self-hosted service, a gateway or a compatible one.
@@ -320,7 +336,7 @@ class Settings(BaseSettings):
         )
         return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
 
-    @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")
+    @field_validator("language", "resume_rewind", "turn_provider", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -386,11 +402,20 @@ class Settings(BaseSettings):
     def preferences(self) -> Preferences:
         """The preferences with which a session begins. Its user may change them."""
         return Preferences(
-            persona=self.persona,
+            persona=self.persona_name,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
             interrupted_history=self.interrupted_history,
         )
+
+    @property
+    def persona_file(self) -> Path | None:
+        """The file of the operator's own persona; None if the setting names a persona of the package."""
+        return Path(self.persona) if _is_path(self.persona) else None
+
+    @property
+    def persona_name(self) -> str:
+        return self.persona if self.persona_file is None else self.persona_file.name.removesuffix(".md")
 
     @property
     def endpoint_rules(self) -> EndpointRules:
