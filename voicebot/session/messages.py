@@ -227,7 +227,7 @@ class LlmFinal(_WireMessage):
 
 
 class StateMessage(_WireMessage):
-    """The phase of the conversation, and the status of each part of the bot."""
+    """The phase of the conversation, and the status of each part of the bot. The first one follows `connected`."""
 
     event: Literal["state"] = "state"
     phase: str

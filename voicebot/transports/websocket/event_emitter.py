@@ -36,7 +36,7 @@ class Client(Protocol):
 
 
 class EventEmitter(Observer):
-    """Sends the client the facts about its session, and the session's state whenever it changes."""
+    """Sends the client the facts about its session, and the state: when the session begins, and whenever it changes."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -45,7 +45,7 @@ class EventEmitter(Observer):
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
             self._tell(fact)
-        if step.changed:
+        if step.changed or self._shown is None:
             self._show(step.state)
 
     def _tell(self, fact: Fact) -> None:
