@@ -49,4 +49,4 @@ socket.onmessage = ({ data }) => {
   if (/^(asr.final|verdict|error|closed)$/.test(event)) console.log(event, message);
 };
 
-socket.onerror = ({ message }) => console.error(`${url}: ${message}`);
+socket.onerror = () => console.error(`the connection to ${url} failed`);
