@@ -25,9 +25,7 @@ def application(settings: Settings, engines: Engines) -> Application:
         settings=settings,
         engines=engines,
         health=EngineHealth(engines),
-        available_preferences=AvailablePreferences(
-            engines, settings.preferences, personas(settings.persona_file)
-        ),
+        available_preferences=AvailablePreferences(engines, settings.preferences, personas(settings.persona_file)),
         admission=Admission(settings),
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,

@@ -75,12 +75,12 @@ class EventEmitter(Observer):
 
     def _show(self, state: State) -> None:
         shown = StateMessage(
-            phase=state.phase.value,
-            stt=state.stt_status.value,
-            agent=state.agent_status.value,
-            tts=state.tts_status.value,
-            playback=state.playback_status.value,
-            interruption=state.interruption_status.value,
+            phase=state.phase,
+            stt=state.stt_status,
+            agent=state.agent_status,
+            tts=state.tts_status,
+            playback=state.playback_status,
+            interruption=state.interruption_status,
         )
         if shown != self._shown:
             self._shown = shown

@@ -16,7 +16,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import serving
-from tests.support.paths import PROJECT
 from tests.support.ws_bot import bot, history, play, until_empty, until_heard, words
 from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot.access.rates import TOO_MANY_TEXTS
@@ -26,17 +25,9 @@ from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
-from voicebot.transports.websocket.document import document
 
 HELLO = "Hello there my friend."
 LONG = "One two three four five six seven eight nine ten eleven twelve."
-
-
-def test_the_protocol_document_is_up_to_date() -> None:
-    page = PROJECT / "docs" / "websocket.md"
-    assert page.read_text("utf-8") == document(), (
-        "run `python -m voicebot.transports.websocket.document > docs/websocket.md`"
-    )
 
 
 async def test_a_conversation_follows_the_event_order_of_the_guide() -> None:
