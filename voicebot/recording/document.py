@@ -23,9 +23,9 @@ HEAD = f"""# Recordings
 `GET /recordings/NAME.zip` downloads a session, while it lasts and for five minutes after it. `NAME` is the `recording`
 in the message `connected`; it is a secret. The page's "Download" does the same. `DELETE` deletes the recording at once.
 
-`POST /conversations` imports the `{TRANSCRIPT_FILE}` of such a zip, to this or to another server. The page's "Import" does
-the same. The answer has the name of the new conversation, `conversation`, and the [state](webrtc.md#state) that the
-page shows. A session that is opened with this conversation goes on with it.
+`POST /conversations` imports the `{TRANSCRIPT_FILE}` of such a zip, to this or to another server. The page's "Import"
+does the same. The answer has the name of the new conversation, `conversation`, and the [state](webrtc.md#state) that
+the page shows. A session that is opened with this conversation goes on with it.
 
 ```sh
 curl -s -o talk.zip http://127.0.0.1:7860/recordings/NAME.zip
@@ -33,7 +33,8 @@ unzip -p talk.zip {TRANSCRIPT_FILE} | curl -s --data-binary @- http://127.0.0.1:
 ```
 
 A transcript may have {limits.MAX_TRANSCRIPT_BYTES // 1024**2} MB, {limits.MAX_IMPORT_MESSAGES:,} messages and \
-{limits.MAX_IMPORT_TEXT_BYTES // 1000} kB of text ({limits.MAX_IMPORT_PACKED_BYTES // 1000} kB compressed): hours of talk. An
+{limits.MAX_IMPORT_TEXT_BYTES // 1000} kB of text ({limits.MAX_IMPORT_PACKED_BYTES // 1000} kB compressed): hours of \
+talk. An
 address may import ten at once, and then one every 10 s.
 
 A recording begins with the session, and anew with each "new conversation", reload or reconnection. The first
@@ -48,8 +49,8 @@ A recording begins with the session, and anew with each "new conversation", relo
   sent. Where packets were lost, the left channel has the concealment that the bot heard, or silence.
 - `transcript.md` is the transcript for people.
 - `{TRANSCRIPT_FILE}` is the transcript for programs, with the words that the bot did not get to say.
-- `events.json` has the verdicts, engines, errors and response times. It has at most {MAX_FACTS:,} events; older ones are
-  left out.
+- `events.json` has the verdicts, engines, errors and response times. It has at most {MAX_FACTS:,} events; older
+  ones are left out.
 
 The JSON files are in UTF-8. Times are in seconds since the recording began, which is also where the sound begins.
 Readers should ignore unknown fields and refuse unknown versions.
