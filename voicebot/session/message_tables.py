@@ -21,7 +21,7 @@ from voicebot.dialogue.preferences import Sensitivity
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
 from voicebot.session import messages
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "default": {
         **{"persona": "assistant", "language": "en", "voice": "", "sensitivity": "balanced"},
         **{"interrupted_history": "heard", "stt": "", "llm": "", "tts": ""},

@@ -29,7 +29,7 @@ async def test_the_page_names_every_route(app: FastAPI) -> None:
         f"{method} {re.sub('{[^}]*}', 'NAME', route.path)}"
         for route in app.routes
         if isinstance(route, APIRoute) and not route.path.startswith(("/assets", "/static"))
-        for method in route.methods
+        for method in route.methods or ()
     }
     assert {route for route in routes if "/theme" not in route and not route.endswith(" /")} == set(
         re.findall(r"^## `(\w+ /.*)`$", PAGE, re.MULTILINE)
