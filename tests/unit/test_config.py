@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.paths import PROJECT
-from tools.settings_document import sections
+from tools.documents.settings import sections
 from voicebot.settings import config, registry, space
 from voicebot.settings.config import SETTINGS, Settings, SettingsError
 from voicebot.settings.registry import ServiceFacts
@@ -75,6 +75,8 @@ def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
         ("VAD_STOP_MS", "soon", "valid integer"),
         ("VAD_STOP_MS", "-5", "greater than or equal to 64"),
         ("LANGUAGE", "english", "pattern"),
+        ("PERSONA", "", "must be a name such as assistant, or the path of a file"),
+        ("PERSONA", "captain flint", "must be a name such as assistant, or the path of a file"),
         ("TURN_URL", "http://example.org", "must begin with turn: or turns:"),
         ("STUN_URL", "example.org", "must begin with stun: or stuns:"),
         ("APP_USERNAME", "an:na", "without a colon"),
@@ -120,6 +122,20 @@ def test_settings_ignore_letter_case_and_surrounding_spaces(monkeypatch: pytest.
     settings = config.load()
     assert (settings.stt_engine, settings.log_level, settings.language) == (("auto",), "DEBUG", "en")
     assert settings.groq_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "file"),
+    [
+        (" Sales ", "sales", None),
+        ("./People/Flint.md", "Flint", Path("People/Flint.md")),
+        ("flint.md", "flint", Path("flint.md")),
+    ],
+)
+def test_a_persona_is_a_name_or_the_path_of_a_file(value: str, name: str, file: Path | None) -> None:
+    settings = config.load(persona=value)
+    assert (settings.persona_name, settings.persona_file) == (name, file)
+    assert settings.preferences.persona == name
 
 
 def test_engine_lists_are_split_at_commas_and_addresses_lose_their_trailing_slash(

@@ -12,8 +12,8 @@ import promql_parser
 import pytest
 
 from tests.support.paths import PROJECT
+from tools.documents.metrics import all_metrics
 from voicebot.observability.metrics import Metrics
-from voicebot.observability.metrics_document import all_metrics
 
 BOARD = json.loads((PROJECT / "deploy" / "grafana-dashboard.json").read_text("utf-8"))
 PANELS = BOARD["panels"]

@@ -7,7 +7,7 @@ import json
 import logging
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -22,7 +22,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import StreamWriter
 
-from voicebot.agent.personas import persona, system_prompt
+from voicebot.agent.personas import Persona, personas, system_prompt
 from voicebot.agent.tools import PURE
 from voicebot.agent.tools.fillers import Filler, Fillers
 from voicebot.dialogue.history import History, Role
@@ -119,9 +119,13 @@ class _Effects:
             self._deadline.restart()
 
 
-def prompt_of(style: Style) -> str:
-    """Returns the system prompt of the style's persona, for a user who speaks the style's language."""
-    return system_prompt(persona(style.persona or DEFAULT_PERSONA), style.language)
+def prompt_of(style: Style, known: Mapping[str, Persona] | None = None) -> str:
+    """Returns the system prompt of the style's persona, for a user who speaks the style's language.
+
+    `known` are all personas, by name; without it, those of the package.
+    """
+    every = personas() if known is None else known
+    return system_prompt(every[style.persona or DEFAULT_PERSONA].prompt, style.language)
 
 
 class GraphAgent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voicebot.access.admission import Admission
 from voicebot.access.turns import DailyTurns
+from voicebot.agent.personas import personas
 from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import AppTelemetry
@@ -24,7 +25,7 @@ def application(settings: Settings, engines: Engines) -> Application:
         settings=settings,
         engines=engines,
         health=EngineHealth(engines),
-        available_preferences=AvailablePreferences(engines, settings.preferences),
+        available_preferences=AvailablePreferences(engines, settings.preferences, personas(settings.persona_file)),
         admission=Admission(settings),
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from voicebot.agent.personas import personas
+from voicebot.agent.personas import PersonaError, personas
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.protocols import (
@@ -62,8 +63,13 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
     Loading the packages takes seconds, and this takes no time.
     """
     problems = []
-    if settings.persona not in personas():
-        problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(personas())}")
+    try:
+        known = personas(settings.persona_file)
+    except PersonaError as error:
+        problems.append(f"PERSONA: {error}")
+    else:
+        if settings.persona_name not in known:
+            problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
     stages: tuple[tuple[str, Sequence[EngineEntry[object]], Sequence[str]], ...] = (
         ("STT_ENGINE", registry.STT, settings.stt_engine),
         ("LLM_ENGINE", registry.LLM, settings.llm_engine),
@@ -101,7 +107,7 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) 
     """Creates the agent around the entry's model, with its tools."""
     from langchain_core.language_models import BaseChatModel
 
-    from voicebot.agent.graph import GraphAgent
+    from voicebot.agent.graph import GraphAgent, prompt_of
     from voicebot.agent.tools import toolbox
 
     created = entry.create(settings)
@@ -111,6 +117,7 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) 
         created if isinstance(created, BaseChatModel) else created.model,
         toolbox(),
         entry.name,
+        prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,
         languages=(entry.languages or ENGLISH) if service is None else service.languages,
         timeout_s=settings.tuning.llm_timeout_s if slow is None else slow.answer_s,

@@ -23,6 +23,7 @@ class Status(StrEnum):
     """What one part of the pipeline is doing."""
 
     IDLE = "idle"
+    """It has nothing to do."""
     PROCESSING = "processing"
     """It works, and has no results yet."""
     STREAMING = "streaming"
@@ -30,10 +31,14 @@ class Status(StrEnum):
     ACTIVE = "active"
     """It plays."""
     PAUSED = "paused"
+    """Its sound is paused."""
 
 
 class InterruptionStatus(StrEnum):
+    """Whether the user has spoken over the reply."""
+
     IDLE = "idle"
+    """No, or it was decided that the reply goes on."""
     PROCESSING = "processing"
     """The user spoke over the reply, and there is no verdict yet."""
     ACTIVE = "active"
@@ -44,6 +49,7 @@ class Phase(StrEnum):
     """Where the conversation is, in one word."""
 
     IDLE = "idle"
+    """Nobody speaks, and the bot waits for the user."""
     LISTENING = "listening"
     """The user speaks and the bot does not."""
     TRANSCRIBING = "transcribing"
@@ -53,6 +59,7 @@ class Phase(StrEnum):
     HELD = "held"
     """The user speaks on while a reply is being made: the reply is held back."""
     SPEAKING = "speaking"
+    """The user hears a reply."""
     PAUSED = "paused"
     """The user spoke over the reply: it is silent until the verdict."""
     CANCELLING = "cancelling"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from voicebot.agent import personas
+from voicebot.agent.personas import Persona, personas
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.engines.fallback_group import FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, HasVoices
@@ -31,10 +31,14 @@ class PreferenceError(ValueError):
 
 
 class AvailablePreferences:
-    """What users can choose with these `engines`, which are started. `default` holds for what they do not choose."""
+    """What users can choose with these `engines`, which are started. `default` holds for what they do not choose.
 
-    def __init__(self, engines: Engines, default: Preferences) -> None:
+    `known` are all personas, by name; without it, those of the package.
+    """
+
+    def __init__(self, engines: Engines, default: Preferences, known: Mapping[str, Persona] | None = None) -> None:
         self.default = default
+        self._personas = personas() if known is None else known
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
 
     def changed(self, changes: Mapping[str, Any], before: Preferences) -> Preferences:
@@ -61,7 +65,7 @@ class AvailablePreferences:
         languages, names = self.languages, language_names()
         return {
             "default": {name: getattr(self.default, name) for name in self.default.__dataclass_fields__},
-            "persona": [_option(name, personas.label(name)) for name in self.personas],
+            "persona": [_option(name, self._personas[name].label) for name in self.personas],
             "language": [_option(code, names.get(code, code)) for code in languages],
             "sensitivity": [_option(level, *words) for level, words in SENSITIVITIES.items()],
             "interrupted_history": [_option(rule, *words) for rule, words in HISTORIES.items()],
@@ -74,7 +78,7 @@ class AvailablePreferences:
     def personas(self) -> tuple[str, ...]:
         """All personas if some model follows them, otherwise the default one."""
         heeded = any(_follows_persona(agent) for agent in self._engines("llm"))
-        return personas.personas() if heeded else (self.default.persona,)
+        return tuple(self._personas) if heeded else (self.default.persona,)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
+from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.settings.tuning import Tuning
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused."""
@@ -68,27 +70,27 @@ class ClipPlayed(_WireMessage):
     """
 
     type: Literal["clip_played"]
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, description="The number of the clip")
     played_ms: int | None = Field(
         default=None, ge=0, le=600_000, description="How much of it, if it was cut (0: it had not begun); null: all"
     )
 
 
 class InterruptMessage(_WireMessage):
-    """The user wants silence: the reply ends, and no other begins."""
+    """The user wants silence: the reply ends, and no other begins before the user speaks or types."""
 
     type: Literal["interrupt"]
 
 
 class TextMessage(_WireMessage):
-    """The user typed something."""
+    """The user typed something. A speaking bot is interrupted."""
 
     type: Literal["text"]
-    text: str
+    text: str = Field(description=f"At most {Tuning().max_text_chars:,} characters")
 
 
 class ClearMessage(_WireMessage):
-    """The user begins a new conversation."""
+    """The user begins a new conversation. What was said is forgotten, in the database and in the recording too."""
 
     type: Literal["clear"]
 
@@ -124,8 +126,8 @@ class DisputeMessage(_WireMessage):
     """The user says that the verdict with this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
-    verdict: int
-    disputed: bool
+    verdict: int = Field(description="The `number` of the verdict")
+    disputed: bool = Field(description="false takes the dispute back")
 
 
 class ByeMessage(_WireMessage):
@@ -148,9 +150,9 @@ class ConnectedMessage(_WireMessage):
     message: str = Field(
         default="Connected to Voice Bot Orchestrator", description="A greeting for people, the same in every session"
     )
-    session_id: str
+    session_id: str = Field(description="The name of this session in the server's traces")
     conversation: str | None = Field(
-        default=None, description="Its name, for `?conversation=`; keep it secret. null: it is not stored"
+        default=None, description="The name with which it can be continued; keep it secret. null: it is not stored"
     )
     recording: str = Field(description="The NAME for `GET /recordings/NAME.zip`, the recorded session; keep it secret")
     engines: dict[str, str] = Field(description="The first engine of each stage: `stt`, `llm`, `tts` and `vad`")
@@ -177,32 +179,32 @@ class PlayAudio(_WireMessage):
     event: Literal["play_audio"] = "play_audio"
     audio: str = Field(description="Base64 of MP3, 48 kHz, one channel")
     sequence: int = Field(description="The number of the clip in this session, from 0")
-    text: str = Field(description="The words that begin in this clip")
-    duration_ms: int
+    text: str = Field(description="The words that begin in this clip; may be empty")
+    duration_ms: int = Field(description="How long it sounds")
 
 
 class ErrorMessage(_WireMessage):
     """A message was wrong, or something failed; the session goes on."""
 
     event: Literal["error"] = "error"
-    code: ErrorCode | Reason = Field(description=f"For programs: {', '.join(ErrorCode)}; before `closed`, its code")
-    message: str
+    code: ErrorCode | Reason = Field(description="For programs: see the table of codes")
+    message: str = Field(description="For people")
 
 
 class AsrPartial(_WireMessage):
     """The interim text of an utterance."""
 
     event: Literal["asr.partial"] = "asr.partial"
-    utterance: int
-    text: str
+    utterance: int = Field(description="The number of the utterance in this session")
+    text: str = Field(description="All of its words so far")
 
 
 class AsrFinal(_WireMessage):
     """The final text of an utterance; empty if it had no words."""
 
     event: Literal["asr.final"] = "asr.final"
-    utterance: int
-    text: str
+    utterance: int = Field(description="The number of the utterance in this session")
+    text: str = Field(description="All of its words")
 
 
 class LlmDelta(_WireMessage):
@@ -214,66 +216,66 @@ class LlmDelta(_WireMessage):
     """
 
     event: Literal["llm.delta"] = "llm.delta"
-    reply: int
-    text: str
+    reply: int = Field(description="The number of the answer in this session")
+    text: str = Field(description="What is added to the answer")
 
 
 class LlmFinal(_WireMessage):
     """The whole text of the answer, with single spaces, whether or not all of it is heard."""
 
     event: Literal["llm.final"] = "llm.final"
-    reply: int
-    text: str
+    reply: int = Field(description="The number of the answer in this session")
+    text: str = Field(description="The answer")
 
 
 class StateMessage(_WireMessage):
-    """The phase of the conversation, and the status of each part of the bot."""
+    """The phase of the conversation, and the status of each part of the bot. The first one follows `connected`."""
 
     event: Literal["state"] = "state"
-    phase: str
-    stt: str
-    agent: str
-    tts: str
-    playback: str
-    interruption: str
+    phase: Phase = Field(description="What the bot does: see the table of phases")
+    stt: Status = Field(description="The recogniser")
+    agent: Status = Field(description="The model")
+    tts: Status = Field(description="The voice")
+    playback: Status = Field(description="The sound of the reply")
+    interruption: InterruptionStatus = Field(description="Speech over the reply")
 
 
 class VerdictMessage(_WireMessage):
     """The verdict on speech over the reply, with its rule and reason."""
 
     event: Literal["verdict"] = "verdict"
-    number: int
-    decision: str
-    rule: str
-    reason: str
-    text: str
-    took_ms: int
+    number: int = Field(description="Its number in this session, for `dispute`")
+    decision: str = Field(description="`resume`: the reply goes on. `regenerate`: it ends, and the words are answered")
+    rule: str = Field(description="The name of the rule that decided")
+    reason: str = Field(description="For people")
+    text: str = Field(description="The words on which it was decided")
+    took_ms: int = Field(description="How long the reply had been paused by then")
 
 
 class TelemetryMessage(_WireMessage):
     """How many bytes of audio the recogniser was given since the session began. Sent every second."""
 
     event: Literal["telemetry"] = "telemetry"
-    stt_bytes: int
+    stt_bytes: int = Field(description="Bytes of 16-bit samples")
 
 
 class TtsDroppedMessage(_WireMessage):
     """A sentence will not be spoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
 
     event: Literal["tts.dropped"] = "tts.dropped"
-    text: str
+    text: str = Field(description="The sentence")
 
 
 class Closed(_WireMessage):
     """The last message: why the session ends, or could not begin."""
 
     event: Literal["closed"] = "closed"
-    code: str = Field(
-        description=f"For programs. When a session ends: {', '.join(CloseCode)}. "
-        f"When it does not begin: {', '.join(REFUSALS)}"
-    )
-    reason: str
+    code: CloseCode | Reason = Field(description="For programs: see the table of codes")
+    reason: str = Field(description="For people")
 
+
+SessionMessage = ConnectedMessage | ErrorMessage | TelemetryMessage | TtsDroppedMessage | Closed
+"""The messages that servers send over all transports."""
 
 ServerMessage = (
     ConnectedMessage
@@ -291,6 +293,7 @@ ServerMessage = (
     | TtsDroppedMessage
     | Closed
 )
+"""The messages that servers send over `/ws`."""
 
 _from_client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _request: TypeAdapter[ClientRequest] = TypeAdapter(Annotated[ClientRequest, Field(discriminator="type")])

@@ -36,7 +36,7 @@ from voicebot.session.messages import (
     ErrorMessage,
     InterruptMessage,
     MessageError,
-    ServerMessage,
+    SessionMessage,
     TelemetryMessage,
     TextMessage,
     TtsDroppedMessage,
@@ -65,7 +65,7 @@ GONE = SessionClosed(CloseCode.GONE, "The connection has ended.")
 class ClientConnection(Protocol):
     """What a session asks of its transport. Only `cut` may wait, and `send` never raises."""
 
-    def send(self, message: ServerMessage) -> None:
+    def send(self, message: SessionMessage) -> None:
         """Sends a message as soon as the client can take it. If the client does not read, the session ends."""
         ...
 

@@ -169,6 +169,20 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _persona(value: str) -> str:
+    """Checks the name of a persona, which is in lower case, or the path of a persona's file."""
+    value = value.strip()
+    if not _is_path(value):
+        value = value.lower()
+        if not re.fullmatch(r"[a-z0-9_-]+", value):
+            raise ValueError("The value must be a name such as assistant, or the path of a file such as ./pirate.md")
+    return value
+
+
+def _is_path(persona: str) -> bool:
+    return "/" in persona or persona.endswith(".md")
+
+
 OLLAMA_PORT = 11434
 if TYPE_CHECKING:
     SttName: TypeAlias = str
@@ -198,6 +212,8 @@ Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterVali
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("names, separated by commas")]
 """The names of one or more models, in the order of preference."""
 OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
+PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
+"""The name of a persona of the package, or the path of a file."""
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 TtsEngines = Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -240,9 +256,9 @@ class Settings(BaseSettings):
     language: Annotated[str, Values("a two-letter code")] = Field(default="en", pattern=r"^[a-z]{2}$")
     """The language of the conversation; visitors can choose another one. The embedded recogniser and model know only
     English."""
-    persona: Annotated[str, Values("a name")] = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
-    """Who the bot is: a file in `voicebot/agent/personas`, such as `assistant` or `sales`. Visitors can choose
-    another one."""
+    persona: PersonaSetting = "assistant"
+    """Who the bot is: `assistant`, `sales`, or the path of a file of your own, such as `./pirate.md`. Visitors can
+    choose another one."""
     moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
     """The model of the embedded recogniser. `base-en` is larger and slower; it is downloaded from
     `download.moonshine.ai` on first use (141 MB), and `tiny-en` works meanwhile."""
@@ -462,7 +478,7 @@ class Settings(BaseSettings):
         )
         return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
 
-    @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")
+    @field_validator("language", "resume_rewind", "turn_provider", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -528,11 +544,20 @@ class Settings(BaseSettings):
     def preferences(self) -> Preferences:
         """The preferences with which a session begins. Its user may change them."""
         return Preferences(
-            persona=self.persona,
+            persona=self.persona_name,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
             interrupted_history=self.interrupted_history,
         )
+
+    @property
+    def persona_file(self) -> Path | None:
+        """The file of the operator's own persona; None if the setting names a persona of the package."""
+        return Path(self.persona) if _is_path(self.persona) else None
+
+    @property
+    def persona_name(self) -> str:
+        return self.persona if self.persona_file is None else self.persona_file.name.removesuffix(".md")
 
     @property
     def endpoint_rules(self) -> EndpointRules:

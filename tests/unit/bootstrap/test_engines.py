@@ -134,6 +134,7 @@ def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
         ({"llm_engine": "huggingface"}, "HF_TOKEN: The engine huggingface needs this key"),
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: The engine elevenlabs needs this key"),
         ({"persona": "pirate"}, f"PERSONA: There is no persona 'pirate'; there are only {', '.join(personas())}"),
+        ({"persona": "no/pirate.md"}, "PERSONA: no/pirate.md: No such file or directory"),
         ({"language": "fr"}, "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en"),
         (
             {"language": "fr", "deepgram_api_key": KEY},

@@ -26,7 +26,7 @@ from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
 from voicebot.runtime import limits
 from voicebot.runtime.faults import Faults
-from voicebot.session.messages import Closed, ErrorMessage, MessageError, ServerMessage
+from voicebot.session.messages import Closed, ErrorMessage, MessageError, SessionMessage
 from voicebot.session.services import AppServices
 from voicebot.session.session import GONE, Session
 from voicebot.storage.conversation import StoredConversation
@@ -185,7 +185,7 @@ class WebRtcConnection(AsyncStreamHandler):
 
     # Messages -----------------------------------------------------------------------------------------------------
 
-    def send(self, message: ServerMessage) -> None:
+    def send(self, message: SessionMessage) -> None:
         self._tell(message_of(message))
 
     def _show(self) -> None:

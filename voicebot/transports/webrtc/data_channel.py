@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from voicebot.session.messages import ClientRequest, MessageError, ServerMessage, request
+from voicebot.session.messages import ClientRequest, MessageError, SessionMessage, request
 
 MAX_MESSAGE_CHARS = 64_000
 
@@ -18,7 +18,7 @@ def parse(raw: str | bytes) -> ClientRequest:
     return request(raw)
 
 
-def message_of(message: ServerMessage) -> dict[str, Any]:
+def message_of(message: SessionMessage) -> dict[str, Any]:
     """Returns a message for the data channel, on which `event` is called `type`, as in FastRTC's messages."""
     fields = message.model_dump(mode="json")
     return {"type": fields.pop("event"), **fields}

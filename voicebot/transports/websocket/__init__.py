@@ -1,4 +1,4 @@
-"""The WebSocket transport: sessions over the JSON protocol of `docs/websocket.md`, one for each connection."""
+"""The WebSocket transport: one session for each connection, over the protocol of `docs/protocols/websocket.md`."""
 
 from voicebot.transports.websocket.endpoint import add_websocket
 

@@ -36,7 +36,7 @@ class Client(Protocol):
 
 
 class EventEmitter(Observer):
-    """Sends the client the facts about its session, and the session's state whenever it changes."""
+    """Sends the client the facts about its session, and the state: when the session begins, and whenever it changes."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -45,7 +45,7 @@ class EventEmitter(Observer):
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
             self._tell(fact)
-        if step.changed:
+        if step.changed or self._shown is None:
             self._show(step.state)
 
     def _tell(self, fact: Fact) -> None:
@@ -75,12 +75,12 @@ class EventEmitter(Observer):
 
     def _show(self, state: State) -> None:
         shown = StateMessage(
-            phase=state.phase.value,
-            stt=state.stt_status.value,
-            agent=state.agent_status.value,
-            tts=state.tts_status.value,
-            playback=state.playback_status.value,
-            interruption=state.interruption_status.value,
+            phase=state.phase,
+            stt=state.stt_status,
+            agent=state.agent_status,
+            tts=state.tts_status,
+            playback=state.playback_status,
+            interruption=state.interruption_status,
         )
         if shown != self._shown:
             self._shown = shown

@@ -7,35 +7,26 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import settings_document
-from voicebot.dialogue import diagram
-from voicebot.observability import metrics_document
-from voicebot.recording import document as recording_document
-from voicebot.transports.websocket import document as websocket_document
+from tools.documents import diagram, metrics, recordings, settings, webrtc, websocket
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 GENERATORS: dict[str, Callable[[], str]] = {
-    ".env.example": settings_document.env_example,
-    "docs/architecture.md": lambda: with_part(
-        "docs/architecture.md", "diagram", f"```mermaid\n{diagram.diagram()}\n```"
-    ),
-    "docs/configuration.md": settings_document.configuration_page,
-    "docs/metrics.md": metrics_document.document,
-    "docs/recording.md": recording_document.document,
-    "docs/websocket.md": websocket_document.document,
+    ".env.example": settings.env_example,
+    "docs/architecture.md": lambda: with_part("docs/architecture.md", "diagram", diagram.diagram()),
+    "docs/configuration.md": settings.configuration_page,
+    "docs/metrics.md": metrics.document,
+    "docs/protocols/recordings.md": recordings.document,
+    "docs/protocols/webrtc.md": webrtc.document,
+    "docs/protocols/websocket.md": websocket.document,
 }
 """For each file that is generated, or that has a generated part, the function that returns its text."""
 
 
-def _diagram() -> str:
-    return f"```mermaid\n{diagram.diagram()}\n```"
-
-
 def with_part(path: str, name: str, part: str) -> str:
-    """Returns the text of a file in which `part` stands between the comments `name` and `/name`."""
+    """Returns the text of a file in which the drawing `part` stands between the comments `name` and `/name`."""
     text = (PROJECT / path).read_text("utf-8")
-    start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    start, end = f"<!-- {name} -->\n```mermaid\n", f"\n```\n<!-- /{name} -->"
     if text.count(start) != 1 or text.count(end) != 1:
         raise ValueError(f"{path} must contain {start.strip()} and {end.strip()} once")
     return re.sub(f"{start}.*?{end}", lambda _: start + part + end, text, flags=re.DOTALL)
@@ -47,7 +38,3 @@ def main() -> None:
         if not file.exists() or file.read_text("utf-8") != text:
             file.write_text(text, "utf-8")
             sys.stdout.write(f"{path} was written\n")
-
-
-if __name__ == "__main__":
-    main()

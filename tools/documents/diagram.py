@@ -1,8 +1,7 @@
-"""Draws the state diagram of the machine by exploring it: `python -m voicebot.dialogue.diagram` prints it."""
+"""Draws the state diagram of the machine by exploring it."""
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Iterator
 
@@ -133,7 +132,3 @@ def _outline(state: State) -> object:
         reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),
         reply and (reply.paused, reply.cancelled, reply.preemptive),
     )
-
-
-if __name__ == "__main__":
-    sys.stdout.write(diagram() + "\n")

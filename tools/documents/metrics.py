@@ -1,8 +1,7 @@
-"""Describes the metrics: `python -m voicebot.observability.metrics_document > docs/metrics.md`."""
+"""Describes the metrics, from their declarations."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from voicebot.observability.metrics import MetricInfo, Metrics
@@ -52,7 +51,3 @@ def _table(title: str, infos: list[MetricInfo]) -> Iterator[str]:
 def series_name(info: MetricInfo) -> str:
     """Returns the name of the metric in queries."""
     return f"{info.name}_total" if info.kind == "counter" else info.name
-
-
-if __name__ == "__main__":
-    sys.stdout.write(document())

@@ -1,0 +1,3 @@
+from tools.documents import main
+
+main()
