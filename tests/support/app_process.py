@@ -76,7 +76,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
     Unless the settings say otherwise the voice is espeak, which takes a second less of computing to start than hibari.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["app", "voicebot.agent.graph", "voicebot.web.server"])
+    context.set_forkserver_preload(["voicebot.__main__", "voicebot.agent.graph", "voicebot.web.server"])
     log = folder / "app.log"
     log.touch()
     given = environment(**{"tts_engine": "espeak", **settings})
@@ -96,7 +96,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
 
 def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int | None) -> None:
     """Does in the new process what the operating system does for `running_app`."""
-    import app
+    from voicebot.__main__ import main
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if open_files is not None:
@@ -108,8 +108,8 @@ def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int |
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    sys.argv = ["app.py", *ARGUMENTS]
-    code = app.main()
+    sys.argv = ["voicebot", *ARGUMENTS]
+    code = main()
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no other way, and multiprocessing does not run them)
     sys.exit(code)
 
