@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +53,19 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
     The process may open at most `open_files` files, as under `ulimit -n`. Raises ChildProcessError if it does not
     start.
     """
+    command = [sys.executable, str(PROJECT / "app.py"), *ARGUMENTS]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
+    with running(command, folder, environment(**settings)) as app:
+        yield app
+
+
+@contextmanager
+def running(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Iterator[App]:
+    """Runs a command that starts the app, until the block ends. Raises ChildProcessError if the app does not start."""
     log = folder / "app.log"
     with log.open("w") as output:
-        command = [sys.executable, str(PROJECT / "app.py"), *ARGUMENTS]
-        if open_files is not None:
-            command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
-        started = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=output, stderr=output)
+        started = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
     try:
         yield App(announced_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
     finally:
