@@ -97,7 +97,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: locks/run.txt $(VENV)/bin/python
 	@echo 'Installing the packages of the bot into $(VENV): this takes from half a minute to some minutes, once.'
-	$(BIN)/python $(INSTALL) locks/run.txt || { echo $(REFUSED) >&2; exit 1; }
+	@$(BIN)/python $(INSTALL) locks/run.txt || { echo $(REFUSED) >&2; exit 1; }
 	touch $@
 
 REFUSED = 'make: a package of the lock was not installed; pip says why above. If it has no file for this system, install' \
