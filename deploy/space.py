@@ -56,7 +56,7 @@ tags:
 APP = ("app.py", "requirements.txt", "README.md", "voicebot/")
 """The files of every kind of Space. The files that README.md links to are added, so that all links work."""
 
-IMAGE = ("Dockerfile", ".dockerignore")
+IMAGE = ("Dockerfile", ".dockerignore", "locks/pip.txt", "locks/run.txt")
 
 
 class SpaceError(Exception):

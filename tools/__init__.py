@@ -1,1 +1,1 @@
-"""Scripts that make what the package ships, and no part of the package."""
+"""Scripts for developers: they make what the package ships, or report on its packages. No part of the package."""

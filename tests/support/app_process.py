@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +53,19 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
     The process may open at most `open_files` files, as under `ulimit -n`. Raises ChildProcessError if it does not
     start.
     """
+    command = [sys.executable, str(PROJECT / "app.py"), *ARGUMENTS]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
+    with running(command, folder, environment(**settings)) as app:
+        yield app
+
+
+@contextmanager
+def running(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Iterator[App]:
+    """Runs a command that starts the app, until the block ends. Raises ChildProcessError if the app does not start."""
     log = folder / "app.log"
     with log.open("w") as output:
-        command = [sys.executable, str(PROJECT / "app.py"), *ARGUMENTS]
-        if open_files is not None:
-            command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
-        started = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=output, stderr=output)
+        started = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
     try:
         yield App(announced_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
     finally:
@@ -76,7 +83,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
     Unless the settings say otherwise the voice is espeak, which takes a second less of computing to start than hibari.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["app", "voicebot.agent.graph", "voicebot.web.server"])
+    context.set_forkserver_preload(["voicebot.__main__", "voicebot.agent.graph", "voicebot.web.server"])
     log = folder / "app.log"
     log.touch()
     given = environment(**{"tts_engine": "espeak", **settings})
@@ -96,7 +103,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
 
 def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int | None) -> None:
     """Does in the new process what the operating system does for `running_app`."""
-    import app
+    from voicebot.__main__ import main
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if open_files is not None:
@@ -108,8 +115,8 @@ def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int |
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    sys.argv = ["app.py", *ARGUMENTS]
-    code = app.main()
+    sys.argv = ["voicebot", *ARGUMENTS]
+    code = main()
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no other way, and multiprocessing does not run them)
     sys.exit(code)
 

@@ -21,6 +21,7 @@ LAYERS = [
     {"transports"},
     {"web"},
     {"bootstrap", "check", "client"},
+    {"__main__"},
 ]
 """The layers from bottom to top. docs/architecture.md describes each package."""
 

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from deploy.space import KINDS, MARKER, SpaceError, build, commands
 from tests.simulators.hub import Hub
 from tests.support.paths import PROJECT
+from tools.locks import requirements
 from voicebot.settings.space import PORT
 
 # The tests share fixtures that take seconds to make, so they run in one worker.
@@ -87,8 +87,8 @@ def front_matter(folder: Path) -> dict[str, Any]:
 
 
 def required(folder: Path, name: str) -> SpecifierSet:
-    lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
-    (found,) = [each for each in map(Requirement, lines) if each.name == name]
+    lines = requirements((folder / "requirements.txt").read_text("utf-8"))
+    (found,) = [each for each in lines if each.name == name]
     return found.specifier
 
 
