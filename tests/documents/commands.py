@@ -41,7 +41,16 @@ LONG_TARGETS = {"test", "test-fast", "coverage", "bench", "attack", "audit", "lo
 SIMULATED = {"DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "HF_TOKEN"}
 """Keys that a document may write as `NAME=…`: a simulator takes the place of the service."""
 
-OTHER_VARIABLES = {"ARGS", "PYTHON", "REQUIRE_BROWSER", "REQUIRE_POSTGRES", "TMPDIR", "HTTPS_PROXY", "NO_PROXY"}
+OTHER_VARIABLES = {
+    "ARGS",
+    "PYTHON",
+    "REQUIRE_BROWSER",
+    "REQUIRE_POSTGRES",
+    "REQUIRE_PROXIES",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+}
 """Variables that commands may set although they are no settings."""
 
 PROGRAMS = {
@@ -52,6 +61,7 @@ PROGRAMS = {
     "curl",
     "echo",
     "export",
+    "flite",
     "git",
     "ls",
     "mkdir",
@@ -61,7 +71,7 @@ PROGRAMS = {
     "source",
     "unzip",
 }
-"""Programs that every developer has."""
+"""Programs that every developer has, and those of the Debian packages that the suite needs."""
 
 HERE = {"127.0.0.1", "localhost", "[::1]", "0.0.0.0"}
 OUR_PATH = re.compile(r"(voicebot|tests|tools|deploy|docs|examples)/[\w./-]+")
