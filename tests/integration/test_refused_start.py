@@ -58,6 +58,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
                 "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en",
             ],
         ),
+        ({"PERSONA": "./people/flint.md"}, ["PERSONA: people/flint.md: No such file or directory"]),
         ({"APP_USERNAME": "me"}, ["APP_PASSWORD: This setting is missing, but APP_USERNAME is set"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",

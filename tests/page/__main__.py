@@ -22,7 +22,7 @@ STYLE = [
 FORMAT = [
     str(TOOLS / "prettier" / "bin" / "prettier.cjs"),
     *("--no-config", "--print-width", "120", "--check", "--log-level", "warn"),
-    *(f"{MODULES}/*.{{js,ts,css}}", f"{HERE}/*.js"),
+    *(f"{MODULES}/*.{{js,ts,css}}", f"{HERE}/*.js", f"{PROJECT}/examples/*.mjs"),
 ]
 CHECKS = {"test": [TEST], "lint": [TYPES, STYLE, FORMAT]}
 

@@ -53,6 +53,14 @@ async def test_a_conversation_follows_the_event_order_of_the_guide() -> None:
         assert not client.all("stop_playback")
 
 
+async def test_the_state_follows_the_greeting_even_if_nothing_changes() -> None:
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    async with serving(engines, config.load(idle_timeout_s=0)) as server, ws_client(server) as client:
+        await client.next("connected")
+        await client.next("state", phase="idle")
+    assert [message["event"] for message in client.came] == ["connected", "state"]
+
+
 @pytest.mark.parametrize("container", ["wav", "webm", "mp3"])
 async def test_recordings_reach_the_recogniser_whole(container: str) -> None:
     stt = ScriptedStt(scripts=[["good day"]])
