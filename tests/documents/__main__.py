@@ -52,6 +52,7 @@ class Clone:
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(self.project)], check=True)
         home = folder / "home"
         home.mkdir()
+        (home / ".curlrc").write_text("fail\n")  # or curl succeeds whatever the answer is
         mine = {"VIRTUAL_ENV", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", *(name.upper() for name in SETTINGS)}
         self.environment = {name: value for name, value in os.environ.items() if name not in mine}
         pip_settings = Path.home() / ".config/pip/pip.conf"

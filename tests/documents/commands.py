@@ -27,6 +27,7 @@ REASONS = {
     "needs a real key": "no simulator can stand in for the service",
     "needs another program": "it needs a program that the project does not install, such as Ollama",
     "needs another system": "macOS or Windows",
+    "has a placeholder": "it contains a name that only the reader knows",
     "uploads to Hugging Face": "it changes an account",
     "runs in CI": "it takes minutes, and CI runs it",
     "runs by hand": "it takes minutes or hours",
@@ -61,7 +62,7 @@ PROGRAMS = {
     "source",
     "unzip",
 }
-"""Programs that every developer has."""
+"""Programs that developers have, or that `.ci/run` installs."""
 
 HERE = {"127.0.0.1", "localhost", "[::1]", "0.0.0.0"}
 OUR_PATH = re.compile(r"(voicebot|tests|tools|deploy|docs|examples)/[\w./-]+")
