@@ -243,6 +243,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is ended, as after Ctrl-C
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         clone = Clone(Path(folder), options.timeout)
         if options.packages is not None:

@@ -45,23 +45,7 @@ SIMULATED = {"DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_A
 OTHER_VARIABLES = {"ARGS", "PYTHON", "REQUIRE_BROWSER", "REQUIRE_POSTGRES", "TMPDIR", "HTTPS_PROXY", "NO_PROXY"}
 """Variables that commands may set although they are no settings."""
 
-PROGRAMS = {
-    ".",
-    "cat",
-    "cd",
-    "cp",
-    "curl",
-    "echo",
-    "export",
-    "git",
-    "ls",
-    "mkdir",
-    "node",
-    "pip",
-    "sleep",
-    "source",
-    "unzip",
-}
+PROGRAMS = {".", "source", "cat", "cd", "cp", "curl", "echo", "export", "flite", "git", "node", "pip", "unzip"}
 """Programs that developers have, or that `.ci/run` installs."""
 
 HERE = {"127.0.0.1", "localhost", "[::1]", "0.0.0.0"}
