@@ -52,6 +52,7 @@ class Clone:
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(self.project)], check=True)
         home = folder / "home"
         home.mkdir()
+        (home / ".curlrc").write_text("fail\n")  # or curl succeeds whatever the answer is
         mine = {"VIRTUAL_ENV", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", *(name.upper() for name in SETTINGS)}
         self.environment = {name: value for name, value in os.environ.items() if name not in mine}
         pip_settings = Path.home() / ".config/pip/pip.conf"
@@ -242,6 +243,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is ended, as after Ctrl-C
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         clone = Clone(Path(folder), options.timeout)
         if options.packages is not None:

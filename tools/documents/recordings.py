@@ -23,6 +23,7 @@ in the message `connected`; it is a secret. The page's "Download" does the same.
 does the same. The answer has the name of the new conversation, `conversation`, and the [state](webrtc.md#state) that
 the page shows. A session that is opened with this conversation goes on with it.
 
+<!-- not run: has a placeholder -->
 ```sh
 curl -s -o talk.zip http://127.0.0.1:7860/recordings/NAME.zip
 unzip -p talk.zip {TRANSCRIPT_FILE} | curl -s --data-binary @- http://127.0.0.1:7860/conversations
