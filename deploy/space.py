@@ -56,7 +56,8 @@ tags:
 APP = ("app.py", "requirements.txt", "README.md", "voicebot/")
 """The files of every kind of Space. The files that README.md links to are added, so that all links work."""
 
-IMAGE = ("Dockerfile", ".dockerignore", "locks/pip.txt", "locks/run.txt")
+BUILD = ("Dockerfile", ".dockerignore")
+IMAGE = (*BUILD, "locks/pip.txt", "locks/run.txt")
 
 
 class SpaceError(Exception):
@@ -158,7 +159,7 @@ def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
     while documents:
         document = documents.pop()
         linked = {path for path in _links(document, committed[document].decode()) if path in committed}
-        linked -= set(IMAGE) - set(kind.files)
+        linked -= set(BUILD) - set(kind.files)
         documents.extend(path for path in linked - chosen if path.endswith(".md"))
         chosen |= linked
     return chosen
