@@ -175,12 +175,21 @@ class RtcClient:
         self.channel.on("open", self._changed.notify)
         self.channel.on("message", self._receive)
         sender = self.peer.addTrack(self.microphone)
-        await self.peer.setLocalDescription(await self.peer.createOffer())
+        await self._open_sockets()
         answer = await self._offer()
         await self.peer.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type=answer["type"]))
         self.link.attach(sender.transport.transport)
         await self._changed.until(self._connected, self._timeout_s, "connection")
         self.connect_s = time.monotonic() - started_s
+
+    async def _open_sockets(self) -> None:
+        """Opens all sockets, even if it is cancelled meanwhile: aioice would never close those that are open by then."""
+        opening = asyncio.ensure_future(self.peer.setLocalDescription(await self.peer.createOffer()))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait({opening})
+            raise
 
     async def close(self) -> None:
         """Closes the connection and all that belongs to it. May be called twice."""

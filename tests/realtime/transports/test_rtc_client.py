@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import aioice.ice
+import psutil
 import pytest
 
 from tests.support.echo_bot import echo_bot
@@ -79,3 +80,20 @@ async def test_a_vanished_peer_is_noticed_within_fifteen_seconds(monkeypatch: py
         client.link.cut()
         await asyncio.wait_for(handler.ended.wait(), 5)
         assert not bot.pcs
+
+
+@pytest.mark.parametrize("steps", [*range(1, 15)])
+async def test_a_client_that_is_cancelled_while_it_opens_its_sockets_closes_all_of_them(steps: int) -> None:
+    before = udp_sockets()
+    client = RtcClient("http://127.0.0.1:9")
+    connecting = asyncio.create_task(client.connect())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    await client.close()
+    assert udp_sockets() == before
+
+
+def udp_sockets() -> int:
+    return len(psutil.Process().net_connections("udp"))
