@@ -183,7 +183,7 @@ class RtcClient:
         self.connect_s = time.monotonic() - started_s
 
     async def _open_sockets(self) -> None:
-        """Opens all sockets, even if it is cancelled meanwhile: aioice would never close those that are open by then."""
+        """Opens all sockets, even if it is cancelled meanwhile: aioice would never close those that it has opened."""
         opening = asyncio.ensure_future(self.peer.setLocalDescription(await self.peer.createOffer()))
         try:
             await asyncio.shield(opening)
