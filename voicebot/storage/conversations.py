@@ -37,8 +37,11 @@ WRITE_TIMEOUT_S = 5.0
 PURGE_INTERVAL_S = 3_600.0
 """The interval of housekeeping, unless something makes it due earlier."""
 
-SHRINK_TIMEOUT_S = 60.0
-"""How long the database may take to become smaller."""
+MAKE_ROOM_TIMEOUT_S = 60.0
+"""How long the database may take to delete what exceeds its maximum size."""
+
+START_TIMEOUT_S = 10.0
+"""How long the start of the app waits for the first housekeeping, which can have a gigabyte to delete."""
 
 WRITTEN_BYTES = 16_000_000
 """The size of the database is checked each time this much has been written."""
@@ -111,10 +114,14 @@ class Conversations:
         return StoreHealth(self._database.kind, ready=self._problem is None, reason=self._problem)
 
     async def start(self) -> None:
-        """Checks the database and starts housekeeping. Does not wait long for a database that cannot be reached."""
+        """Checks the database and starts housekeeping. Does not wait long for a database that cannot be reached, or in
+        which much has to be deleted."""
         if self._database is not None:
-            await self.purge()
-            self._housekeeping = asyncio.create_task(self._run_housekeeping(), name="conversations")
+            first = asyncio.create_task(self.purge(), name="first housekeeping")
+            self._housekeeping = asyncio.create_task(self._run_housekeeping(first), name="conversations")
+            await asyncio.wait({first}, timeout=START_TIMEOUT_S)
+            if first.done():
+                first.result()
 
     async def close(self) -> None:
         """Writes what is not written yet, if the database takes it in time."""
@@ -289,8 +296,9 @@ class Conversations:
             self._is_problem_logged = False
             logger.info("conversations are stored again")
 
-    async def _run_housekeeping(self) -> None:
+    async def _run_housekeeping(self, first: asyncio.Task[None]) -> None:
         """Purges every `PURGE_INTERVAL_S`, and `RETRY_S` after something has made housekeeping due."""
+        await first
         while True:
             try:
                 async with asyncio.timeout(PURGE_INTERVAL_S):
@@ -308,10 +316,13 @@ class Conversations:
         self._housekeeping_due.clear()
         before_s = self._clock() - self._retention_s if self._retention_s else 0.0
         try:
-            purged = await self._run(database.purge(before_s), WRITE_TIMEOUT_S)
+            purged = 0
+            while deleted := await self._run(database.purge(before_s), WRITE_TIMEOUT_S):
+                purged += deleted
             self._written_bytes = 0
-            unused, oldest = await self._run(database.make_room(MAX_DATABASE_BYTES), SHRINK_TIMEOUT_S)
-            await self._run(database.shrink(), SHRINK_TIMEOUT_S)
+            unused, oldest = await self._run(database.make_room(MAX_DATABASE_BYTES), MAKE_ROOM_TIMEOUT_S)
+            while await self._run(database.shrink(), WRITE_TIMEOUT_S):
+                pass
         except StoreError:
             return
         if purged:

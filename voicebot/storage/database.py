@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -52,8 +53,11 @@ IMPORT_LOCK = SCHEMA_LOCK + 1
 ROWS_AT_ONCE = 250
 """Messages are read and written in groups of this size, so that a long conversation does not hold up the event loop."""
 
+PURGED_AT_ONCE = 10
+"""How many old conversations are deleted in one transaction, because with SQLite all other operations wait for it."""
+
 FREED_PAGES_AT_ONCE = 250
-"""SQLite's file is shrunk in steps of 1 MB, because nobody else can write during a step."""
+"""SQLite's file is shrunk in steps of 1 MB, for the same reason."""
 
 INCREMENTAL = 2
 """The value of SQLite's `PRAGMA auto_vacuum` for this mode."""
@@ -198,10 +202,16 @@ class Database:
             return unused.rowcount + gone.rowcount > 0
 
     async def purge(self, before_s: float) -> int:
-        """Deletes conversations and unused imports last changed before that time. Returns their number."""
+        """Deletes unused imports, and some conversations, last changed before that time. Returns their number.
+
+        It has to be repeated until it returns 0: at most `PURGED_AT_ONCE` conversations are deleted at once.
+        """
         async with self._transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.imported_at < before_s))
-            old = await connection.execute(delete(conversations).where(conversations.c.updated_at < before_s))
+            # Stands in both statements: another server may take a conversation between them.
+            is_old = conversations.c.updated_at < before_s
+            oldest = select(conversations.c.id).where(is_old).order_by(conversations.c.updated_at).limit(PURGED_AT_ONCE)
+            old = await connection.execute(delete(conversations).where(is_old, conversations.c.id.in_(oldest)))
             return unused.rowcount + old.rowcount
 
     async def make_room(self, most_bytes: int) -> tuple[int, int]:
@@ -257,21 +267,22 @@ class Database:
             asked = asked.where(messages.c.conversation == id)
         return int((await connection.execute(asked)).scalar_one())
 
-    async def shrink(self) -> None:
-        """Returns the space of deleted rows to the disk. Postgres does that by itself.
+    async def shrink(self) -> bool:
+        """Returns some space of deleted rows to the disk. Returns True if there is more, so that it has to be repeated.
 
-        A SQLite file that was created without `auto_vacuum` cannot shrink, but its free space is reused.
+        Postgres does that by itself. A SQLite file that was created without `auto_vacuum` cannot shrink, but its free
+        space is reused.
         """
-        while self.kind == "sqlite":
-            async with self._transaction() as connection:
-                # Not execute(), which would stop after the first page
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None
-                await driver.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES_AT_ONCE})")
-                free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
-                mode = (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar_one()
-            if not free or mode != INCREMENTAL:
-                return
+        if self.kind != "sqlite":
+            return False
+        async with self._transaction() as connection:
+            # Not execute(), which would stop after the first page
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES_AT_ONCE})")
+            free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
+            mode = (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar_one()
+            return bool(free) and mode == INCREMENTAL
 
     async def count_turns(self, day: int, turns: int) -> int:
         """Adds `turns` to the count of a day, and returns the new count."""
@@ -290,14 +301,20 @@ class Database:
         with self._store_errors():
             async with aclosing(await self._connect()) as connection, connection.begin():
                 yield connection
+        # The pool gives its connection to whoever asks first. Operations that wait for it must come before the next one
+        # of this task, or a loop of transactions would keep all others waiting.
+        await asyncio.sleep(0)
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
-        """Raises StoreError for any failure except IntegrityError, after which the schema is checked again."""
+        """Raises StoreError for any failure except IntegrityError. If the database has failed, its schema is checked
+        again."""
         try:
             yield
         except IntegrityError:
             raise
+        except PoolTimeoutError:
+            raise StoreError(f"all connections were in use for {LOCKED_S:g} s") from None
         except (SchemaError, SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = None
             raise StoreError(self._reason(error)) from None

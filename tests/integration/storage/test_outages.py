@@ -170,6 +170,18 @@ async def test_questions_that_come_together_after_the_file_is_deleted_all_find_t
     await here.close()
 
 
+async def test_an_operation_that_gets_no_connection_says_so_in_plain_words(tmp_path: Path) -> None:
+    here = database.Database(f"sqlite:///{tmp_path}/conversations.db")
+    await here.purge(0)
+    other = sqlite3.connect(tmp_path / "conversations.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    asked = await asyncio.gather(*(here.read("A" * 32) for _ in range(9)), return_exceptions=True)
+    assert {str(each) for each in asked} == {"database is locked", "all connections were in use for 0.1 s"}
+    other.close()
+    assert await here.read("A" * 32) is None
+    await here.close()
+
+
 async def test_only_the_owner_can_read_the_database_file_and_deleted_messages_leave_it(tmp_path: Path) -> None:
     path = tmp_path / "conversations.db"
     umask = os.umask(0)

@@ -15,7 +15,7 @@ from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.state import State
 from voicebot.runtime import limits
 from voicebot.storage import conversation as module
-from voicebot.storage import conversations
+from voicebot.storage import conversations, database
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
 from voicebot.storage.imports import pack, stored_bytes
@@ -130,6 +130,50 @@ async def test_four_hundred_imports_grow_the_database_file_by_less_than_a_megaby
         for number in range(400):
             await here.put(imported[number % 4], f"10.0.0.{number % 40}")
             assert path.stat().st_size < before + MEGABYTE
+
+
+async def test_reads_take_turns_with_housekeeping_that_has_much_to_delete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PURGED_AT_ONCE", 1)
+    monkeypatch.setattr(database, "FREED_PAGES_AT_ONCE", 10)
+    here = database.Database(f"sqlite:///{tmp_path}/conversations.db")
+    for number in range(20):
+        await here.save(f"{number:022}", "owner", 1.0, 0, texts(2).history, new=True)
+    await here.save("A" * 22, "owner", 3.0, 0, talk("hello"), new=True)
+    waited = 0
+
+    async def housekeeping() -> int:
+        steps = 0
+        while await here.purge(before_s=2.0):
+            steps += 1
+        while await here.shrink():
+            steps += 1
+        return steps
+
+    running = asyncio.create_task(housekeeping())
+    while not running.done():
+        assert await here.read("A" * 22) == talk("hello")
+        waited += 1
+    assert running.result() > 100
+    assert waited > running.result() / 2, "no read waits for more than a step or two"
+    await here.close()
+
+
+async def test_the_start_does_not_wait_for_all_that_has_to_be_deleted(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1_000_000.0
+    async with replica(url, lambda: now_s) as here:
+        ids = [await conversation(here, state("hello")) for _ in range(40)]
+    now_s += 40 * conversations.DAY_S
+    monkeypatch.setattr(conversations, "START_TIMEOUT_S", 0)
+    monkeypatch.setattr(database, "PURGED_AT_ONCE", 1)
+    async with replica(url, lambda: now_s) as here:
+        assert await here.read(ids[-1]) is not None, "the app works meanwhile"
+        async with asyncio.timeout(20):
+            while await here.read(ids[-1]) is not None:
+                pass
 
 
 # One conversation -----------------------------------------------------------------------------------------------------
