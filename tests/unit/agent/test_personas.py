@@ -9,7 +9,7 @@ import pytest
 
 import voicebot.agent.personas as personas_package
 from voicebot.agent.graph import prompt_of
-from voicebot.agent.personas import MAX_CHARS, PersonaError, personas, system_prompt
+from voicebot.agent.personas import MAX_CHARS, MAX_FILE_CHARS, PersonaError, personas, system_prompt
 from voicebot.engines.protocols import Style
 
 
@@ -72,6 +72,12 @@ def test_a_file_that_is_no_persona_is_refused_by_its_path(content: bytes, compla
     with pytest.raises(PersonaError) as raised:
         personas(pirate)
     assert str(raised.value) == f"{pirate}: {complaint}"
+
+
+def test_a_file_that_is_long_with_its_comments_is_refused(pirate: Path) -> None:
+    pirate.write_text(f"<!-- {'x' * MAX_FILE_CHARS} -->\nYou are a pirate.", "utf-8")
+    with pytest.raises(PersonaError, match=r"pirate\.md: the file has more than 50000 characters"):
+        personas(pirate)
 
 
 def test_a_file_that_cannot_be_read_is_refused_by_its_path(pirate: Path) -> None:

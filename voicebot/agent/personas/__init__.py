@@ -17,6 +17,9 @@ from voicebot.languages.loader import language_names
 MAX_CHARS = 12_000
 """The longest prompt, about 3,000 tokens: half of what a request may have (`Tuning.history_max_tokens`)."""
 
+MAX_FILE_CHARS = 50_000
+"""The longest file, with its comments. No more of it is read, so that a wrong path does not fill the memory."""
+
 _LABEL = re.compile(r"<!--\s*label:\s*(.+?)\s*-->")
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _NAME = re.compile(r"[\w-]{1,100}")
@@ -53,11 +56,14 @@ def _read(file: Traversable | Path) -> Persona:
     if _NAME.fullmatch(name) is None:
         raise PersonaError(f"{file}: the name of the file must be letters, digits, - and _, such as pirate.md")
     try:
-        text = file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(MAX_FILE_CHARS + 1)
     except OSError as error:
         raise PersonaError(f"{file}: {error.strerror or 'it cannot be read'}") from None
     except UnicodeDecodeError:
         raise PersonaError(f"{file}: the file is not text in UTF-8") from None
+    if len(text) > MAX_FILE_CHARS:
+        raise PersonaError(f"{file}: the file has more than {MAX_FILE_CHARS} characters")
     prompt = _COMMENT.sub("", text.removeprefix("\ufeff")).strip()
     if not prompt:
         raise PersonaError(f"{file}: the file has no text beside comments")
