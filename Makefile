@@ -10,7 +10,7 @@ LOCKING := .venv-lock
 CHECKED := --quiet --no-deps --only-binary=:all: --require-hashes --requirement
 INSTALL := -m pip install --no-compile $(CHECKED)
 
-.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit lock wheels clean
+.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint docs audit lock wheels clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -62,7 +62,6 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.page lint
 
 # Writes what is generated from the code: the settings, the metrics, the protocols and the state diagram.
-.PHONY: docs
 docs: $(VENV)/.installed
 	$(BIN)/python -m tools.documents
 

@@ -149,10 +149,7 @@ def _program(words: list[str], *, is_run: bool) -> Iterator[str]:
         case [program, *_] if is_run and program not in PROGRAMS and not program.startswith(".venv/bin/"):
             yield f"{program} is not a program that the harness knows"
     for word in words[1:]:
-        if (
-            re.fullmatch(r"(voicebot|tests|tools|deploy|docs|examples)/[\w./-]+", word)
-            and not (PROJECT / word).exists()
-        ):
+        if OUR_PATH.fullmatch(word) and not (PROJECT / word).exists():
             yield f"{word} does not exist"
 
 
