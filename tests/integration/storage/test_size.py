@@ -163,17 +163,20 @@ async def test_reads_take_turns_with_housekeeping_that_has_much_to_delete(
 async def test_the_start_does_not_wait_for_all_that_has_to_be_deleted(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now_s = 1_000_000.0
-    async with replica(url, lambda: now_s) as here:
-        ids = [await conversation(here, state("hello")) for _ in range(40)]
-    now_s += 40 * conversations.DAY_S
-    monkeypatch.setattr(conversations, "START_TIMEOUT_S", 0)
-    monkeypatch.setattr(database, "PURGED_AT_ONCE", 1)
-    async with replica(url, lambda: now_s) as here:
-        assert await here.read(ids[-1]) is not None, "the app works meanwhile"
-        async with asyncio.timeout(20):
-            while await here.read(ids[-1]) is not None:
-                pass
+    async with replica(url) as here:
+        id = await conversation(here, state("hello"))
+    may_end = asyncio.Event()
+
+    async def purge(_: database.Database, before_s: float) -> int:
+        await may_end.wait()
+        return 0
+
+    monkeypatch.setattr(database.Database, "purge", purge)
+    monkeypatch.setattr(conversations, "START_TIMEOUT_S", 0.01)
+    async with replica(url) as here:
+        assert here.health.reason == "not asked yet", "the first housekeeping has not ended"
+        assert await here.read(id) == talk("hello")
+        may_end.set()
 
 
 # One conversation -----------------------------------------------------------------------------------------------------
