@@ -20,7 +20,8 @@ WORKDIR /home/voicebot/app
 COPY app.py ./
 COPY voicebot ./voicebot
 # Python compiles here what the app imports, because user 1000 cannot keep it.
-RUN python -c "import voicebot.agent.graph, voicebot.web.server, deepgram, groq, langchain_groq, langchain_openai"
+RUN python -c "import voicebot.agent.graph, voicebot.storage.migrations.upgrade, voicebot.web.server, \
+    deepgram, groq, langchain_groq, langchain_openai"
 
 USER 1000
 ENV HOME=/home/voicebot PYTHONUNBUFFERED=1 GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \

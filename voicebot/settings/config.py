@@ -553,7 +553,7 @@ class Settings(BaseSettings):
     @property
     def persona_file(self) -> Path | None:
         """The file of the operator's own persona; None if the setting names a persona of the package."""
-        return Path(self.persona) if _is_path(self.persona) else None
+        return Path(self.persona).expanduser() if _is_path(self.persona) else None
 
     @property
     def persona_name(self) -> str:
