@@ -151,7 +151,7 @@ async def until_idle(caller: Caller) -> None:
         async with asyncio.timeout(ANSWER_S):  # Python 3.11's `wait_for` can lose a cancellation
             await unless_over(caller, caller.idle.wait())
     except TimeoutError:
-        sys.stdout.write("server:  (no answer)\n")
+        sys.stdout.write(f"server:  (the answer is not over after {ANSWER_S:g} s)\n")
 
 
 async def load(url: str, say: Path | None, sessions: int, seconds: float) -> None:
