@@ -35,11 +35,12 @@ SPEECH_OUT = paragraph(
     f"""The server sends numbered clips, and never has more than {MAX_UNHEARD_CLIPS} of them unheard. Play them one
     after the other, without a gap. The bot remembers only what the user has heard. A client that acknowledges clips
     (`clip_played`) reports that to the millisecond, and a word counts as heard once half of it was played. A program
-    without sound acknowledges each clip as soon as it comes, and sends its next text when `phase` is `idle`: an answer of
-    which nothing was heard counts as not given, and the next message is answered together with the one before. For other
-    clients the server estimates it from `client_playback_started`, `client_playback_complete` and the durations of the
-    clips. At `stop_playback` a client falls silent, empties its queue and reports how much of the stopped clip it has
-    played, within {CUT_S * 1000:g} ms. After `playback_resume` it gets the unheard audio again, from where it was
+    without sound acknowledges each clip as soon as it comes, and sends its next text when `phase` is `idle`: an
+    answer of which nothing was heard counts as not given, and the next message is answered together with the one
+    before. For other clients the server estimates it from `client_playback_started`, `client_playback_complete` and
+    the durations of the clips. At `stop_playback` a client falls silent, empties its queue and reports how much of
+    the stopped clip it has played, within {CUT_S * 1000:g} ms. After `playback_resume` it gets the unheard audio
+    again, from where it was
     stopped. If a client that acknowledges clips acknowledges none for {STALLED_S:g} s after one should have ended, the
     answer ends with the error `playback`."""
 )
