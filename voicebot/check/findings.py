@@ -16,7 +16,7 @@ from voicebot.check.results import Finding, Outcome
 from voicebot.engines.protocols import Engines
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import DEFAULT_URL
-from voicebot.storage.database import Database, StoreError
+from voicebot.storage.database import Database, StoreError, WrongSchemaError
 from voicebot.transports.webrtc.ice.credentials import choose_provider
 from voicebot.transports.webrtc.ice.servers import IceServers
 
@@ -56,12 +56,17 @@ async def check_database(settings: Settings) -> Finding | None:
     name = f"database ({database.kind})"
     if database.missing_file is not None and os.access(database.missing_file.parent, os.W_OK):
         return Finding(name, Outcome.OK, f"the app will create the file {database.missing_file}")
+    advice = "Check DATABASE_URL, or set KEEP_CONVERSATIONS=false."
+    if settings.database_url is None:
+        advice = "Make this folder writable, set DATABASE_URL, or set KEEP_CONVERSATIONS=false."
     try:
         async with asyncio.timeout(DATABASE_S):
             earlier = await database.earlier_version()
             if earlier is not None:  # its server may still run
                 return Finding(name, Outcome.OK, f"the app will migrate the schema from version {earlier}")
             await database.take(secrets.token_urlsafe(), "check", time.time())
+    except WrongSchemaError as error:
+        problem, advice = str(error), "Do that, or set KEEP_CONVERSATIONS=false."
     except StoreError as error:
         problem = str(error)
     except TimeoutError:
@@ -73,9 +78,6 @@ async def check_database(settings: Settings) -> Finding | None:
         return Finding(name, Outcome.OK, "conversations can be stored")
     finally:
         await database.close()
-    advice = "Check DATABASE_URL, or set KEEP_CONVERSATIONS=false."
-    if settings.database_url is None:
-        advice = "Make this folder writable, set DATABASE_URL, or set KEEP_CONVERSATIONS=false."
     return Finding(name, Outcome.FAILED, problem, advice, loss="conversations are not stored")
 
 

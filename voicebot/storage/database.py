@@ -73,6 +73,10 @@ class StoreError(Exception):
     """An operation of the database failed. The text says why, and contains neither its password nor any messages."""
 
 
+class WrongSchemaError(StoreError):
+    """The schema of the database is not that of this program, and cannot be migrated. The text says what to do."""
+
+
 class Takeover(Protocol):
     """A session that takes over a conversation."""
 
@@ -317,7 +321,8 @@ class Database:
             raise StoreError(f"all connections were in use for {LOCKED_S:g} s") from None
         except (SchemaError, SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = None
-            raise StoreError(self._reason(error)) from None
+            kind = WrongSchemaError if isinstance(error, SchemaError) else StoreError
+            raise kind(self._reason(error)) from None
 
     async def _connect(self) -> AsyncConnection:
         """Returns a connection to a database that has the newest schema.

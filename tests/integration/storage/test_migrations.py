@@ -255,6 +255,7 @@ async def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(
         finding = await check_database(config.load(database_url=SecretStr(url)))
         assert finding is not None
         assert (finding.outcome, finding.text) == (Outcome.FAILED, reason)
+        assert finding.advice == "Do that, or set KEEP_CONVERSATIONS=false."
         errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         assert errors == [f"conversations cannot be stored now: {reason}"]
         assert contents(url) == before
