@@ -184,6 +184,16 @@ def test_a_username_without_a_password_or_a_password_without_a_username_is_refus
     assert str(raised.value) == line
 
 
+@pytest.mark.parametrize("half", [{}, {"turn_username": "ann"}, {"turn_credential": "hush"}])
+def test_a_relay_without_a_login_is_refused(half: dict[str, str]) -> None:
+    """Browsers do not connect at all if they are given one."""
+    with pytest.raises(SettingsError, match="TURN_SECRET: TURN_URL needs this setting"):
+        config.load(turn_url="turn:relay.example:3478", **half)
+    assert (
+        config.load(turn_url="turn:relay.example:3478", turn_username="ann", turn_credential="hush").turn_secret is None
+    )
+
+
 def test_the_settings_show_no_secrets_when_printed() -> None:
     login = {"app_username": "ann", "app_password": SecretStr("hush")}
     settings = config.load(groq_api_key=SecretStr("gsk_hidden"), turn_credential=SecretStr("hush"), **login)

@@ -23,7 +23,12 @@ PAGES = {str(page.path.relative_to(PROJECT)): page for page in pages(PROJECT)}
 SHELLS = {"", "bash", "console", "shell", "zsh"}
 """Languages of code blocks whose commands would not be checked: commands stand in blocks of `sh`, output in `text`."""
 
-FOREIGN_VARIABLES = OTHER_VARIABLES | {"LANGSMITH_TRACING", "OLLAMA_KEEP_ALIVE", "XDG_CACHE_HOME"}
+FOREIGN_VARIABLES = OTHER_VARIABLES | {
+    "LANGSMITH_TRACING",
+    "OLLAMA_KEEP_ALIVE",
+    "ORT_DISABLE_TELEMETRY",
+    "XDG_CACHE_HOME",
+}
 """Variables of other programs that the documents name."""
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)

@@ -18,7 +18,7 @@ from voicebot.web.ui.share import open_link
     [
         ({}, ["lock it", "carries no voice"]),
         ({"app_username": "ann", "app_password": SecretStr("horse")}, ["carries no voice"]),
-        ({"turn_url": "turn:relay.example:3478"}, ["lock it"]),
+        ({"turn_url": "turn:relay.example:3478", "turn_secret": "s"}, ["lock it"]),
     ],
 )
 async def test_a_share_link_is_logged_with_warnings_about_a_missing_password_or_relay(

@@ -355,7 +355,7 @@ class Settings(BaseSettings):
     """The relay's login. It never changes, and every visitor can read it."""
     turn_credential: Secret = None
     """The password that belongs to `TURN_USERNAME`."""
-    turn_secret: Secret = None
+    turn_secret: Secret = Field(default=None, validate_default=True)
     """Instead of a login: coturn's `static-auth-secret`, from which logins are made that expire."""
     cloudflare_turn_key_id: Text = None
     """A TURN key of Cloudflare."""
@@ -493,6 +493,15 @@ class Settings(BaseSettings):
     def _goes_with_the_user_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if "app_username" in info.data and (info.data["app_username"] is None) != (value is None):
             raise ValueError(_unpaired(value, "APP_USERNAME"))
+        return value
+
+    @field_validator("turn_secret")
+    @classmethod
+    def _relay_has_a_login(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Browsers do not connect at all if they are given a TURN relay without a login."""
+        login = (info.data.get("turn_username"), info.data.get("turn_credential"))
+        if value is None and info.data.get("turn_url") is not None and None in login:
+            raise ValueError("TURN_URL needs this setting, or TURN_USERNAME and TURN_CREDENTIAL")
         return value
 
     @field_validator("cloudflare_turn_key_api_token")

@@ -25,7 +25,7 @@ from voicebot.transports.webrtc.ice.credentials import (
 CLOUDFLARE = {"cloudflare_turn_key_id": "key/id", "cloudflare_turn_key_api_token": SecretStr("token")}
 HF = {"hf_token": SecretStr("hf_me")}
 SPACE = {"space_id": "me/bot"}
-STATIC = {"turn_url": "turn:relay.example:3478"}
+STATIC = {"turn_url": "turn:relay.example:3478", "turn_secret": "s"}
 
 
 @pytest.mark.parametrize(

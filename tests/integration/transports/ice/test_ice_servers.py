@@ -299,7 +299,10 @@ async def test_missing_turn_settings_are_reported_only_on_a_space(caplog: pytest
             {"turn_url": "turn:b:2", "turn_username": "u", "turn_credential": SecretStr("c")},
             [{"urls": ["turn:b:2"], "username": "u", "credential": "c"}],
         ),
-        ({"stun_url": "stun:a:1", "turn_url": "turn:b:2"}, [{"urls": ["stun:a:1"]}, {"urls": ["turn:b:2"]}]),
+        (
+            {"stun_url": "stun:a:1", "turn_url": "turn:b:2", "turn_username": "u", "turn_credential": SecretStr("c")},
+            [{"urls": ["stun:a:1"]}, {"urls": ["turn:b:2"], "username": "u", "credential": "c"}],
+        ),
     ],
 )
 async def test_configured_stun_and_turn_servers_are_given_to_the_page(

@@ -149,7 +149,7 @@ class IceServers:
                 retry_s = min(MAX_RETRY_S, 2 * retry_s)
                 continue
             if self._problem is not None or self._credentials is None:
-                logger.info("turn: %s issued credentials for %d s", self._provider, self._lifetime_s)
+                logger.info("turn: there is a login of %s for %d s", self._provider, self._lifetime_s)
             self._credentials = _Credentials(servers, began_s + self._lifetime_s)
             self._problem, retry_s = None, RETRY_S
             self._fetched.set()
