@@ -21,7 +21,7 @@ beforeEach(() => Object.assign(globalThis, { window: { isSecureContext: true } }
 afterEach(() => Reflect.deleteProperty(globalThis, "window"));
 
 test("each refusal has its own problem, and the server's words where they say more", () => {
-  /** @type {[{code?: string, status?: number, limit?: number}, string, string][]} */
+  /** @type {[{code?: string, problemCode?: string, status?: number, limit?: number}, string, string][]} */
   const cases = [
     [{ status: 401 }, "Your name or password was not accepted.", "Reload the page to log in."],
     [{ code: "full", limit: 3 }, "The bot is busy.", "All 3 places are taken. Try again in a minute."],
@@ -29,7 +29,12 @@ test("each refusal has its own problem, and the server's words where they say mo
     [{ code: "address" }, "You are already talking to the bot.", SERVER_WORDS],
     [{ code: "day" }, "That's all for today.", SERVER_WORDS],
     [{ code: "rate" }, "You are connecting too often.", "Wait a moment, then try again."],
-    [{ code: "engines" }, SERVER_WORDS, "The list of engines below says more. Check again in a moment."],
+    [{ code: "engines" }, SERVER_WORDS, "The list of engines says more. Check again in a moment."],
+    [
+      { code: "engines", problemCode: "credentials" },
+      SERVER_WORDS,
+      "The bot's operator has to fix the key or the account. The list of engines says more.",
+    ],
     [{ status: 502 }, "The bot refused the connection.", SERVER_WORDS],
   ];
   for (const [refusal, text, advice] of cases) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -316,6 +317,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
         with pytest.raises(OfferRefusedError, match=r"The bot cannot work at the moment\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503
+        assert json.loads(refused.value.reason)["problem_code"] == "credentials"
         assert elevenlabs.KEY not in str(refused.value)
         health = await server.get("/health")
         assert health["status"] == "unhealthy"

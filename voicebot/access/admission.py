@@ -20,11 +20,21 @@ MINUTE_S = 60
 class RefusedError(Exception):
     """A client was refused: with an HTTP status, a text for its user, and when to try again, if that is known."""
 
-    def __init__(self, status: int, reason: Reason, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: Reason,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        problem_code: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.problem_code = problem_code
+        """The kind of problem that the engines have, if that is the reason."""
 
     @property
     def headers(self) -> dict[str, str]:

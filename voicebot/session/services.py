@@ -136,4 +136,4 @@ class AppServices:
         if self.health.problem is not None:
             await self.health.check()
         if (problem := self.health.problem) is not None:
-            raise RefusedError(503, Reason.ENGINES, problem)
+            raise RefusedError(503, Reason.ENGINES, problem, problem_code=self.health.problem_code)

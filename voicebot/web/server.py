@@ -129,7 +129,10 @@ def create_app(application: Application) -> FastAPI:
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
         counted.count_refusal(error.reason)
-        return JSONResponse({"error": str(error), "code": error.reason}, error.status, error.headers)
+        content = {"error": str(error), "code": error.reason}
+        if error.problem_code is not None:
+            content["problem_code"] = error.problem_code
+        return JSONResponse(content, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -44,3 +44,19 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
     await visitor.in_session(show, view(State(verdicts=verdicts)))
     await expect(visitor.verdicts).to_have_count(3)
     await assert_readable(visitor)
+
+
+async def test_a_problem_is_brought_into_sight_in_a_low_window_and_nothing_moves_on_a_phone(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    page = visitor.page
+    in_sight = """(({ top, bottom }) => top >= 0 && bottom <= innerHeight)(
+        document.querySelector("#vb-problem").getBoundingClientRect())"""
+    for width, height in ((1366, 640), (1280, 800), (390, 844)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.evaluate("scrollTo(0, 0)")
+        await visitor.talk_button.click()
+        await expect(visitor.problem).to_contain_text("The microphone is blocked.")
+        await visitor.sees_that(in_sight)
+        if width < 1024:
+            assert await page.evaluate("scrollY") == 0
+        await visitor.presses("Dismiss")

@@ -13,6 +13,13 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Scrolls as little as is needed to see all of an element, at once for users who have asked for less motion.
+ * @param {Element} element */
+export function showWhole(element) {
+  const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
+  element.scrollIntoView({ block: "nearest", behavior });
+}
+
 /** Returns a new element. @param {string} tag @param {string} className @param {Element[]} [children] */
 export function make(tag, className, children = []) {
   const element = document.createElement(tag);

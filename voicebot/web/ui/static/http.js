@@ -10,10 +10,13 @@ export function serverUrl(path) {
 
 /** The server answered and refused. A proxy in front of it gives a status, but no code. */
 export class Refused extends Error {
-  /** @param {string} message @param {{code?: string, status?: number, retryAfter_s?: number, limit?: number}} [more] */
-  constructor(message, { code, status = 200, retryAfter_s = 0, limit } = {}) {
+  /** @param {string} message @param {{code?: string, problemCode?: string, status?: number, retryAfter_s?: number,
+   *   limit?: number}} [more] */
+  constructor(message, { code, problemCode, status = 200, retryAfter_s = 0, limit } = {}) {
     super(message);
     this.code = code;
+    /** The kind of problem that the engines have, if that is why. */
+    this.problemCode = problemCode;
     this.status = status;
     this.retryAfter_s = retryAfter_s;
     this.limit = limit;
@@ -39,6 +42,7 @@ export async function fetchJson(path, options, timeout_ms = REQUEST_TIMEOUT_MS) 
   const { status, headers } = response;
   throw new Refused(body?.error ?? `status ${status}`, {
     code: body?.code,
+    problemCode: body?.problem_code,
     status,
     retryAfter_s: Number(headers.get("Retry-After")) || 0,
   });

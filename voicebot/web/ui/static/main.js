@@ -3,7 +3,7 @@
 import { measureVoice, meterLevel } from "./audio.js";
 import { Chat } from "./chat.js";
 import { isDisconnected } from "./connection_state.js";
-import { find, isForSomethingElse, write } from "./dom.js";
+import { find, isForSomethingElse, showWhole, write } from "./dom.js";
 import {
   drawBudget,
   drawEngines,
@@ -94,12 +94,14 @@ function drawProblem(session) {
   const problem = session.problem ?? (error ? serverProblem(error) : null);
   const root = find(document, "#vb-problem");
   const button = find(root, "button");
+  const isNew = problem !== null && problem.text !== find(root, ".vb-problem-text").textContent;
   root.classList.toggle("vb-shown", problem !== null);
   root.classList.toggle("vb-calm", problem?.calm ?? false);
   write(find(root, ".vb-problem-text"), problem?.text ?? "");
   write(find(root, ".vb-advice"), problem?.advice ?? "");
   write(button, problem?.button ?? "Dismiss");
   button.hidden = session.problem === null;
+  if (isNew) showWhole(root);
 }
 
 /** Moves the keyboard's focus to the talk button if what had it has gone, so that it does not return to the page's

@@ -102,7 +102,7 @@ export function lostProblem(error) {
 }
 
 /** @param {Refused} error @returns {Problem} */
-function refusalProblem({ code, status, limit, message }) {
+function refusalProblem({ code, problemCode, status, limit, message }) {
   if (status === 401) return makeProblem("Your name or password was not accepted.", "Reload the page to log in.");
   switch (code) {
     case "full":
@@ -121,19 +121,20 @@ function refusalProblem({ code, status, limit, message }) {
     case "rate":
       return makeProblem("You are connecting too often.", "Wait a moment, then try again.", "reconnect", "Try again");
     case "engines":
-      return enginesProblem(message, null);
+      return enginesProblem(message, problemCode);
     default:
       return makeProblem("The bot refused the connection.", message, "reconnect");
   }
 }
 
-/** No session can work, because some stage has no engine. @param {string} message @param {string | null} code */
+/** No session can work, because some stage has no engine. @param {string} message
+ * @param {string | null | undefined} code */
 export function enginesProblem(message, code) {
   return makeProblem(
     message,
     code === "credentials"
-      ? "The bot's operator has to fix the key or the account. The list of engines below says more."
-      : "The list of engines below says more. Check again in a moment.",
+      ? "The bot's operator has to fix the key or the account. The list of engines says more."
+      : "The list of engines says more. Check again in a moment.",
   );
 }
 
