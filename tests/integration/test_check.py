@@ -50,6 +50,8 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
     assert "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?" in done.stdout
     for engine in ("espeak", "moonshine", "offline"):
         assert f"ok      {engine}: " in done.stdout
+    for key in ("DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "ELEVENLABS_API_KEY"):
+        assert re.search(rf"  {key} +not set\n", done.stdout), done.stdout
     assert "hush" not in done.stdout + done.stderr
 
 
@@ -225,6 +227,7 @@ async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_
         )
     assert status == 1
     for engine, setting in (("elevenlabs", "ELEVENLABS_API_KEY"), ("deepgram", "DEEPGRAM_API_KEY")):
-        assert f"Check {setting}." in text[text.index(f"FAILED  {engine}") :], text
+        advice = f"Check {setting}. It must be a key of the service at 127.0.0.1:"
+        assert advice in text[text.index(f"FAILED  {engine}") :], text
     assert elevenlabs.KEY not in text
     assert deepgram.KEY not in text

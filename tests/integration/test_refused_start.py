@@ -54,8 +54,10 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
         (
             {"LANGUAGE": "fr"},
             [
-                "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en",
-                "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en",
+                "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en; "
+                "set DEEPGRAM_API_KEY, or leave LANGUAGE at en",
+                "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en; "
+                "set the key of a model, or run one of your own (docs/engines.md), or leave LANGUAGE at en",
             ],
         ),
         ({"PERSONA": "./people/flint.md"}, ["PERSONA: people/flint.md: No such file or directory"]),

@@ -1,8 +1,8 @@
 """`python -m tests.simulators` runs all simulated services on local ports, to try the app without a key or a network.
 
-It prints the settings with which the app uses the services, which run until Ctrl-C. They understand real speech with
-the embedded recogniser and speak with espeak-ng. `--fault` makes one of them fail from the start, for example `--fault
-elevenlabs=500`.
+It prints the command with which the app uses the services, which run until Ctrl-C, and the faults that are on. The
+services understand real speech with the embedded recogniser and speak with espeak-ng. `--fault` makes one of them fail
+from the start, for example `--fault elevenlabs=500`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from tests.simulators import deepgram, elevenlabs, huggingface
@@ -34,13 +35,22 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def planned(requested: list[str], services: dict[str, Faults]) -> None:
-    """Returns the fault of each service that the command line names. Raises ValueError."""
+def plan(requested: list[str], services: dict[str, Faults]) -> list[str]:
+    """Makes the services that the command line names fail, and returns a line on each. Raises ValueError."""
+    lines = []
     for each in requested:
         service, _, fault = each.partition("=")
         if service not in services or fault not in list(Fault):
             raise ValueError(f"--fault {each}: SERVICE is {', '.join(services)}; FAULT is {', '.join(Fault)}")
         services[service].always(Fault(fault))
+        lines.append(f"# Fault: every request to {service} meets the fault {fault}")
+    return lines
+
+
+def instructions(settings: Mapping[str, str], remarks: Sequence[str]) -> str:
+    """Returns the command that starts the app with these settings, and the remarks after it."""
+    lines = [f"{name}={value} \\" for name, value in settings.items()]
+    return "\n".join([*lines, ".venv/bin/python app.py", "", *remarks, ""])
 
 
 async def serve(faults: list[str]) -> None:
@@ -69,7 +79,7 @@ async def serve(faults: list[str]) -> None:
             "elevenlabs": speaks.faults,
             "gtts": reads.faults,
         }
-        planned(faults, services)
+        failing = plan(faults, services)
         settings = {
             "DEEPGRAM_API_KEY": deepgram.KEY,
             "DEEPGRAM_BASE_URL": hears.url,
@@ -82,14 +92,13 @@ async def serve(faults: list[str]) -> None:
             "HTTPS_PROXY": reads.url,
             "NO_PROXY": "127.0.0.1,localhost",
         }
-        lines = [f"{name}={value} \\" for name, value in settings.items()]
         hints = (
             f"# OpenAI Realtime: OPENAI_BASE_URL={realtime.url}/v1 LLM_ENGINE=openai-realtime",
             f"# Hugging Face: HF_TOKEN={huggingface.TOKEN} HUGGINGFACE_BASE_URL={router.url}/v1 LLM_ENGINE=huggingface",
             f"# A local model, as Ollama has it: OLLAMA_HOST={ollama.url} LLM_ENGINE=local",
             "# gTTS: TTS_ENGINE=gtts,espeak      Flux: DEEPGRAM_MODEL=flux-general-en",
         )
-        sys.stdout.write("\n".join([*lines, "python app.py", "", *hints, ""]) + "\n")
+        sys.stdout.write(f"{instructions(settings, [*failing, *hints])}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 

@@ -95,6 +95,7 @@ SUMS = {
     "what is half of eleven": "Half of eleven is five point five.",
     "one million times three million": "One million times three million is three trillion.",
     "one is seventeen times three": "Seventeen times three is fifty-one.",
+    "What is ten times free?": "Ten times three is thirty.",
     "what is six times a": reply("question"),
 }
 

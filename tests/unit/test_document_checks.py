@@ -146,7 +146,7 @@ DEEPGRAM_BASE_URL=http://127.0.0.1:1 \\
 OPENAI_API_KEY=any \\
 OPENAI_BASE_URL=http://127.0.0.1:2/v1 \\
 NO_PROXY=127.0.0.1 \\
-python app.py
+.venv/bin/python app.py
 
 # OpenAI Realtime: OPENAI_BASE_URL=http://127.0.0.1:3/v1 LLM_ENGINE=openai-realtime
 # Hugging Face: HF_TOKEN=hf HUGGINGFACE_BASE_URL=http://127.0.0.1:4/v1 LLM_ENGINE=huggingface

@@ -83,7 +83,7 @@ EXAMPLES: Sequence[BaseModel] = (
         number=3,
         decision="resume",
         rule="backchannel",
-        reason="“Uh-huh.” only says that the user listens",
+        reason="“Uh-huh.” only shows that you are listening",
         text="Uh-huh.",
         took_ms=412,
     ),

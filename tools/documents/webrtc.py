@@ -37,7 +37,7 @@ STATE: dict[str, Any] = {
     "verdicts": [
         {
             **{"number": 3, "decision": "resume", "rule": "backchannel"},
-            **{"reason": "“Uh-huh.” only says that the user listens", "text": "Uh-huh.", "took_ms": 412},
+            **{"reason": "“Uh-huh.” only shows that you are listening", "text": "Uh-huh.", "took_ms": 412},
             "disputed": False,
         }
     ],

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Engine)
 
+_CURES = {
+    "STT_ENGINE": "set DEEPGRAM_API_KEY",
+    "LLM_ENGINE": "set the key of a model, or run one of your own (docs/engines.md)",
+}
+"""What to do if `auto` finds only an embedded engine, which does not know the language."""
+
 
 def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
@@ -81,13 +87,22 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
         problems += [f"{key.upper()}: The engine {name} needs this key" for name, key in missing]
         lacking = [entry for entry in tried if settings.language not in (entry.languages or {settings.language})]
         if lacking and (AUTO not in chosen or len(lacking) == len(tried)):
-            problems.append(_unknown_language(lacking[0].name, variable, settings.language, lacking[0].languages or ()))
+            problems.append(_unknown_language(lacking[0].name, variable, chosen, settings, lacking[0].languages or ()))
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
 
 
-def _unknown_language(engine: str, variable: str, language: str, known: Iterable[str]) -> str:
-    return f"LANGUAGE: The engine {engine} ({variable}) does not know {language!r}, only {', '.join(sorted(known))}"
+def _unknown_language(
+    engine: str, variable: str, chosen: Sequence[str], settings: Settings, known: Iterable[str]
+) -> str:
+    """Returns the problem and what to do. `chosen` is the value of the setting `variable`."""
+    cure = f"choose another engine in {variable}"
+    if AUTO in chosen and engine not in registry.SERVICES:
+        cure = _CURES.get(variable, cure)
+    return (
+        f"LANGUAGE: The engine {engine} ({variable}) does not know {settings.language!r}, "
+        f"only {', '.join(sorted(known))}; {cure}, or leave LANGUAGE at en"
+    )
 
 
 def _able(variable: str, named: Sequence[str], engines: list[E], settings: Settings) -> list[E]:
@@ -99,7 +114,7 @@ def _able(variable: str, named: Sequence[str], engines: list[E], settings: Setti
     lacking = [engine for engine in engines if engine not in able]
     if lacking and (not able or AUTO not in named):
         engine = lacking[0]
-        raise SettingsError(_unknown_language(engine.name, variable, settings.language, engine.languages))
+        raise SettingsError(_unknown_language(engine.name, variable, named, settings, engine.languages))
     return able
 
 

@@ -72,7 +72,7 @@ def _at_own_address(error: EngineError, listed: Sequence[str], service: ServiceF
         case Fault.DENIED if getattr(settings, str(service.key)) is None:
             return f"Set {key}: the service at {host} wants one."
         case Fault.DENIED:
-            return f"Check {key}. It must be one of the service at {host}."
+            return f"Check {key}. It must be a key of the service at {host}."
         case Fault.UNPAID:
             return f"The service at {host} says so: ask its operator."
         case Fault.REJECTED | Fault.MISSING | Fault.UNSUITABLE:

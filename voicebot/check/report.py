@@ -75,7 +75,7 @@ def settings_lines(
     where = f"{_short(file)}, unless the environment has them" if file is not None else "the environment"
     missing = "" if file is not None else f"; there is no file .env in {_short(Path.cwd())}"
     lines = ["", f"Settings, from {where}{missing}"]
-    keys = [key.upper() for key in PAID_KEYS]
+    keys = list(dict.fromkeys(service.key.upper() for service in SERVICES.values() if service.key is not None))
     width = max(map(len, (*keys, *origins)))
     lines += [f"  {name:<{width}}  {_key_state(origins.get(name))}" for name in keys]
     for name, origin in origins.items():

@@ -25,7 +25,7 @@ def test_a_client_asks_aloud_hums_over_the_answer_and_interrupts_it(
     assert "uh" in hum.lower()
     (verdict,) = re.findall(r"^verdict\b.*(?:\n .*)*", printed, re.MULTILINE)
     assert "resume" in verdict
-    assert "only says that the user listens" in verdict
+    assert "only shows that you are listening" in verdict
     before, after = printed.split(verdict)
     assert said(before).startswith("Far out where")
     story, _, answer = said(after).partition("It's ")

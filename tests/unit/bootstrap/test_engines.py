@@ -135,18 +135,25 @@ def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: The engine elevenlabs needs this key"),
         ({"persona": "pirate"}, f"PERSONA: There is no persona 'pirate'; there are only {', '.join(personas())}"),
         ({"persona": "no/pirate.md"}, "PERSONA: no/pirate.md: No such file or directory"),
-        ({"language": "fr"}, "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en"),
+        (
+            {"language": "fr"},
+            "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en; "
+            "set DEEPGRAM_API_KEY, or leave LANGUAGE at en",
+        ),
         (
             {"language": "fr", "deepgram_api_key": KEY},
-            "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en",
+            "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en; "
+            "set the key of a model, or run one of your own (docs/engines.md), or leave LANGUAGE at en",
         ),
         (
             {"language": "fr", "deepgram_api_key": KEY, "stt_engine": "deepgram,moonshine"},
-            "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en",
+            "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en; "
+            "choose another engine in STT_ENGINE, or leave LANGUAGE at en",
         ),
         (
             {"language": "fr", "deepgram_api_key": KEY, "groq_api_key": KEY, "tts_engine": "hibari,espeak"},
-            "LANGUAGE: The engine hibari (TTS_ENGINE) does not know 'fr', only en",
+            "LANGUAGE: The engine hibari (TTS_ENGINE) does not know 'fr', only en; "
+            "choose another engine in TTS_ENGINE, or leave LANGUAGE at en",
         ),
     ],
     ids=str,

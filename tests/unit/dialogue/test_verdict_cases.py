@@ -39,6 +39,12 @@ def decided(case: VerdictCase) -> Decision:
     return give_verdict(case.text, case.context, final=case.final).decision
 
 
+def test_the_reasons_speak_to_the_user_and_not_about_them() -> None:
+    reasons = {give_verdict(case.text, case.context, final=case.final).reason for case in CASES}
+    assert "“uh-huh” only shows that you are listening" in reasons
+    assert [reason for reason in reasons if "the user" in reason] == []
+
+
 def test_labelled_cases_get_the_expected_verdict_except_the_known_wrong_ones() -> None:
     wrong = [(case.context.language, case.text) for case in FINAL if decided(case) is not case.expected]
     assert sorted(wrong) == KNOWN_WRONG

@@ -190,7 +190,7 @@ def _backchannel(evidence: Evidence) -> Verdict | None:
     if phrases.made_of(BACKCHANNEL) and (
         says_something or not phrases.made_of(frozenset({PhraseKind.POLITE, PhraseKind.FILLER}))
     ):
-        return _resume(evidence, "backchannel", f"{evidence.quoted} only says that the user listens")
+        return _resume(evidence, "backchannel", f"{evidence.quoted} only shows that you are listening")
     return None
 
 
@@ -241,7 +241,7 @@ def _faint(evidence: Evidence) -> Verdict | None:
     if evidence.question or not evidence.is_faint:
         return None
     return _resume(
-        evidence, "faint", f"{evidence.quoted} was much softer than the user speaks: it came from farther away"
+        evidence, "faint", f"{evidence.quoted} was much softer than you usually speak: it came from farther away"
     )
 
 
@@ -267,7 +267,7 @@ def _so_far(evidence: Evidence) -> Verdict:
     """Gives the verdict while the user speaks: only words that cannot become a backchannel or an echo interrupt."""
     confidence = evidence.context.confidence
     phrases = evidence.phrases
-    waiting = Verdict(Decision.WAIT, "speaking", "the user may say more", evidence.text)
+    waiting = Verdict(Decision.WAIT, "speaking", "you may say more", evidence.text)
     if not evidence.words or (confidence is not None and confidence < UNSURE_INTERIM):
         return waiting
     if phrases.made_of(BACKCHANNEL | HESITATING) or phrases.may_become(BACKCHANNEL):

@@ -22,6 +22,9 @@ from voicebot.engines.llm.offline.topics import (
     STORIES_ALL_TOLD,
     UNKNOWN_EXAMPLES,
     Mention,
+    Topic,
+    first_sentence,
+    refusal_openings,
 )
 from voicebot.engines.llm.offline.words import capitalized
 
@@ -97,11 +100,11 @@ def _reply(mention: Mention, context: ChatContext, now: datetime, *, is_alone: b
         case "repeat" if context.heard:
             return _last_sentences(context.heard[-1])
         case "unknown":
-            return _not_understood(topic.reply, context.heard)
+            return _not_understood(topic, context)
+        case _ if topic.is_refusal:
+            return _refusal(topic, context)
         case _:
-            reply = topic.stand_in_reply if stands_in else topic.reply
-            was_said = any(reply in heard for heard in context.heard)
-            return f"{reply.partition('. ')[0]}." if was_said and topic.is_refusal else reply
+            return topic.stand_in_reply if stands_in else topic.reply
 
 
 def _greeting(said: str, now: datetime) -> str:
@@ -118,9 +121,16 @@ def _story(context: ChatContext) -> str:
     return f"{STORIES_ALL_TOLD} {story.text}" if told.issuperset(passages("story")) else story.text
 
 
-def _not_understood(reply: str, heard: Sequence[str]) -> str:
-    replies = (reply, *UNKNOWN_EXAMPLES)
-    return replies[sum(message.startswith(replies) for message in heard) % len(replies)]
+def _refusal(topic: Topic, context: ChatContext) -> str:
+    """Returns the reply in full where the user has heard no refusal yet, and else the short one."""
+    was_refused = any(opening in heard for heard in context.heard for opening in refusal_openings())
+    return topic.short_reply if was_refused else topic.reply
+
+
+def _not_understood(topic: Topic, context: ChatContext) -> str:
+    replies = (_refusal(topic, context), *UNKNOWN_EXAMPLES)
+    earlier = (first_sentence(topic.reply), *UNKNOWN_EXAMPLES)
+    return replies[sum(message.startswith(earlier) for message in context.heard) % len(replies)]
 
 
 def _last_sentences(text: str) -> str:

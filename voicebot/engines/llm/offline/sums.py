@@ -60,6 +60,20 @@ _HAS_OPERATION = re.compile(r"[\d)] ?[-+*/%]|sqrt")
 _DATE_OR_SCORE = re.compile(r"\d+(?: [-/] \d+)+")
 """Alone, "7/11" and "5-3" are no sums."""
 
+_SOUNDS_LIKE = {
+    **dict.fromkeys(("free", "tree"), "3"),
+    **dict.fromkeys(("for", "fore"), "4"),
+    **dict.fromkeys(("to", "too"), "2"),
+    **{"won": "1", "ate": "8", "sex": "6", "nein": "9"},
+}
+"""What recognisers write for a number in a sum: "ten times free"."""
+_OPERATOR = r"(?:plus|minus|times|multiplied by|divided by|over|(?:raised )?to the power of|modulo)"
+_MISHEARD = re.compile(
+    r"(?:^|(?<!\S)(?:what|is|are|much|does|calculate|compute|solve|out|and|then|so|well|okay|hey) )"
+    rf"{_SIGNED}(?: {_OPERATOR} (?:{_NUMBER}|{'|'.join(_SOUNDS_LIKE)}))+(?= (?:is|equals?|makes?|please|and)(?!\S)|$)"
+)
+"""A sum from its first number to its end. In "do it ten times for me" there is none."""
+
 _CURRENCY = re.compile(r" (?:dollars?|euros?|pounds?|bucks)\b")
 
 _SIGNS = {"+": "plus", "-": "minus", "*": "times", "×": "times", "x": "times", "/": "divided by", "÷": "divided by"}
@@ -90,7 +104,8 @@ def sums_in(clause: str) -> list[Sum]:
     """Returns the sums in a clause of plain words. There are none where a part of the clause is not understood."""
     if _DATE_OR_SCORE.fullmatch(clause):
         return []
-    clause = _rewritten(_CURRENCY.sub("", clause), _REORDERED)
+    clause = _MISHEARD.sub(_with_numbers, _CURRENCY.sub("", clause))
+    clause = _rewritten(clause, _REORDERED)
     sums: list[Sum] = []
     for run in _RUN.finditer(clause):
         expression = _rewritten(run[0], _WRITTEN)
@@ -100,6 +115,15 @@ def sums_in(clause: str) -> list[Sum]:
         elif not re.fullmatch(_NUMBER, run[0]):
             return []
     return sums if _GLUE.issuperset(_RUN.sub("", clause).split()) else []
+
+
+def _with_numbers(misheard: re.Match[str]) -> str:
+    """Returns the sum with a number for each word after an operator that only sounds like one."""
+    return re.sub(
+        rf"(?<!\S)({_OPERATOR}) ({'|'.join(_SOUNDS_LIKE)})(?!\S)",
+        lambda match: f"{match[1]} {_SOUNDS_LIKE[match[2]]}",
+        misheard[0],
+    )
 
 
 def _rewritten(text: str, rules: Sequence[_Rule]) -> str:

@@ -48,6 +48,7 @@ class Topic:
     name: str
     reply: str = field(repr=False)
     stand_in_reply: str = field(repr=False)
+    short_reply: str = field(repr=False)
     is_refusal: bool
     is_guess: bool
     patterns: tuple[re.Pattern[str], ...] = field(repr=False)
@@ -66,6 +67,18 @@ def topics() -> Mapping[str, Topic]:
     """Returns all topics by name, in the order in which they are tried."""
     tables = tomllib.loads((files(__package__) / "topics.toml").read_text("utf-8"))
     return {name: _topic(name, table) for name, table in tables.items()}
+
+
+@cache
+def refusal_openings() -> tuple[str, ...]:
+    """Returns the first sentences of all refusals, in full and short."""
+    refusals = [topic for topic in topics().values() if topic.is_refusal]
+    return tuple(first_sentence(reply) for topic in refusals for reply in (topic.reply, topic.short_reply))
+
+
+def first_sentence(reply: str) -> str:
+    """Returns the first sentence of a reply, whose sentences all end with a full stop."""
+    return f"{reply.partition('. ')[0].removesuffix('.')}."
 
 
 def mentions_in(sentence: str) -> list[Mention]:
@@ -88,13 +101,18 @@ def _matches(topic: Topic, sentence: str) -> Iterator[re.Match[str]]:
 
 
 def _topic(name: str, table: Mapping[str, Any]) -> Topic:
-    reply = str(table["reply"]).format(offer=OFFER, needs_model=NEEDS_MODEL).strip()
+    reply = _filled(table["reply"])
     patterns = [around.replace("{}", pattern) for where, around in _AROUND.items() for pattern in table.get(where, ())]
     return Topic(
         name,
         reply,
         table.get("stand_in_reply", reply),
+        _filled(table["short_reply"]) if "short_reply" in table else first_sentence(reply),
         is_refusal=table.get("refusal", False),
         is_guess=table.get("guess", False),
         patterns=tuple(map(re.compile, patterns)),
     )
+
+
+def _filled(text: str) -> str:
+    return text.format(offer=OFFER, needs_model=NEEDS_MODEL).strip()
