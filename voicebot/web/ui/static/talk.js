@@ -77,7 +77,7 @@ export function transportText({ state: { link, microphone, retry }, muted }) {
     case "reconnecting":
       return retry > 1 ? `Connection lost, attempt ${retry}` : "Connection lost";
     case "on":
-      if (microphone !== "on") return "Connected, text only";
+      if (microphone !== "on") return "Connected, no mic";
       return muted ? "Connected, muted" : "Connected";
   }
 }
