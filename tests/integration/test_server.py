@@ -31,7 +31,7 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
     }
     settings = config.load()
     assert notice(health, settings).startswith(
-        "What is said here is answered by groq or openai, spoken by gtts, over the internet. "
+        "Your words go to Groq or OpenAI, which answers; the answers go to Google Translate, which speaks them. "
     )
     embedded = {stage: engines[-1:] for stage, engines in health.items()}
     assert "On the embedded engines: no key, no internet, no service hears you." in notice(embedded, settings)
@@ -50,27 +50,27 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
             ["moonshine"],
             ["local", "offline"],
             {"ollama_host": "gpu.lan"},
-            "What is said here is answered by the model at gpu.lan.",
+            "Your words go to the model at gpu.lan, which answers.",
         ),
         (
             ["deepgram"],
             ["groq", "local", "offline"],
             {},
-            "What is said here is heard by deepgram, answered by groq, over the internet. "
+            "Deepgram hears you; your words go to Groq, which answers. "
             "What the local model answers stays on this machine.",
         ),
         (
             ["moonshine"],
             ["huggingface", "offline"],
             {},
-            "What is said here is answered by huggingface, over the internet.",
+            "Your words go to Hugging Face, which answers.",
         ),
         # A gateway on this machine may pass it on.
         (
             ["moonshine"],
             ["openai", "offline"],
             {"openai_base_url": "http://127.0.0.1:4000/v1"},
-            "What is said here is answered by openai at 127.0.0.1.",
+            "Your words go to OpenAI at 127.0.0.1, which answers.",
         ),
     ],
 )
@@ -80,6 +80,12 @@ def test_the_notice_says_which_services_hear_and_answer_the_visitor(
     names = {"stt": stt, "llm": llm, "tts": ["espeak"]}
     health = {stage: tuple(EngineStatus(name, ready=True) for name in each) for stage, each in names.items()}
     assert notice(health, config.load(**settings)).startswith(f"{expected} Words are kept")
+
+
+def test_the_notice_does_not_say_that_answers_stay_here_if_a_service_speaks_them() -> None:
+    names = {"stt": ["moonshine"], "llm": ["groq", "local"], "tts": ["gtts"]}
+    health = {stage: tuple(EngineStatus(name, ready=True) for name in each) for stage, each in names.items()}
+    assert "stays on this machine" not in notice(health, config.load())
 
 
 def test_the_notice_says_how_long_words_and_sound_are_stored() -> None:

@@ -46,7 +46,7 @@ test("the transport says how the page is connected", () => {
   assert.equal(text({}), "Not connected");
   assert.equal(text({ link: "reconnecting", retry: 1 }), "Connection lost");
   assert.equal(text({ link: "reconnecting", retry: 3 }), "Connection lost, attempt 3");
-  assert.equal(text({ link: "on" }), "Connected, text only");
+  assert.equal(text({ link: "on" }), "Connected, no mic");
   assert.equal(text({ link: "on", microphone: "on" }, true), "Connected, muted");
 });
 

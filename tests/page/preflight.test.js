@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MICROPHONE, enginesItem } from "../../voicebot/web/ui/static/preflight.js";
+import { ENGINES, MICROPHONE, Preflight, enginesItem, preflightHint } from "../../voicebot/web/ui/static/preflight.js";
 import { echoVerdict, levelVerdict } from "../../voicebot/web/ui/static/sound_check.js";
 
 /** @param {...[number, number]} samples dBFS and peak */
@@ -56,4 +56,19 @@ test("the engines are summed up in one word", () => {
 
 test("a page without https says so", () => {
   assert.match(MICROPHONE.insecure.advice, /https/);
+});
+
+test("before the user talks, the hint names the obstacle, or what to do", () => {
+  const { items } = new Preflight({ changed() {}, level() {}, problem() {} });
+  /** @param {typeof items.microphone} microphone @param {typeof items.engines} engines @param {string} [advice] */
+  const hint = (microphone, engines, advice = "") =>
+    preflightHint({ items: { ...items, microphone, engines }, advice });
+  assert.equal(hint(MICROPHONE.prompt, ENGINES.unknown), "Allow the microphone, then speak.");
+  assert.equal(hint(MICROPHONE.granted, ENGINES.limited), "Press and speak.");
+  assert.equal(hint(MICROPHONE.missing, ENGINES.ready), "No microphone: you can type.");
+  assert.equal(hint(MICROPHONE.denied, ENGINES.ready), "Blocked: allow it, or type.");
+  assert.equal(hint(MICROPHONE.granted, ENGINES.typing), "It cannot hear you: you can type.");
+  const { advice } = MICROPHONE.missing;
+  assert.equal(hint(MICROPHONE.missing, ENGINES.down, advice), "The bot can't answer now.");
+  assert.equal(hint(MICROPHONE.granted, ENGINES.down, "There is no echo."), "There is no echo.");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { OFF, tourStep } from "../../voicebot/web/ui/static/tour_steps.js";
+import { FIRST_WORDS, OFF, tourStep } from "../../voicebot/web/ui/static/tour_steps.js";
 import { tourText } from "../../voicebot/web/ui/static/tour_text.js";
 
 /** @typedef {import("../../voicebot/web/ui/static/tour_steps.js").Input} Input */
@@ -79,9 +79,9 @@ class Tourist {
 function listener() {
   const tourist = new Tourist();
   assert.deepEqual(tourist.takes("start", { on: true, talking: true }), [SAY_STORY]);
-  assert.deepEqual(tourist.hears(4), []);
+  assert.deepEqual(tourist.hears(FIRST_WORDS - 1), []);
   assert.equal(tourist.tour.step, "story");
-  assert.deepEqual(tourist.hears(5), []);
+  assert.deepEqual(tourist.hears(FIRST_WORDS), []);
   assert.equal(tourist.tour.step, "hum");
   return tourist;
 }
@@ -123,20 +123,20 @@ test("a user who types reads what a hum would do and interrupts with a button", 
   tourist.takes("start");
   assert.deepEqual(tourist.takes("type"), [SAY_STORY]);
   tourist.takes("seen", { on: true });
-  tourist.hears(6);
+  tourist.hears(FIRST_WORDS);
   assert.equal(tourist.text.title, "What “uh-huh” would do");
   assert.deepEqual(tourist.buttons, ["next", "talk"]);
   tourist.takes("next");
   assert.deepEqual(tourist.buttons, ["ask", "stop"]);
   assert.deepEqual(tourist.takes("ask"), [{ do: "say", text: "What is two plus two?" }]);
   assert.deepEqual(tourist.takes("stop"), [{ do: "interrupt" }]);
-  assert.deepEqual(tourist.hears(9, { interrupted: true, live: false }), [REMEMBER]);
+  assert.deepEqual(tourist.hears(FIRST_WORDS + 4, { interrupted: true, live: false }), [REMEMBER]);
   assert.ok(tourist.text.text.startsWith("It stopped at once."));
 });
 
 test("a hum that was taken for a question is explained and can be tried again", () => {
   const tourist = listener();
-  tourist.hears(9, { interrupted: true, live: false });
+  tourist.hears(FIRST_WORDS + 4, { interrupted: true, live: false });
   tourist.takes("seen", { verdicts: [MISHEARD] });
   assert.equal(tourist.tour.step, "hum");
   assert.ok(tourist.text.text.includes(MISHEARD.reason));
@@ -165,13 +165,13 @@ for (const step of ["story", "hum", "ask"]) {
   test(`a story that ends too early can be told again in the step “${step}”`, () => {
     const tourist = new Tourist();
     tourist.takes("start", { on: true, talking: true });
-    tourist.hears(step === "story" ? 3 : 6);
+    tourist.hears(step === "story" ? 3 : FIRST_WORDS);
     if (step === "ask") tourist.takes("seen", { verdicts: [HUMMED] });
-    assert.deepEqual(tourist.hears(6, { live: false, unheard: "" }), []);
+    assert.deepEqual(tourist.hears(FIRST_WORDS, { live: false, unheard: "" }), []);
     assert.equal(tourist.tour.step, step);
     assert.ok(tourist.buttons.includes("again"));
     assert.deepEqual(tourist.takes("again", { chat: [] }), [SAY_STORY]);
-    tourist.hears(6);
+    tourist.hears(FIRST_WORDS);
     assert.equal(tourist.tour.step, step === "story" ? "hum" : step);
     assert.ok(!tourist.buttons.includes("again"));
   });
@@ -209,6 +209,18 @@ for (const muted of [false, true]) {
     assert.deepEqual(tourist.buttons, ["ask", "stop"]);
   });
 }
+
+test("a story that is slow gets no hint while its words are heard, and one when they stop", () => {
+  const tourist = new Tourist();
+  tourist.takes("start", { on: true, talking: true });
+  for (const words of [2, 4]) {
+    tourist.now_ms += PAUSE_MS;
+    tourist.hears(words);
+    assert.equal(tourist.text.hint, "");
+  }
+  tourist.waits();
+  assert.notEqual(tourist.text.hint, "");
+});
 
 test("the tour says when the bot has paused", () => {
   const tourist = listener();

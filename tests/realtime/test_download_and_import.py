@@ -135,7 +135,7 @@ async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_af
             assert view["chat"][1]["interrupted"]
             nonsense = await http.post("/conversations", content=b"nonsense")
             assert nonsense.status_code == 422
-            assert nonsense.json()["error"].startswith("This can't be imported: transcript.json: Invalid JSON")
+            assert nonsense.json()["error"].startswith("This is not a conversation")
             whole = await http.post("/conversations", content=b"PK" + bytes(100))
             assert whole.json()["error"] == "This can't be imported: it is a zip; send the transcript.json in it."
         async with RtcClient(server.url, conversation=view["conversation"]) as client:

@@ -113,7 +113,7 @@ async def test_own_engines_of_all_stages_answer_a_turn(extended: Path, tmp_path:
         assert await answer(client) == "You said: I spoke for 1.5 seconds."
         assert client.all("play_audio")
         configuration = await page_configuration(url)
-    assert "What is said here is spoken by beeps, over the internet." in configuration
+    assert "The answers go to beeps, which speaks them." in configuration
 
 
 def test_an_own_engine_is_refused_without_its_key(extended: Path, tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ from voicebot.storage import imports
 
 
 class ImportFileError(ValueError):
-    """A file cannot be imported. The text says why."""
+    """A file cannot be imported. The text says why, in whole sentences."""
+
+
+NO_TRANSCRIPT = (
+    "This is not a conversation that was downloaded from a bot like this one. Choose the zip, or its transcript.json."
+)
 
 
 class _ImportedMessage(TypedDict):
@@ -42,21 +47,23 @@ _TRANSCRIPT = TypeAdapter(_ImportedTranscript)
 def read_transcript(content: bytes) -> History:
     """Returns the history in a transcript. It blocks. Raises ImportFileError."""
     if content.startswith(b"PK"):
-        raise ImportFileError("it is a zip; send the transcript.json in it")
+        raise _refusal("it is a zip; send the transcript.json in it")
     if len(content) > MAX_TRANSCRIPT_BYTES:
-        raise ImportFileError(f"it is too long; {MAX_TRANSCRIPT_BYTES} bytes are allowed")
+        raise _refusal(f"it is too long; {MAX_TRANSCRIPT_BYTES} bytes are allowed")
     try:
         transcript = _TRANSCRIPT.validate_json(content.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
+        if problem["type"] == "json_invalid" or problem["loc"] in ((), ("format",)):
+            raise ImportFileError(NO_TRANSCRIPT) from None
         where = ".".join(str(part) for part in ("transcript.json", *problem["loc"]))
-        raise ImportFileError(f"{where}: {problem['msg']}") from None
+        raise _refusal(f"{where}: {problem['msg']}") from None
     messages = transcript["messages"]
     if sum(len(message["text"].encode("utf-8", "replace")) for message in messages) > MAX_IMPORT_TEXT_BYTES:
-        raise ImportFileError(f"it has too much text; {MAX_IMPORT_TEXT_BYTES} bytes are allowed")
+        raise _refusal(f"it has too much text; {MAX_IMPORT_TEXT_BYTES} bytes are allowed")
     history = tuple(message for message in map(_message, messages) if message.text)
     if not history:
-        raise ImportFileError("it has no messages with text")
+        raise _refusal("it has no messages with text")
     return history
 
 
@@ -65,8 +72,12 @@ def read_import(content: bytes) -> tuple[History, imports.Import]:
     history = read_transcript(content)
     imported = imports.pack(history)
     if len(imported.packed) > MAX_IMPORT_PACKED_BYTES:
-        raise ImportFileError(f"it has too much text; {MAX_IMPORT_PACKED_BYTES} compressed bytes are allowed")
+        raise _refusal(f"it has too much text; {MAX_IMPORT_PACKED_BYTES} compressed bytes are allowed")
     return history, imported
+
+
+def _refusal(why: str) -> ImportFileError:
+    return ImportFileError(f"This can't be imported: {why}.")
 
 
 def _message(imported: _ImportedMessage) -> Message:

@@ -49,6 +49,8 @@ class ServiceFacts:
     """A service outside, which one or more engines use. Its settings are named as in `Settings`."""
 
     address: str
+    display_name: str | None = None
+    """What visitors are told that it is called; without it, as its engine."""
     key: str | None = None
     address_setting: str | None = None
     """The setting that replaces the address."""
@@ -275,6 +277,7 @@ def _espeak(settings: Settings) -> TextToSpeech:
 
 DEEPGRAM = ServiceFacts(
     "https://api.deepgram.com",
+    display_name="Deepgram",
     key="deepgram_api_key",
     address_setting="deepgram_base_url",
     model_settings=("deepgram_model",),
@@ -283,6 +286,7 @@ DEEPGRAM = ServiceFacts(
 )
 GROQ = ServiceFacts(
     "https://api.groq.com",
+    display_name="Groq",
     key="groq_api_key",
     address_setting="groq_base_url",
     model_settings=("groq_model",),
@@ -291,6 +295,7 @@ GROQ = ServiceFacts(
 )
 OPENAI = ServiceFacts(
     "https://api.openai.com",
+    display_name="OpenAI",
     key="openai_api_key",
     address_setting="openai_base_url",
     model_settings=("openai_model",),
@@ -301,6 +306,7 @@ OPENAI = ServiceFacts(
 OPENAI_REALTIME = replace(OPENAI, model_settings=("openai_realtime_model",))
 HUGGINGFACE = ServiceFacts(
     "https://router.huggingface.co",
+    display_name="Hugging Face",
     key="hf_token",
     address_setting="huggingface_base_url",
     model_settings=("huggingface_model",),
@@ -310,13 +316,14 @@ HUGGINGFACE = ServiceFacts(
 )
 ELEVENLABS = ServiceFacts(
     "https://api.elevenlabs.io",
+    display_name="ElevenLabs",
     key="elevenlabs_api_key",
     address_setting="elevenlabs_base_url",
     model_settings=("elevenlabs_model", "elevenlabs_voice"),
     console="https://elevenlabs.io/app/settings/api-keys",
     status_page="https://status.elevenlabs.io",
 )
-GOOGLE = ServiceFacts("https://translate.google.com")
+GOOGLE = ServiceFacts("https://translate.google.com", display_name="Google Translate")
 
 # In the order in which `auto` tries the engines.
 STT: tuple[EngineEntry[SpeechToText], ...] = (

@@ -83,7 +83,7 @@ def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThread
         try:
             history, imported = await threads.reading.run(read_import, await request.body())
         except ImportFileError as error:
-            raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
+            raise RefusedError(422, Reason.REQUEST, str(error)) from None
         _count(import_bytes.of(address), imported.unpacked_bytes)
         try:
             name = await services.conversations.put(imported, address)

@@ -28,7 +28,7 @@ from voicebot.recording.recorder import GRACE_S
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
 from voicebot.settings.destinations import EMBEDDED, host_of, is_this_machine
-from voicebot.settings.registry import LOCAL
+from voicebot.settings.registry import LOCAL, SERVICES
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.transports.websocket import add_websocket
@@ -163,27 +163,41 @@ def notice(health: Health, settings: Settings) -> str:
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
 
 
+WHAT_SERVICES_DO = {
+    "stt": "{} hears you",
+    "llm": "your words go to {}, which answers",
+    "tts": "the answers go to {}, which speaks them",
+}
+"""What visitors are told about the services of each stage."""
+
+
+def _display_name(engine: str) -> str:
+    if engine == LOCAL:
+        return "the model"
+    return (SERVICES[engine].display_name if engine in SERVICES else None) or engine
+
+
 def _where_words_go(health: Health, settings: Settings) -> str:
     """Returns the part about services that get what is said, and their hosts if the operator chose them.
 
     Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
     """
-    services, stays, over_the_internet = [], False, False
-    for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
+    parts, stays = [], False
+    for stage, what_it_does in WHAT_SERVICES_DO.items():
         names = []
         for engine in health[stage]:
             host = host_of(engine.name, settings)
             if engine.name == LOCAL and host is not None and is_this_machine(host):
                 stays = True
             elif engine.name not in EMBEDDED:
-                name = "the model" if engine.name == LOCAL else engine.name
+                name = _display_name(engine.name)
                 names.append(name if host is None else f"{name} at {host}")
-                over_the_internet = over_the_internet or host is None
         if names:
-            services.append(f"{done} by {' or '.join(names)}")
-    if services:
-        which_way = ", over the internet" if over_the_internet else ""
-        engines = f"What is said here is {', '.join(services)}{which_way}."
+            parts.append(what_it_does.format(" or ".join(dict.fromkeys(names))))
+            stays = stays and stage != "tts"
+    if parts:
+        text = "; ".join(parts)
+        engines = f"{text[0].upper()}{text[1:]}."
         return f"{engines} What the local model answers stays on this machine." if stays else engines
     if stays:
         return "What is said here stays on this machine: a local model answers it, and no service hears you."

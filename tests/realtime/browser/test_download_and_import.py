@@ -51,5 +51,5 @@ async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers
 
     visitor.must_fail("422")
     await page.locator("#vb-transfer input").set_input_files({"name": "a.zip", "mimeType": "", "buffer": b"no zip"})
-    await expect(visitor.problem).to_contain_text("The import failed. This can't be imported: transcript.json:")
+    await expect(visitor.problem).to_contain_text("The import failed. This is not a conversation")
     await expect(visitor.answers).to_have_count(2)

@@ -55,10 +55,12 @@ async def test_the_line_shows_microphone_and_engines_and_tests_level_and_echo_on
 ) -> None:
     async with Visitor(context, url) as visitor:
         line = Line(visitor)
+        await visitor.page.set_viewport_size({"width": 1280, "height": 800})
         height = "document.querySelector('#vb-talk').offsetHeight"
         before = await visitor.page.evaluate(height)
         await line.says("microphone", "ok", "allowed")
         await line.says("engines", "ok", "ready")
+        await expect(line.hint).to_have_text("Press and speak.")
         await line.says("level", "todo", "test")
         await visitor.sees_that("room.tracks.length === 0")
 

@@ -30,10 +30,23 @@ async def test_the_rendered_page_loads_nothing_from_other_hosts(blocks: gr.Block
     assert [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)] == []
 
 
+async def test_a_link_to_the_page_is_previewed_with_its_own_title_and_description(blocks: gr.Blocks) -> None:
+    html = rendered.render(blocks)
+    metas = re.findall(r"""<meta\s+(?:property|name)="((?:og|twitter):\w+)"\s+content="([^"]*)"\s*/?>""", html)
+    assert metas == [
+        ("og:type", "website"),
+        ("og:title", "Voice Bot"),
+        ("og:description", rendered.DESCRIPTION),
+    ]
+    assert "try out the app" not in html
+
+
 @pytest.mark.parametrize(
     "removed",
     [
         '<link rel="manifest" href="/manifest.json" />',
+        '<meta property="og:title" content="Gradio" />',
+        '<meta\n name="twitter:image"\n content="https://pictures.example/a.jpg"\n/>',
         '<link rel="stylesheet" href="https://fonts.example/a.css">',
         '<link rel="preconnect" href="http://fonts.example" crossorigin="anonymous" />',
         '<script src="https://cdn.example/a.js"></script>',

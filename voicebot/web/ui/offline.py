@@ -6,11 +6,14 @@ import re
 
 _FOREIGN_TAG = re.compile(
     r"""<script\s[^>]*src="https?://[^"]*"[^>]*>\s*</script>|<link\s[^>]*href="https?://[^"]*"[^>]*/?>"""
-    r"""|<link\s+rel="manifest"[^>]*/?>""",
+    r"""|<link\s+rel="manifest"[^>]*/?>|<meta\s+(?:property="og:|name="twitter:)[^>]*/?>""",
     re.IGNORECASE,
 )
 
 
 def without_foreign_tags(html: str) -> str:
-    """`html` without a frame resizer and fonts from other hosts, and without a manifest, which we have none of."""
+    """`html` without a frame resizer and fonts from other hosts, and without a manifest, which we have none of.
+
+    Gradio's tags for previews of links go, too: they name Gradio, and show a picture from another host.
+    """
     return _FOREIGN_TAG.sub("", html)

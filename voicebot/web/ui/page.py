@@ -13,6 +13,8 @@ from voicebot.web.ui.theme import PageTheme
 
 PAGE = Path(__file__).with_name("page.html")
 
+TITLE = "Voice Bot"
+
 PARTS = (
     ("stt", "Speech to text", "stt"),
     ("agent", "Agent", "llm"),
@@ -28,7 +30,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
     with warnings.catch_warnings():
         # Gradio 5.50 warns that Gradio 6 takes these elsewhere; FastRTC keeps us on 5.
         warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
-        page = gr.Blocks(title="Voice Bot", theme=PageTheme(), analytics_enabled=False, fill_width=True)
+        page = gr.Blocks(title=TITLE, theme=PageTheme(), analytics_enabled=False, fill_width=True)
     with page:
         gr.HTML(page_html(max_text_chars), padding=False)
     return page

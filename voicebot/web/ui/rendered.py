@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from voicebot.access.request_checks import NOTHING_HERE
 from voicebot.web.ui.offline import without_foreign_tags
-from voicebot.web.ui.page import build_page
+from voicebot.web.ui.page import TITLE, build_page
 
 CHUNK_BYTES = 64 * 1024
 """The most that is handed to a connection at once, so that a client that reads slowly holds no more in memory."""
@@ -146,7 +146,9 @@ class StaticFiles:
 
     @property
     def head(self) -> str:
-        """The tags that load the files. Their addresses are relative, so that they work under any path.
+        """The tags that describe the page, also for previews of links to it, and that load the files.
+
+        The files' addresses are relative, so that they work under any path.
 
         Modules have a low priority, as they can start only after Gradio's own modules, which load in several rounds.
         """
@@ -156,6 +158,9 @@ class StaticFiles:
         )
         return (
             f'<meta name="description" content="{DESCRIPTION}">'
+            '<meta property="og:type" content="website">'
+            f'<meta property="og:title" content="{TITLE}">'
+            f'<meta property="og:description" content="{DESCRIPTION}">'
             f'<link rel="icon" type="image/svg+xml" href="{folder}/icon.svg">'
             f'<link rel="stylesheet" href="{folder}/page.css">'
             f'<script type="module" fetchpriority="low" src="{folder}/main.js"></script>{preloads}'

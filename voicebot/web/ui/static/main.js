@@ -14,7 +14,7 @@ import {
   drawVerdicts,
   drawWrongVerdicts,
 } from "./panel.js";
-import { Preflight, drawPreflight } from "./preflight.js";
+import { Preflight, drawPreflight, preflightHint } from "./preflight.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { SettingsDialog } from "./settings.js";
@@ -64,7 +64,7 @@ function draw(session, talk, chat, preflight) {
   const { conversation, server, state } = session;
   const view = session.view ?? NOTHING_YET;
   preflight.updateEngines(server.stages);
-  drawTalk(talk, session, preflight.advice);
+  drawTalk(talk, session, preflightHint(preflight));
   drawPreflight(find(talk, ".vb-preflight"), preflight);
   drawProblem(session);
   drawTransfer(session);

@@ -45,12 +45,12 @@ const ECHO = {
   strong: makeItem("problem", "strong", "Strong echo: use headphones."),
 };
 
-const ENGINES = {
+export const ENGINES = {
   unknown: makeItem("todo", "…"),
   ready: makeItem("ok", "ready"),
   limited: makeItem("ok", "limited", "Some engines are down."),
   typing: makeItem("problem", "typing only", "It cannot hear you: you can type."),
-  down: makeItem("problem", "down", "It cannot answer right now."),
+  down: makeItem("problem", "down", "The bot can't answer now."),
 };
 
 const SIGNS = { todo: "○", busy: "…", ok: "✓", problem: "!" };
@@ -155,6 +155,14 @@ export function enginesItem(stages) {
   const down = Object.keys(stages).filter((stage) => !stages[stage].some(({ ready }) => ready));
   if (down.length) return down.every((stage) => stage === "stt") ? ENGINES.typing : ENGINES.down;
   return all.some((engines) => !engines[0].ready) ? ENGINES.limited : ENGINES.ready;
+}
+
+/** Returns what the user should know or do before they talk: what the newest test found, or else the first obstacle.
+ * @param {Pick<Preflight, "items" | "advice">} preflight */
+export function preflightHint({ items: { microphone, engines }, advice }) {
+  if (advice && advice !== microphone.advice) return advice;
+  for (const { state, advice: obstacle } of [engines, microphone]) if (state === "problem") return obstacle;
+  return microphone.state === "ok" ? "Press and speak." : "Allow the microphone, then speak.";
 }
 
 /** Draws the checks beneath the talk button. @param {HTMLElement} root @param {Preflight} preflight */

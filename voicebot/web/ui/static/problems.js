@@ -47,24 +47,21 @@ export const LEFT_PAGE = makeNotice(
 /** Returns why the microphone could not be opened. @param {unknown} error of `openMicrophone` @returns {Problem} */
 export function microphoneProblem(error) {
   if (!window.isSecureContext) {
-    return makeProblem("The microphone needs a secure page.", "Open this page over https, or type below.");
+    return makeProblem("The microphone needs a secure page.", "Open this page over https, or type.");
   }
   const name = error instanceof DOMException ? error.name : "";
   switch (name) {
     case "NotAllowedError":
       return makeProblem(
         "The microphone is blocked.",
-        "Allow it in your browser's address bar and press again, or type below.",
+        "Allow it in your browser's address bar and press again, or type.",
       );
     case "NotFoundError":
-      return makeProblem("No microphone was found.", "Plug one in and press again, or type below.");
+      return makeProblem("No microphone was found.", "Plug one in and press again, or type.");
     case "NotReadableError":
-      return makeProblem(
-        "Another program is using the microphone.",
-        "Close that program and press again, or type below.",
-      );
+      return makeProblem("Another program is using the microphone.", "Close that program and press again, or type.");
     default:
-      return makeProblem("The microphone does not work here.", "Try another browser, or type below.");
+      return makeProblem("The microphone does not work here.", "Try another browser, or type.");
   }
 }
 

@@ -4,9 +4,9 @@ import { find, write } from "./dom.js";
 
 /** @typedef {import("./session.js").Session} Session */
 
-/** Each state's name, and what the user can do in it. @type {Record<string, [string, string]>} */
+/** Each state's name, and what the user can do in it; before they talk, that depends on the checks. @type {Record<string, [string, string]>} */
 const STATES = {
-  off: ["Press to talk", "Allow the microphone, then speak."],
+  off: ["Press to talk", ""],
   connecting: ["Connecting…", "Allow the microphone if asked."],
   ready: ["Ready", "Type below, or press to talk."],
   listening: ["Listening", "Go ahead, ask something."],
@@ -43,15 +43,15 @@ export function talkState({ state: { link, microphone }, view, muted, mutedBySys
   return muted ? "muted" : mutedBySystem ? "silenced" : "listening";
 }
 
-/** @param {HTMLElement} root @param {Session} session @param {string} advice shown before the user talks */
-export function drawTalk(root, session, advice) {
+/** @param {HTMLElement} root @param {Session} session @param {string} hintBefore shown before the user talks */
+export function drawTalk(root, session, hintBefore) {
   const state = talkState(session);
   const [label, hint] = STATES[state];
   const { link, microphone } = session.state;
   const hangsUp = microphone !== "off" || link === "connecting";
   root.dataset.state = state;
   write(find(root, ".vb-label"), label);
-  write(find(root, ".vb-hint"), (state === "off" && advice) || hint);
+  write(find(root, ".vb-hint"), state === "off" ? hintBefore : hint);
   write(find(root, ".vb-talk-action"), link === "reconnecting" ? "Cancel" : hangsUp ? "Hang up" : "Talk");
   write(find(root, ".vb-transport-text"), transportText(session));
   find(root, ".vb-hang-up").hidden = link !== "on" || hangsUp;
@@ -77,7 +77,7 @@ export function transportText({ state: { link, microphone, retry }, muted }) {
     case "reconnecting":
       return retry > 1 ? `Connection lost, attempt ${retry}` : "Connection lost";
     case "on":
-      if (microphone !== "on") return "Connected, text only";
+      if (microphone !== "on") return "Connected, no mic";
       return muted ? "Connected, muted" : "Connected";
   }
 }

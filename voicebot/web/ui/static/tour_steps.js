@@ -19,6 +19,7 @@
  * @property {"off" | "voice" | "story" | "hum" | "ask" | "done"} step
  * @property {"hum" | "ask"} goal the step that follows once the bot tells its story
  * @property {number} asked how many messages there were when the story was asked for
+ * @property {number} words how many words of the story were heard before the next step
  * @property {number} handled the number of the newest verdict that has been dealt with
  * @property {Verdict | null} verdict the one that led to this step
  * @property {Verdict | null} missed one that this step did not hope for
@@ -33,8 +34,8 @@
 
 const HINT_AFTER_MS = 9_000;
 
-/** How many words of the story are heard before the user is asked to say something over it. */
-const FIRST_WORDS = 5;
+/** How many words of the story are heard before the user is asked to say something over it: enough to read the step. */
+export const FIRST_WORDS = 14;
 
 const STORY = "Tell me a long story.";
 const QUESTION = "What is two plus two?";
@@ -44,6 +45,7 @@ export const OFF = {
   step: "off",
   goal: "hum",
   asked: 0,
+  words: 0,
   handled: 0,
   verdict: null,
   missed: null,
@@ -71,7 +73,7 @@ function begin(tour, seen, now_ms) {
 /** @param {Tour} tour @param {Seen} seen @param {number} now_ms @returns {[Tour, Command[]]} */
 function askForStory(tour, seen, now_ms) {
   const asked = seen.older + seen.chat.length;
-  const [next] = enter(tour, { step: "story", asked, handled: newestNumber(seen), verdict: null }, now_ms);
+  const [next] = enter(tour, { step: "story", asked, words: 0, handled: newestNumber(seen), verdict: null }, now_ms);
   return [next, [{ do: "say", text: STORY }]];
 }
 
@@ -125,11 +127,11 @@ function afterSeen(tour, seen, now_ms) {
 function duringStory(tour, seen, now_ms) {
   const story = storyIn(tour, seen);
   if (!story) return [tour, []];
-  const words = story.heard?.trim().split(/\s+/) ?? [];
-  if (story.live && !story.interrupted && words.length >= FIRST_WORDS) {
+  const words = story.heard?.match(/\S+/g)?.length ?? 0;
+  if (story.live && !story.interrupted && words >= FIRST_WORDS) {
     return enter(tour, { step: tour.goal, handled: newestNumber(seen) }, now_ms);
   }
-  return noteEnd(tour, seen, now_ms);
+  return noteEnd(words === tour.words ? tour : { ...tour, words, since_ms: now_ms }, seen, now_ms);
 }
 
 /** @param {Tour} tour @param {Seen} seen @param {number} now_ms @returns {[Tour, Command[]]} */

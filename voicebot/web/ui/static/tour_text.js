@@ -63,7 +63,9 @@ function storyText({ over, waiting }) {
   return makeText({
     part: "1 of 3",
     title: "Listen to the story",
-    text: "You have heard the dark words. The pale ones are still to come. The bot remembers only what you heard.",
+    text:
+      "The dark words have been spoken, the pale ones are still to come. " +
+      "If you interrupt, the bot remembers only the dark ones.",
     hint: over ? "The story was cut short." : silent,
     buttons: over || waiting ? [AGAIN] : [],
   });
