@@ -36,7 +36,7 @@ http {{
 {site}
 }}
 """
-"""What Debian's own nginx.conf does, for an nginx that is not started by root."""
+"""The main configuration around deploy/nginx.conf, like Debian's own, but for an nginx that is not started by root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ReverseProxy:
     """The port for HTTPS."""
     http_port: int
     tls: ssl.SSLContext
-    """For clients: it trusts the proxy's certificate and no other."""
+    """The TLS settings of a test's client, which trusts the proxy's certificate and no other."""
     log: Path
 
 

@@ -1,4 +1,4 @@
-"""What `python -m tests.simulators` prints: the command that starts the app, and the faults that are on."""
+"""`python -m tests.simulators` prints the command that starts the app, and names the faults that are on."""
 
 from __future__ import annotations
 
