@@ -27,6 +27,15 @@ class Sensitivity(StrEnum):
         return _DEMANDS[self]
 
 
+class Endpointing(StrEnum):
+    """How soon the bot takes a silence for the end of the user's turn."""
+
+    QUICK = "quick"
+    BALANCED = "balanced"
+    PATIENT = "patient"
+    """For people who speak slowly, or stammer."""
+
+
 @dataclass(frozen=True, slots=True)
 class InterruptionThresholds:
     """What it takes to interrupt a speaking bot. Stop words and answers to its questions always interrupt it.
@@ -64,6 +73,7 @@ class Preferences:
     language: str = "en"
     voice: str = ""
     sensitivity: Sensitivity = Sensitivity.BALANCED
+    endpointing: Endpointing = Endpointing.BALANCED
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     stt: str = ""
     llm: str = ""

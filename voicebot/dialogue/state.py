@@ -163,6 +163,8 @@ class Turn:
     speech_ended_s: float
     turn_ended_s: float | None = None
     """When the end of the user's turn was decided."""
+    ended_by: str = ""
+    """What ended the turn, for people: "words: a whole question"; empty while it has not ended, or was typed."""
     transcript_s: float | None = None
     begun_s: float | None = None
     """When the reply was begun: preemptively, or once the turn was over."""

@@ -38,6 +38,7 @@ def view(state: State) -> dict[str, Any]:
         "engines": {served.stage.value: engine_view(served) for served in state.engines_in_use},
         "verdicts": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
         "turn": turn,
+        "ended_by": state.turn.ended_by if state.turn else "",
         "budget": response_budget(turn),
         "medians": medians(state.turns),
         "error": None if error is None else {"code": error.code.value, "message": error.message},
