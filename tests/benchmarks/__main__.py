@@ -225,7 +225,7 @@ def main() -> None:
         "--before",
         type=Path,
         metavar="FOLDER",
-        help="a checkout of an older version, which is measured beside this one",
+        help="a checkout of an older version to measure too",
     )
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), dest="scenarios")
     arguments = parser.parse_args()
