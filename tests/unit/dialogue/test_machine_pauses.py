@@ -267,11 +267,11 @@ def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> 
 
 def test_complete_interim_words_begin_a_reply_before_the_recogniser_answers_the_pause() -> None:
     session = Session(EAGER)
-    session.post(SpeechStarted(1), PartialTranscript(1, "what time is"), SpeechPaused(1, 1, 0.064, SPOKEN))
-    commands = session.post(PartialTranscript(1, "what time is it"))
-    assert StartReply(1, (user("what time is it"),), preemptive=True) in commands
+    session.post(SpeechStarted(1), PartialTranscript(1, "tell me about the"), SpeechPaused(1, 1, 0.064, SPOKEN))
+    commands = session.post(PartialTranscript(1, "tell me about the weather"))
+    assert StartReply(1, (user("tell me about the weather"),), preemptive=True) in commands
     assert not session.state.utterances[0].settled
-    assert CancelReply(1) not in session.post(PartialTranscript(1, "What time is it?", pause=1))
+    assert CancelReply(1) not in session.post(PartialTranscript(1, "Tell me about the weather.", pause=1))
     assert ResumePlayback(1) in session.post(SpeechEnded(1, 0.5))
     assert session.state.last_reply == 1
 
