@@ -176,7 +176,7 @@ class ReplyRefused:
 
 @dataclass(frozen=True, slots=True)
 class TokenReceived:
-    """The first token of the reply has come."""
+    """The next token of the reply has come: the first one, or one that came before the user's turn was over."""
 
     reply: int
 

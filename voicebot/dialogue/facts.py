@@ -54,6 +54,7 @@ class ReplyCommitted:
     """The turn is over, and this reply answers it. A preemptive reply is committed later than it is begun."""
 
     reply: int
+    preemptive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class ReplyFinished:
     """Whether it was the answer to a turn that is over, and not a discarded preemptive reply."""
     started: bool
     """Whether any of it was played."""
+    tokens_discarded: int = 0
+    """How many tokens the model had sent for it, if it is a preemptive reply that was discarded; else 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ from voicebot.dialogue.interruption.verdict import (
     give_verdict,
     give_verdict_on_sound,
 )
+from voicebot.dialogue.preemptive import asks_the_same
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
@@ -206,10 +207,11 @@ def _settle(t: Transition) -> None:
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
     live = state.live
     if live is not None and live.preemptive:
-        if _words(t) != live.asked:
+        words = _words(t)
+        if not asks_the_same(live.asked, words, state.rules.language):
             _cancel(t)
         elif over:
-            _commit(t, live)
+            _commit(t, live, words)
     elif state.refused is not None:
         if state.reply is None and over:
             _keep_unanswered_words(t)
@@ -236,8 +238,10 @@ def _apply_preferences_between_turns(t: Transition) -> None:
 
 
 def _may_reply_preemptively(t: Transition) -> bool:
-    """Returns True when preemptive replies are on and no change of preferences waits for the end of the turn."""
-    return t.state.rules.preemptive_replies and t.state.next_preferences is None
+    """Returns True when the turn may have another preemptive reply, and no change of preferences waits for its end."""
+    rules = t.state.rules
+    few_discarded = t.state.discarded_replies < rules.preemptive_discards_per_turn
+    return rules.preemptive_replies and few_discarded and t.state.next_preferences is None
 
 
 def _settle_pause(t: Transition) -> None:
@@ -269,12 +273,18 @@ def _words(t: Transition) -> str:
 
 
 def _words_of_possible_turn(t: Transition) -> str:
-    """Returns the words of the turn if it may be over; an empty string if more words are still to come."""
+    """Returns the words of the turn if it may be over; an empty string if more words are still to come.
+
+    Interim words must look complete, known ones only not incomplete.
+    """
     undecided = [utterance for utterance in t.state.utterances if not utterance.dismissed]
-    words = _words(t)
-    if not all(utterance.known for utterance in undecided):
+    if not all(utterance.known or utterance.up_to_date for utterance in undecided):
         return ""
-    return words if completeness(words, t.state.rules.language) is not Completeness.INCOMPLETE else ""
+    words = _words(t)
+    found = completeness(words, t.state.rules.language)
+    known = all(utterance.known for utterance in undecided)
+    may_be_over = found is not Completeness.INCOMPLETE if known else found is Completeness.COMPLETE
+    return words if may_be_over else ""
 
 
 # The user speaks or types ---------------------------------------------------------------------------------------------
@@ -284,6 +294,8 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     number, rules = input.utterance, t.state.rules
     if number <= t.state.last_utterance:
         return
+    if not (t.state.utterances or t.state.pending):  # another turn begins
+        t.state = replace(t.state, discarded_replies=0)
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
@@ -300,7 +312,14 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
     if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
         return
     speech = _with_outlasted_time(t, input.speech, input.silence_s)
-    utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
+    utterance = replace(
+        utterance,
+        pause=input.pause,
+        last_pause=input.pause,
+        paused_s=t.at_s - input.silence_s,
+        settled=False,
+        speech=speech,
+    )
     _update(t, utterance)
     if t.state.committed is not None:
         context = _context(t, t.state.committed, utterance)
@@ -352,8 +371,10 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     if utterance is None:
         return
     text = merged([input.text])
+    changed_s = utterance.changed_s
     if text != utterance.text:
         t.facts.append(TranscriptChanged(utterance.number, text))
+        changed_s = t.at_s
     answers_pause = input.pause is not None and input.pause == utterance.pause
     settled = answers_pause or (utterance.known and text == utterance.text)
     t.state = replace(t.state, streams=t.state.streams or bool(text))
@@ -362,6 +383,7 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     utterance = replace(
         utterance,
         text=text,
+        changed_s=changed_s,
         settled=settled,
         confidence=input.confidence,
         backchannel=input.backchannel,
@@ -651,15 +673,15 @@ def _say(t: Transition, text: str) -> None:
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
 
 
-def _commit(t: Transition, reply: Reply) -> None:
-    """Commits the preemptive reply: the turn is over, and its words are the ones that this reply answers."""
-    t.state = replace(t.state, reply=replace(reply, preemptive=False, withheld_text=""))
-    t.facts.append(ReplyCommitted(reply.number))
+def _commit(t: Transition, reply: Reply, words: str) -> None:
+    """Commits the preemptive reply: the turn is over, and the reply answers its `words`, as they are written now."""
+    t.state = replace(t.state, reply=replace(reply, asked=words, preemptive=False, withheld_text=""))
+    t.facts.append(ReplyCommitted(reply.number, preemptive=True))
     if reply.withheld_text:
         t.facts.append(ReplyTextAdded(reply.number, reply.withheld_text))
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
-    _take_turn(t, said(t.state.history, reply.asked, merge=t.state.merge_next))
+    _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
 
 
 def _keep_unanswered_words(t: Transition) -> None:
@@ -741,9 +763,12 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             cancelled=reply.cancelled,
             committed=not reply.preemptive,
             started=reply.started,
+            tokens_discarded=reply.tokens if reply.preemptive else 0,
         )
     )
     _set_history(t, history)
+    if reply.preemptive:
+        t.state = replace(t.state, discarded_replies=t.state.discarded_replies + 1)
     if error is not None:
         t.state = replace(t.state, merge_next=False)
     if reply.refused is not None and (reply.started or not (reply.cancelled or reply.preemptive)):

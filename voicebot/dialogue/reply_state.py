@@ -36,7 +36,8 @@ class Reply:
     withheld_text: str = ""
     """The text of a preemptive reply so far. Observers get it once the user's turn is over."""
     sentences: tuple[str, ...] = ()
-    first_token: bool = False
+    tokens: int = 0
+    """How many tokens the model has sent; those that come after the user's turn are not counted, except the first."""
     text_ended: bool = False
     synthesized: int = 0
     sounding: bool = False
@@ -98,8 +99,8 @@ class Reply:
         match input:
             case ReplyRefused(reason=reason):
                 return replace(self, refused=reason)
-            case TokenReceived():
-                return replace(self, first_token=True)
+            case TokenReceived() if self.preemptive or not self.tokens:
+                return replace(self, tokens=self.tokens + 1)
             case TextReceived(text=text) if self.preemptive:
                 return replace(self, withheld_text=self.withheld_text + text)
             case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):

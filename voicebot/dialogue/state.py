@@ -104,7 +104,9 @@ class Rules:
     ask_again_s: float = 0.5
     """After speech of this length without words the bot asks the user to repeat; shorter sounds may be noise."""
     preemptive_replies: bool = True
-    """Whether the bot begins a reply at the user's first pause, to speak it when the turn is over."""
+    """Whether the bot begins a reply when the turn may be over, to speak it when the turn is over."""
+    preemptive_discards_per_turn: int = 3
+    """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
@@ -144,6 +146,10 @@ class Utterance:
     pause: int | None = None
     """The number of the pause that the user is making now; None while the user speaks."""
     last_pause: int = 0
+    paused_s: float = 0.0
+    """When the user fell silent for that pause."""
+    changed_s: float = 0.0
+    """When the text changed last."""
     settled: bool = False
     """The text holds every word that was said before that pause."""
     turn_over: bool = False
@@ -163,6 +169,11 @@ class Utterance:
     def known(self) -> bool:
         """Whether the text is complete, unless the user speaks on."""
         return self.settled and self.pause is not None
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the interim text has changed since the user fell silent, so that it may hold the last word."""
+        return bool(self.text) and self.pause is not None and self.changed_s >= self.paused_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +244,8 @@ class State:
     """Whether the next words join the user's last message, if that has no answer."""
     reply: Reply | None = None
     last_reply: int = 0
+    discarded_replies: int = 0
+    """How many preemptive replies of this turn were discarded."""
     interrupted_at_s: float | None = None
     """When the live reply was paused."""
     pauses: PauseHistory = field(default_factory=PauseHistory)
@@ -288,7 +301,7 @@ class State:
     def agent_status(self) -> Status:
         if self.live is None or self.live.text_ended:
             return Status.IDLE
-        return Status.STREAMING if self.live.first_token else Status.PROCESSING
+        return Status.STREAMING if self.live.tokens else Status.PROCESSING
 
     @property
     def tts_status(self) -> Status:

@@ -322,8 +322,11 @@ class Settings(BaseSettings):
     after words that look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. Raise it for
     people who speak slowly; lower it for quicker answers that cut in more often."""
     preemptive_replies: bool = True
-    """The bot begins the answer in the user's first pause, and speaks it when the turn is over. This is faster, but
-    services charge for answers that are discarded. Tools with effects wait."""
+    """The bot begins the answer as soon as the user may be done, and speaks it when the turn is over. This is faster,
+    but services charge for answers that are discarded because the user goes on. Tools with effects wait."""
+    preemptive_discards_per_turn: int = Field(default=3, ge=0, le=100)
+    """After this many discarded answers in one turn, the next one begins only when the turn is over. 0 has the same
+    effect as `PREEMPTIVE_REPLIES=false`."""
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
     """How easily a speaking bot is interrupted; visitors can choose otherwise."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
@@ -538,6 +541,7 @@ class Settings(BaseSettings):
             language=self.language,
             debounce_s=self.tuning.debounce_s,
             preemptive_replies=self.preemptive_replies,
+            preemptive_discards_per_turn=self.preemptive_discards_per_turn,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             verdict_timeout_s=self.tuning.verdict_timeout_s,
             transcript_timeout_s=self.tuning.transcript_timeout_s,

@@ -132,7 +132,7 @@ async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_fi
     agent = CountingAgent(scripts=[["Let me ", never], ["Sure."]])
     async with running(engines=(ScriptedStt(), agent, ToneTts())) as session:
         session.bot.mailbox.post(TextTyped("first"))
-        await session.until(lambda state: state.reply and state.reply.first_token)
+        await session.until(lambda state: state.reply and state.reply.tokens)
         session.bot.mailbox.post(TextTyped("second"))
         await session.until(idle)
         assert session.history == ["first second", "Sure."]
