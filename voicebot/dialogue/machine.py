@@ -17,6 +17,7 @@ from statistics import median_high
 from typing import assert_never
 
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, endpointing_delay_s
+from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -80,8 +81,9 @@ from voicebot.dialogue.facts import (
     TurnAnswered,
     VerdictGiven,
     WordsAccepted,
+    WrongStartRepaired,
 )
-from voicebot.dialogue.history import History, heard, merged, said
+from voicebot.dialogue.history import History, Role, heard, merged, said
 from voicebot.dialogue.interruption.verdict import (
     Decision,
     Speech,
@@ -114,6 +116,10 @@ CUT_SILENCE_S = 0.05
 
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
+
+ROUND_TRIP_S = 0.2
+"""The bot's first sound reaches the user, and the user's speech the bot, this much later: by two jitter buffers (20 to
+80 ms each) and the network."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
@@ -265,7 +271,16 @@ def _words_of_possible_turn(t: Transition) -> str:
     words = _words(t)
     if not all(utterance.known for utterance in undecided):
         return ""
-    return words if completeness(words, t.state.rules.language) is not Completeness.INCOMPLETE else ""
+    return words if completeness(_message(t), t.state.rules.language) is not Completeness.INCOMPLETE else ""
+
+
+def _message(t: Transition) -> str:
+    """Returns the user's whole message so far: the words that wait for an answer, after those that they will join."""
+    state = t.state
+    reply, last = state.reply, state.history[-1] if state.history else None
+    heard = reply is not None and reply.started and not reply.wrong_start
+    unanswered = last is not None and last.role is Role.USER and state.merge_next and not heard
+    return merged([last.text if last is not None and unanswered else "", _words(t)])
 
 
 # The user speaks or types ---------------------------------------------------------------------------------------------
@@ -278,7 +293,7 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
-    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, over=over)
+    utterance = Utterance(number, started_s=t.at_s - input.since_s, announced=input.announced, over=over)
     t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
@@ -478,7 +493,10 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
     if live is None:
         return utterance
     context = _context(t, live, utterance)
-    return _record_verdict(t, utterance, give_verdict(utterance.text, context, final=final), context)
+    verdict = give_verdict(utterance.text, context, final=final)
+    if utterance.speaking and context.message and verdict.rule == "hesitation":
+        return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
+    return _record_verdict(t, utterance, verdict, context)
 
 
 def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContext:
@@ -488,7 +506,23 @@ def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContex
         confidence=utterance.confidence,
         backchannel=utterance.backchannel,
         speech=speech,
+        message=_message_to_go_on(t, reply, utterance),
     )
+
+
+def _message_to_go_on(t: Transition, reply: Reply, utterance: Utterance) -> str:
+    """Returns the message that the reply answers if the utterance may go on with it; an empty string if not.
+
+    It may if the message was spoken and the reply is an answer to it, and the utterance began before the reply was heard, or within the first second of
+    it, and has kept it paused since.
+    """
+    turn, rules = t.state.turn, t.state.rules
+    if not reply.asked or reply.refused or turn is None or turn.typed or utterance.decision is not None:
+        return ""
+    latest_s = None if turn.frame_s is None else turn.frame_s + rules.wrong_start_s + ROUND_TRIP_S
+    if reply.started and (latest_s is None or utterance.started_s > latest_s):
+        return ""
+    return t.state.history[-1].text if t.state.history else reply.asked
 
 
 def _level_db(t: Transition, utterance: Utterance) -> float | None:
@@ -507,7 +541,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     _update(t, utterance)
     if not dismissed:
         _note_user_active(t)
-        _cancel(t)
+        _cancel(t, wrong_start=verdict.continues)
     return utterance
 
 
@@ -619,10 +653,11 @@ def _take_turn(t: Transition, history: History) -> None:
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
 
-def _cancel(t: Transition) -> None:
+def _cancel(t: Transition, *, wrong_start: bool = False) -> None:
     live = t.state.live
     if live is not None:
-        t.state = replace(t.state, reply=replace(live, cancelled=True, paused=False), interrupted_at_s=None)
+        cancelled = replace(live, cancelled=True, paused=False, wrong_start=wrong_start)
+        t.state = replace(t.state, reply=cancelled, interrupted_at_s=None)
         t.commands.append(CancelReply(live.number))
         t.facts.append(ReplyCancelled(live.number))
 
@@ -675,8 +710,9 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         _raise_error(t, error)
     history = t.state.history
     merge = reply.cancelled and t.state.rules.interrupted_history is InterruptedHistory.MERGE
-    if not reply.forgotten and not merge:
+    if not (reply.forgotten or reply.wrong_start or merge):
         history = heard(history, reply.heard, interrupted=reply.cut_short)
+    _note_start(t, reply)
     t.facts.append(
         ReplyFinished(
             reply=reply.number,
@@ -697,6 +733,17 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
+
+
+def _note_start(t: Transition, reply: Reply) -> None:
+    """Notes whether an answer that was heard was a wrong start."""
+    turn = t.state.turn
+    if not reply.started or turn is None or turn.typed:
+        return
+    starts = (*t.state.wrong_starts, reply.wrong_start)[-ANSWERS_KEPT:]
+    t.state = replace(t.state, wrong_starts=starts)
+    if reply.wrong_start and not reply.forgotten:
+        t.facts.append(WrongStartRepaired(reply.number, reply.heard))
 
 
 def _note_stand_in(t: Transition, reply: Reply) -> None:
