@@ -513,8 +513,8 @@ def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContex
 def _message_to_go_on(t: Transition, reply: Reply, utterance: Utterance) -> str:
     """Returns the message that the reply answers if the utterance may go on with it; an empty string if not.
 
-    It may if the message was spoken and the reply is an answer to it, and the utterance began before the reply was heard, or within the first second of
-    it, and has kept it paused since.
+    It may if the message was spoken and the reply is an answer to it, and the utterance began before the reply was
+    heard, or within the first second of it, and has kept it paused since.
     """
     turn, rules = t.state.turn, t.state.rules
     if not reply.asked or reply.refused or turn is None or turn.typed or utterance.decision is not None:

@@ -53,8 +53,8 @@ def engine_view(served: EngineReported) -> dict[str, Any]:
 def chat(state: State) -> list[dict[str, Any]]:
     """Returns the messages, oldest first. `heard` and `unheard` are the assistant's words before and after the cursor.
 
-    A preemptive reply is not among them before the user's turn is over, and a wrong start is removed at once. Words that
-    wait for an answer join the message that they will be part of.
+    A preemptive reply is not among them before the user's turn is over, and a wrong start is removed at once. Words
+    that wait for an answer join the message that they will be part of.
     """
     messages: list[dict[str, Any]] = [
         {"role": "user", "text": message.text, "interim": False}
