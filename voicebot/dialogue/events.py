@@ -63,13 +63,14 @@ class SpeechCleared:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user has begun to speak. Utterances are numbered from 1 upwards.
+    """The user began to speak `since_s` ago. Utterances are numbered from 1 upwards.
 
     `announced`: the client reports it, and will send the audio of the whole utterance when it has ended.
     """
 
     utterance: int
     announced: bool = False
+    since_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

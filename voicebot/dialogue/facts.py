@@ -97,6 +97,15 @@ class ReplyCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongStartRepaired:
+    """The user was not done when a reply began to play: the history keeps nothing of it, and the message goes on."""
+
+    reply: int
+    heard: str
+    """The words of the reply that were played."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyFinished:
     """Nothing of a reply is being made or played any more."""
 
@@ -163,6 +172,7 @@ Fact = (
     | ReplyTextCompleted
     | TurnAnswered
     | ReplyCancelled
+    | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
     | EngineChanged

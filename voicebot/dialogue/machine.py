@@ -21,6 +21,7 @@ from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
 from voicebot.dialogue.end_of_turn.shim import word_evidence
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -84,6 +85,7 @@ from voicebot.dialogue.facts import (
     TurnAnswered,
     VerdictGiven,
     WordsAccepted,
+    WrongStartRepaired,
 )
 from voicebot.dialogue.history import History, Role, heard, merged, said
 from voicebot.dialogue.interruption.verdict import (
@@ -124,6 +126,9 @@ RECOGNISER_SURE = Evidence(Source.RECOGNISER, 4.0, "the recogniser hears that yo
 
 CLEARLY_UNFINISHED = -1.5
 """The log-odds below which a turn is almost surely not over."""
+ROUND_TRIP_S = 0.2
+"""The bot's first sound reaches the user, and the user's speech the bot, this much later: by two jitter buffers (20 to
+80 ms each) and the network."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
@@ -280,11 +285,19 @@ def _words_of_possible_turn(t: Transition) -> str:
     undecided = [utterance for utterance in t.state.utterances if not utterance.dismissed]
     if not all(utterance.known or utterance.up_to_date for utterance in undecided):
         return ""
-    words = _words(t)
-    found = completeness(words, t.state.rules.language)
+    found = completeness(_message(t), t.state.rules.language)
     known = all(utterance.known for utterance in undecided)
     may_be_over = found is not Completeness.INCOMPLETE if known else found is Completeness.COMPLETE
-    return words if may_be_over else ""
+    return _words(t) if may_be_over else ""
+
+
+def _message(t: Transition) -> str:
+    """Returns the user's whole message so far: the words that wait for an answer, after those that they will join."""
+    state = t.state
+    reply, last = state.reply, state.history[-1] if state.history else None
+    heard = reply is not None and reply.started and not reply.wrong_start
+    unanswered = last is not None and last.role is Role.USER and state.merge_next and not heard
+    return merged([last.text if last is not None and unanswered else "", _words(t)])
 
 
 # The user speaks or types ---------------------------------------------------------------------------------------------
@@ -299,7 +312,7 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
-    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, over=over)
+    utterance = Utterance(number, started_s=t.at_s - input.since_s, announced=input.announced, over=over)
     t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
@@ -363,7 +376,7 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
 def _what_ended(t: Transition, utterance: Utterance, silence_s: float) -> str:
     if utterance.announced:
         return "client: it sent a whole utterance"
-    return _estimate(t, utterance, _words(t) or utterance.text).reason(silence_s)
+    return _estimate(t, utterance, _message(t) or utterance.text).reason(silence_s)
 
 
 def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
@@ -417,7 +430,7 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    needed_s = _endpointing_delay_s(t, utterance, _words(t) or utterance.text)
+    needed_s = _endpointing_delay_s(t, utterance, _message(t) or utterance.text)
     if utterance.dismissed:
         needed_s = min(needed_s, t.state.rules.endpointing_delays.even_s)
     if utterance.endpointing_delay_s != needed_s:
@@ -427,7 +440,8 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
 
 def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> float:
     log_odds = _estimate(t, utterance, words).log_odds
-    return t.state.rules.endpointing_delays.delay_s(log_odds, settled=utterance.settled)
+    delays = t.state.rules.endpointing_delays.shifted(wrong_start_delay_s(t.state.wrong_starts))
+    return delays.delay_s(log_odds, settled=utterance.settled)
 
 
 def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
@@ -492,7 +506,7 @@ def _note_level(t: Transition, speech: Speech) -> None:
 
 def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
-    words = merged(t.state.pending)
+    words = _message(t)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
     unfinished = _estimate(t, utterance, words).log_odds <= CLEARLY_UNFINISHED
     if t.state.asked is None or (utterance.announced and not unfinished):
@@ -552,7 +566,10 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
     if live is None:
         return utterance
     context = _context(t, live, utterance)
-    return _record_verdict(t, utterance, give_verdict(utterance.text, context, final=final), context)
+    verdict = give_verdict(utterance.text, context, final=final)
+    if utterance.speaking and context.message and verdict.rule == "hesitation":
+        return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
+    return _record_verdict(t, utterance, verdict, context)
 
 
 def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContext:
@@ -562,7 +579,23 @@ def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContex
         confidence=utterance.confidence,
         backchannel=utterance.backchannel,
         speech=speech,
+        message=_message_to_go_on(t, reply, utterance),
     )
+
+
+def _message_to_go_on(t: Transition, reply: Reply, utterance: Utterance) -> str:
+    """Returns the message that the reply answers if the utterance may go on with it; an empty string if not.
+
+    It may if the message was spoken and the reply is an answer to it, and the utterance began before the reply was
+    heard, or within the first second of it, and has kept it paused since.
+    """
+    turn, rules = t.state.turn, t.state.rules
+    if not reply.asked or reply.refused or turn is None or turn.typed or utterance.decision is not None:
+        return ""
+    latest_s = None if turn.frame_s is None else turn.frame_s + rules.wrong_start_s + ROUND_TRIP_S
+    if reply.started and (latest_s is None or utterance.started_s > latest_s):
+        return ""
+    return t.state.history[-1].text if t.state.history else reply.asked
 
 
 def _level_db(t: Transition, utterance: Utterance) -> float | None:
@@ -583,7 +616,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
         _note_user_active(t)
         if t.state.live is not None and not t.state.live.started:
             t.state = replace(t.state, pauses=t.state.pauses.after_correction())
-        _cancel(t)
+        _cancel(t, wrong_start=verdict.continues)
     return utterance
 
 
@@ -697,10 +730,11 @@ def _take_turn(t: Transition, history: History) -> None:
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
 
-def _cancel(t: Transition) -> None:
+def _cancel(t: Transition, *, wrong_start: bool = False) -> None:
     live = t.state.live
     if live is not None:
-        t.state = replace(t.state, reply=replace(live, cancelled=True, paused=False), interrupted_at_s=None)
+        cancelled = replace(live, cancelled=True, paused=False, wrong_start=wrong_start)
+        t.state = replace(t.state, reply=cancelled, interrupted_at_s=None)
         t.commands.append(CancelReply(live.number))
         t.facts.append(ReplyCancelled(live.number))
 
@@ -753,8 +787,9 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         _raise_error(t, error)
     history = t.state.history
     merge = reply.cancelled and t.state.rules.interrupted_history is InterruptedHistory.MERGE
-    if not reply.forgotten and not merge:
+    if not (reply.forgotten or reply.wrong_start or merge):
         history = heard(history, reply.heard, interrupted=reply.cut_short)
+    _note_start(t, reply)
     t.facts.append(
         ReplyFinished(
             reply=reply.number,
@@ -778,6 +813,17 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
+
+
+def _note_start(t: Transition, reply: Reply) -> None:
+    """Notes whether an answer that was heard was a wrong start."""
+    turn = t.state.turn
+    if not reply.started or turn is None or turn.typed:
+        return
+    starts = (*t.state.wrong_starts, reply.wrong_start)[-ANSWERS_KEPT:]
+    t.state = replace(t.state, wrong_starts=starts)
+    if reply.wrong_start and not reply.forgotten:
+        t.facts.append(WrongStartRepaired(reply.number, reply.heard))
 
 
 def _note_stand_in(t: Transition, reply: Reply) -> None:

@@ -50,6 +50,8 @@ class Reply:
     """How many words of the next sentence have been played."""
     paused: bool = False
     cancelled: bool = False
+    wrong_start: bool = False
+    """It was cancelled because the user had not finished: the history keeps nothing of it."""
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
     model: EngineReported | None = None

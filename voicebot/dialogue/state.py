@@ -99,6 +99,8 @@ class Rules:
     longest_pause_s: float = 8.0
     """How long one utterance after the other can keep a reply paused, with or without words."""
     transcript_timeout_s: float = 10.0
+    wrong_start_s: float = 1.0
+    """Speech that begins this soon after the user heard the first sound of a reply may go on with the message."""
     echo_tail_s: float = 0.7
     """How long after the end of a reply its echo may still arrive."""
     ask_again_s: float = 0.5
@@ -256,6 +258,8 @@ class State:
     turn: Turn | None = None
     """The turn that is being answered, or the last one that was."""
     turns: tuple[Turn, ...] = ()
+    wrong_starts: tuple[bool, ...] = ()
+    """For each of the last answers to what was said, whether it was a wrong start. See `wrong_start_delay_s`."""
     verdicts: tuple[VerdictRecord, ...] = ()
     last_verdict: int = 0
     spoken: Spoken | None = None

@@ -110,6 +110,7 @@ class LexiconTable(_Table):
     polite: Entries = ()
     around: Entries = ()
     no: Entries = ()
+    correction: Entries = ()
     stop: Entries = ()
     question: Entries = ()
     request: Entries = ()

@@ -319,6 +319,7 @@ def test_a_preemptive_reply_is_kept_when_the_final_text_says_the_same(final: str
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.064, SPOKEN), PartialTranscript(1, "what time is it"))
     session.answer_quietly("It is ten.")
+    session.now_s += 0.4
     session.post(SpeechEnded(1, 0.5))
     assert ResumePlayback(1) in session.post(FinalTranscript(1, final))
     assert session.state.last_reply == 1

@@ -133,6 +133,7 @@ def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     session.post(PreferencesChanged(Preferences(sensitivity=Sensitivity.HARD)))
     session.ask()
     session.answer("Once upon a time there was a cat.")
+    session.now_s += 2.0
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "to Paris"))
     (record,) = session.state.verdicts
     assert (record.verdict.decision, record.verdict.rule) == (Decision.RESUME, "brief")
