@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import assert_never
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, endpointing_delay_s
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness, endpointing_delay_s
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,

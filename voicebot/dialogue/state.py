@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
+from voicebot.dialogue.end_of_turn.words import EndpointingDelays
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History

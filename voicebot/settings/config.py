@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
+from voicebot.dialogue.end_of_turn.words import EndpointingDelays
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, EndpointingDelays, completeness, endpointing_delay_s
+from voicebot.dialogue.end_of_turn.words import Completeness, EndpointingDelays, completeness, endpointing_delay_s
 
 RULES = EndpointingDelays()
 LANGUAGES = ("en", "es", "hi", "de", "fr")
@@ -172,7 +172,7 @@ def test_an_incomplete_text_is_never_judged_complete_nor_the_reverse(
     ("text", "silence_s", "reason"),
     [
         ("what time is it", 0.608, "a whole question or request"),
-        ("i like music", 0.704, "nothing tells whether more follows"),
+        ("i like music", 0.704, "could be whole, or go on"),
         ("i went to the", 1.5, "“the” can't be the last word"),
         ("well,", 1.5, "ends with “,”"),
         ("what is the, um", 1.5, "hesitates (“um”)"),
@@ -235,7 +235,7 @@ def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: st
     [
         ("well i see", "a whole answer"),
         ("what do you have", "a whole question or request"),
-        ("that's what i want", "nothing tells whether more follows"),
+        ("that's what i want", "could be whole, or go on"),
         ("what would you", "“would you” needs more"),
     ],
 )
