@@ -19,8 +19,8 @@ from typing import assert_never
 from voicebot.dialogue.end_of_turn.estimate import Estimate
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
-from voicebot.dialogue.end_of_turn.shim import word_evidence
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.question import question_evidence
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
 from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
@@ -446,9 +446,10 @@ def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> flo
 
 def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
     """Returns what tells whether the turn is over, if it ends with this utterance and has these words so far."""
-    rules = t.state.rules
+    rules, asked = t.state.rules, _last_words_of_the_bot(t)
     evidence = (
         word_evidence(words, rules.language) if words else None,
+        question_evidence(asked, words, rules.language) if asked and words else None,
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
     )

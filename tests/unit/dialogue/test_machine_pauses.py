@@ -331,7 +331,8 @@ def test_a_preemptive_reply_is_kept_when_the_final_text_says_the_same(final: str
 def test_a_preemptive_reply_is_not_spoken_when_the_final_text_says_something_else(final: str) -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.064, SPOKEN), PartialTranscript(1, "what time is it"))
-    session.post(SpeechEnded(1, 0.5))
+    session.now_s += 1.5
+    session.post(SpeechEnded(1, 1.5))
     assert CancelReply(1) in session.post(FinalTranscript(1, final))
     commands = session.post(ReplyEnded(1))
     assert [each.history for each in commands if isinstance(each, StartReply)] == [(user(final),)] * bool(final)

@@ -6,7 +6,7 @@ do not if they stop or correct the bot, answer a question of its, or are a whole
 
 from __future__ import annotations
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.interruption.evidence import LISTENING, Evidence
 from voicebot.languages.lexicon import PhraseKind
 from voicebot.languages.loader import language_of

@@ -48,6 +48,15 @@ def _waits_for_complement(body: Words, of: EndOfTurnWords) -> bool:
     if len(body) < 3:
         return True
     before = body[-2]
+    if of.verb_last_clauses and not (of.clause_openers | of.reasoners).isdisjoint(body[:-2]):
+        return False
+    if (
+        body[0] in of.question_words
+        and not _pronoun(before, of)
+        and of.shortest_question > 2
+        and (len(body) == 3 or body[0] in of.reasons)
+    ):
+        return True  # as in "how much is", "why the sky is"
     if body[0] in of.question_words and _pronoun(body[1], of) and not _pronoun(before, of):
         return True  # as in "What I'm trying to say is"
     if any(word in of.question_words for word in body[:-2]):
@@ -98,6 +107,7 @@ def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
     if first in of.question_words:
         verbs = of.copulas | of.auxiliaries | of.question_verbs
         has_verb = "'" in first or size > 4 or not verbs.isdisjoint(body[1:]) or (first in of.agents and size > 2)
+        has_verb |= second in of.adjectival  # "what about tomorrow"
         if size < of.shortest_question:
             return second in of.question_verbs and not of.verb_needed
         embedded = "'" not in first and second in of.subjects | of.determiners | (
@@ -109,6 +119,48 @@ def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
             return False
         return size > 3 or (size >= of.shortest_question and second not in of.determiners)
     return first in of.commands and (size > 2 or second not in of.determiners | of.weak_endings)
+
+
+def is_subordinate(body: Words, of: EndOfTurnWords) -> str | None:
+    """Returns the word that begins a clause whose verb, or whose main clause, is still to come."""
+    first, size = body[0], len(body)
+    conjunctions = of.clause_openers | of.reasoners
+    if of.verb_last:
+        if size > 2 and body[-2] in conjunctions and not _ends_with_verb(body, of):
+            return body[-2]
+        return first if first in of.clause_openers and of.main_clauses.isdisjoint(body[1:]) else None
+    if size > 3 and body[-3] in conjunctions and body[-2] in of.determiners:
+        return body[-3]  # "... because the neighbours"
+    if first not in of.clause_openers or size < 3 or body[1] in of.question_verbs - of.subjects - of.objects:
+        return None
+    subject = of.statements | of.determiners | of.dangling | of.pronouns
+    if of.subjects and first in of.question_words and body[1] not in subject:
+        return None  # as in "when does it begin"; a language without a list of subjects leaves them out
+    rest = body[3:]
+    whole = not of.main_clauses.isdisjoint(rest) or any(_begins_statement(word, of) for word in rest)
+    return None if whole else first
+
+
+def _begins_statement(word: str, of: EndOfTurnWords) -> bool:
+    return word in of.statements or (not of.split_apostrophes and "'" in word and _pronoun(word, of))
+
+
+def is_weak(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the last word rarely ends a sentence, as in "i bought a new"; not so in "that's new"."""
+    return body[-1] in of.weak_endings and len(body) > 1 and body[-2] not in of.copulas and not body[-2].endswith("'s")
+
+
+def is_subject_and_verb(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True for a subject with one more word: "i met", "she loves"."""
+    return len(body) == 2 and body[0] in of.subjects
+
+
+def could_be_statement(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True for a subject with a verb and something after it, as in "i live in berlin"."""
+    if _begins_statement(body[0], of):
+        return len(body) >= of.shortest_question
+    verbs = of.copulas | of.auxiliaries
+    return body[0] in of.determiners and not verbs.isdisjoint(body[1:-1])
 
 
 def _ends_with_open_number(body: Words, of: EndOfTurnWords) -> bool:
@@ -124,11 +176,15 @@ def verb_last_open(body: Words, of: EndOfTurnWords) -> bool:
         return False
     if last in of.dangling or set(body) <= of.question_words:
         return True
-    return len(body) > 2 and body[0] in of.question_words and not _ends_with_verb(body, of)
+    if body[0] in of.question_words:
+        return len(body) > 2 and not _ends_with_verb(body, of)
+    return body[0] in of.subjects and body[-1] not in of.question_words and not _ends_with_verb(body, of)
 
 
 def verb_last_whole(body: Words, of: EndOfTurnWords) -> bool:
     """Returns True when the sentence is complete, in a language whose verb ends it."""
+    if len(body) > 2 and body[-1] in of.question_words:
+        body = body[:-1]  # as in "aa gaya kya"
     return len(body) > 1 and _ends_with_verb(body, of)
 
 
