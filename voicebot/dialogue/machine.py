@@ -115,6 +115,9 @@ CUT_SILENCE_S = 0.05
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
 
+LET_GO = "button: you let go"
+"""What ended a turn of push-to-talk."""
+
 NOBODY_THERE = "Nothing was said or typed for a while."
 
 
@@ -158,7 +161,7 @@ def _apply(t: Transition, input: Input) -> None:
         case SpeechContinued():
             _speech_continued(t, input.utterance)
         case SpeechEnded():
-            _speech_ended(t, input.utterance, input.silence_s, input.speech)
+            _speech_ended(t, input.utterance, input.silence_s, input.speech, released=input.released)
         case PartialTranscript():
             _take_partial_transcript(t, input)
         case FinalTranscript():
@@ -278,7 +281,7 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
-    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, over=over)
+    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, held=input.held, over=over)
     t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
@@ -307,7 +310,7 @@ def _speech_continued(t: Transition, number: int) -> None:
     _expect_verdict(t)
 
 
-def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) -> None:
+def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, *, released: bool = False) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
@@ -315,8 +318,10 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
     speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
     known = utterance.known and not speaks_on
     utterance = replace(utterance, speaking=False, speech=_with_outlasted_time(t, speech, silence_s))
+    if released and not speech.duration_s:  # nothing was said: whatever words the recogniser finds are not there
+        known, utterance = True, replace(utterance, text="")
     _update(t, utterance)
-    _note_turn_end(t, t.at_s - silence_s)
+    _note_turn_end(t, t.at_s - silence_s, LET_GO if released else "")
     if silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
@@ -405,7 +410,8 @@ def _take_final_transcript(
         _note_user_active(t)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
-        _wait_for_more(t)
+        if not utterance.held:
+            _wait_for_more(t)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
         t.state = replace(t.state, merge_next=False)
     elif _should_ask_again(t, utterance, failed=error is not None):
@@ -498,7 +504,7 @@ def _level_db(t: Transition, utterance: Utterance) -> float | None:
 
 
 def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, context: VerdictContext) -> Utterance:
-    if verdict.decision is Decision.WAIT:
+    if verdict.decision is Decision.WAIT or (verdict.decision is Decision.RESUME and _is_held(utterance)):
         return utterance
     if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
         _add_verdict(t, verdict, context)
@@ -529,6 +535,9 @@ def _expect_verdict(t: Transition) -> None:
     rules = t.state.rules
     if t.state.committed is None:
         return
+    if any(map(_is_held, t.state.utterances)):
+        _start(t, Timer.VERDICT, rules.speech_timeout_s)
+        return
     if not t.state.speaking:
         wait_s = rules.verdict_timeout_s
     elif t.state.streams:
@@ -538,6 +547,11 @@ def _expect_verdict(t: Transition) -> None:
     if t.state.streams and t.state.interrupted_at_s is not None:
         wait_s = min(wait_s, max(0.0, t.state.interrupted_at_s + rules.longest_pause_s - t.at_s))
     _start(t, Timer.VERDICT, wait_s)
+
+
+def _is_held(utterance: Utterance) -> bool:
+    """Returns True while the user holds the talk button for this utterance."""
+    return utterance.held and utterance.speaking
 
 
 def _give_verdict_now(t: Transition) -> None:
@@ -824,12 +838,12 @@ def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
         t.state = replace(t.state, turn=replace(turn, speech_ended_s=speech_ended_s))
 
 
-def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
-    """Notes when the user's turn was found to be over."""
-    asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s)
+def _note_turn_end(t: Transition, speech_ended_s: float, ended_by: str) -> None:
+    """Notes when the user's turn was found to be over, and what ended it."""
+    asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s, ended_by=ended_by)
     t.state = replace(t.state, asked=asked)
     if t.state.live is not None and t.state.live.preemptive:
-        t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s))
+        t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s, ended_by=ended_by))
 
 
 def _note_transcript(t: Transition) -> None:

@@ -10,7 +10,7 @@ from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
 
 MAX_VERDICTS = 20
@@ -84,7 +84,7 @@ class Rules:
 
     language: str = "en"
     debounce_s: float = 0.05
-    endpointing_delays: EndpointingDelays = field(default_factory=EndpointingDelays)
+    endpointing: Endpointing = Endpointing.BALANCED
     turn_over_s: float = 0.1
     """The silence that ends a turn when the recogniser itself reports that the turn is over."""
     speech_timeout_s: float = 35.0
@@ -110,10 +110,15 @@ class Rules:
     idle_goodbye_s: float = 30.0
     """How long the bot waits for an answer to that before it says goodbye and ends the session."""
 
+    @property
+    def endpointing_delays(self) -> EndpointingDelays:
+        return EndpointingDelays.of(self.endpointing)
+
     def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
             self,
             language=preferences.language,
+            endpointing=preferences.endpointing,
             interrupted_history=preferences.interrupted_history,
             sensitivity=preferences.sensitivity,
         )
@@ -132,6 +137,8 @@ class Utterance:
     speech: Speech = field(default_factory=Speech)
     announced: bool = False
     """The client has announced the utterance, and sends its audio only when it has ended."""
+    held: bool = False
+    """The user has pressed the talk button for it: the bot is silent, and the turn lasts, until the utterance ends."""
     speaking: bool = True
     """The utterance has not ended, though the user may be pausing."""
     pause: int | None = None

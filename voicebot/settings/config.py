@@ -20,9 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
 from voicebot.dialogue.endpointing import EndpointRules
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import registry, space
 from voicebot.settings.annotations import Group, Unit, Values
@@ -314,14 +313,12 @@ class Settings(BaseSettings):
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
 
-    vad_stop_ms: Annotated[
-        int,
-        Unit("milliseconds"),
-        Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it."),
-    ] = Field(default=500, ge=64, le=5_000)
-    """The silence that ends a turn while no words are known. When they are known it is in proportion to this: 608 ms
-    after words that look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. Raise it for
-    people who speak slowly; lower it for quicker answers that cut in more often."""
+    endpointing: Annotated[
+        Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
+    ] = Endpointing.BALANCED
+    """How soon the bot takes a silence for the end of the user's turn. With `balanced` that is 608 ms after words that
+    look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. `quick` answers sooner and cuts in
+    more often; `patient` is for people who speak slowly, or stammer. Visitors can choose otherwise."""
     preemptive_replies: bool = True
     """The bot begins the answer in the user's first pause, and speaks it when the turn is over. This is faster, but
     services charge for answers that are discarded. Tools with effects wait."""
@@ -538,7 +535,7 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.tuning.debounce_s,
-            endpointing_delays=self._endpointing_delays,
+            endpointing=self.endpointing,
             preemptive_replies=self.preemptive_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             verdict_timeout_s=self.tuning.verdict_timeout_s,
@@ -556,6 +553,7 @@ class Settings(BaseSettings):
             persona=self.persona_name,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
+            endpointing=self.endpointing,
             interrupted_history=self.interrupted_history,
         )
 
@@ -570,16 +568,8 @@ class Settings(BaseSettings):
 
     @property
     def endpoint_rules(self) -> EndpointRules:
-        return EndpointRules(
-            start_s=self.tuning.vad_start_s,
-            stop_s=self.vad_stop_ms / 1000,
-            sure_s=self._endpointing_delays.unknown_s,
-            threshold=self.tuning.vad_threshold,
-        )
-
-    @property
-    def _endpointing_delays(self) -> EndpointingDelays:
-        return EndpointingDelays().scaled(self.vad_stop_ms / 1000)
+        rules = EndpointRules(start_s=self.tuning.vad_start_s, threshold=self.tuning.vad_threshold)
+        return rules.with_endpointing(self.endpointing)
 
     @property
     def otlp_headers(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, EndpointingDelays, completeness, endpointing_delay_s
+from voicebot.dialogue.preferences import Endpointing
 
 RULES = EndpointingDelays()
 LANGUAGES = ("en", "es", "hi", "de", "fr")
@@ -248,9 +249,11 @@ def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
     assert completeness("you", "en") is Completeness.UNKNOWN
 
 
-def test_scaled_rules_lengthen_every_endpointing_delay_in_proportion() -> None:
-    longer = RULES.scaled(1.0)
+def test_quick_endpointing_shortens_every_delay_and_patient_endpointing_lengthens_it_to_three_seconds_at_most() -> None:
+    quick, patient = EndpointingDelays.of(Endpointing.QUICK), EndpointingDelays.of(Endpointing.PATIENT)
+    assert EndpointingDelays.of(Endpointing.BALANCED) == RULES
     for text in ("what time is it", "i like music", "i went to the"):
-        assert endpointing_delay_s(text, longer, "en")[0] == pytest.approx(
-            2 * endpointing_delay_s(text, RULES, "en")[0]
-        )
+        usual_s = endpointing_delay_s(text, RULES, "en")[0]
+        assert endpointing_delay_s(text, quick, "en")[0] == pytest.approx(0.7 * usual_s)
+        assert endpointing_delay_s(text, patient, "en")[0] == pytest.approx(2 * usual_s)
+    assert patient.incomplete_s == RULES.scaled(10).no_words_s == 3.0

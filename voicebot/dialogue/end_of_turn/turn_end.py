@@ -8,10 +8,11 @@ and trust both less than the words.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 
 from voicebot.dialogue.end_of_turn.turn_end_grammar import is_open, is_whole, verb_last_open, verb_last_whole
+from voicebot.dialogue.preferences import Endpointing
 from voicebot.languages.loader import language_of
 from voicebot.languages.schema import LONGEST_PHRASE, EndOfTurnWords
 from voicebot.languages.spoken import plain_text
@@ -39,18 +40,26 @@ class EndpointingDelays:
     begin and end with some silence. The reply is made during the wait, which costs nothing while that takes longer.
     """
 
+    no_words_s: float = 0.5
+    """While no words are known."""
     complete_s: float = 0.608
     unknown_s: float = 0.704
     incomplete_s: float = 1.5
 
-    def scaled(self, stop_s: float) -> EndpointingDelays:
-        """Returns the delays in proportion to `stop_s`, the silence that ends an utterance without known words."""
-        factor = stop_s / USUAL_S
-        return EndpointingDelays(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
+    @classmethod
+    def of(cls, endpointing: Endpointing) -> EndpointingDelays:
+        """Returns the delays of a session that has chosen this endpointing."""
+        return cls().scaled(_FACTORS[endpointing])
+
+    def scaled(self, factor: float) -> EndpointingDelays:
+        """Returns all delays multiplied by `factor`, at most `LONGEST_S`."""
+        return EndpointingDelays(*(min(delay_s * factor, LONGEST_S) for delay_s in astuple(self)))
 
 
-USUAL_S = 0.5
-"""The silence for which the defaults above are made (`EndpointRules.stop_s`)."""
+LONGEST_S = 3.0
+"""The longest delay: that of unfinished words of a user who has chosen to be waited for."""
+
+_FACTORS = {Endpointing.QUICK: 0.7, Endpointing.BALANCED: 1.0, Endpointing.PATIENT: 2.0}
 
 Assessment = tuple[Completeness, str]
 
