@@ -61,8 +61,9 @@ from voicebot.dialogue.facts import (
     VerdictGiven,
 )
 from voicebot.dialogue.history import Role, first_words
+from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 
 WORDS = st.sampled_from(
@@ -77,6 +78,7 @@ CHOICES = st.builds(
     Preferences,
     language=st.sampled_from(["en", "de"]),
     sensitivity=st.sampled_from(Sensitivity),
+    endpointing=st.sampled_from(Endpointing),
     interrupted_history=st.sampled_from(InterruptedHistory),
 )
 
@@ -85,10 +87,10 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SessionStarted),
     st.builds(SpeechSuspected),
     st.builds(SpeechCleared),
-    st.builds(SpeechStarted, NUMBERS),
+    st.builds(SpeechStarted, NUMBERS, held=st.booleans()),
     st.builds(SpeechPaused, NUMBERS, st.integers(0, 3)),
     st.builds(SpeechContinued, NUMBERS),
-    st.builds(SpeechEnded, NUMBERS),
+    st.builds(SpeechEnded, NUMBERS, released=st.booleans()),
     st.builds(PartialTranscript, NUMBERS, WORDS, st.none() | st.integers(0, 3)),
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
     st.builds(TextTyped, WORDS),
@@ -123,6 +125,8 @@ PLAUSIBLE = st.sampled_from(
             "suspect",
             "clear suspicion",
             "start",
+            "press",
+            "release",
             "pause",
             "settle",
             "continue",
@@ -218,6 +222,8 @@ class World:
         live = state.live
         if live is not None:
             assert live.paused == self.paused
+            if any(utterance.held and utterance.speaking for utterance in state.utterances):
+                assert live.paused or live.finished, "the bot speaks while the user holds the talk button"
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
         assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
@@ -284,6 +290,10 @@ class World:
                 self.post(SpeechCleared())
             case "start":
                 self.post(SpeechStarted(number + 1))
+            case "press":
+                self.post(SpeechStarted(number + 1, held=True))
+            case "release":
+                self.post(SpeechEnded(number, speech=Speech(duration_s=pick / 5), released=True))
             case "pause":
                 self.post(SpeechPaused(number, 1 + max((each.last_pause for each in state.utterances), default=0)))
             case "settle" if state.utterances:

@@ -65,12 +65,14 @@ class SpeechCleared:
 class SpeechStarted:
     """The user began to speak `since_s` ago. Utterances are numbered from 1 upwards.
 
-    `announced`: the client reports it, and will send the audio of the whole utterance when it has ended.
+    `announced`: the client reports it, and will send the audio of the whole utterance when it has ended. `held`: the
+    user has pressed the talk button, and may not have said anything yet.
     """
 
     utterance: int
     announced: bool = False
     since_s: float = 0.0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,15 @@ class SpeechContinued:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The utterance is over: the user fell silent `silence_s` ago. Speech that follows is another utterance."""
+    """The utterance is over: the user fell silent `silence_s` ago. Speech that follows is another utterance.
+
+    `released`: it is over because the user has let go of the talk button.
+    """
 
     utterance: int
     silence_s: float = 0.0
     speech: Speech = field(default_factory=Speech)
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)

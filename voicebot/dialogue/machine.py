@@ -129,6 +129,8 @@ CLEARLY_UNFINISHED = -1.5
 ROUND_TRIP_S = 0.2
 """The bot's first sound reaches the user, and the user's speech the bot, this much later: by two jitter buffers (20 to
 80 ms each) and the network."""
+LET_GO = "button: you let go"
+"""What ended a turn of push-to-talk."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
@@ -173,7 +175,7 @@ def _apply(t: Transition, input: Input) -> None:
         case SpeechContinued():
             _speech_continued(t, input.utterance)
         case SpeechEnded():
-            _speech_ended(t, input.utterance, input.silence_s, input.speech)
+            _speech_ended(t, input.utterance, input.silence_s, input.speech, released=input.released)
         case PartialTranscript():
             _take_partial_transcript(t, input)
         case FinalTranscript():
@@ -312,7 +314,9 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
-    utterance = Utterance(number, started_s=t.at_s - input.since_s, announced=input.announced, over=over)
+    utterance = Utterance(
+        number, started_s=t.at_s - input.since_s, announced=input.announced, held=input.held, over=over
+    )
     t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
@@ -351,7 +355,7 @@ def _speech_continued(t: Transition, number: int) -> None:
     _expect_verdict(t)
 
 
-def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) -> None:
+def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, *, released: bool = False) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
@@ -359,8 +363,11 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
     speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
     known = utterance.known and not speaks_on
     utterance = replace(utterance, speaking=False, speech=_with_outlasted_time(t, speech, silence_s))
+    if released and not speech.duration_s:  # nothing was said: whatever words the recogniser finds are not there
+        known, utterance = True, replace(utterance, text="")
     _update(t, utterance)
-    _note_turn_end(t, t.at_s - silence_s, _what_ended(t, utterance, silence_s))
+    reason = LET_GO if released else _what_ended(t, utterance, silence_s)
+    _note_turn_end(t, t.at_s - silence_s, reason)
     if silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
@@ -510,7 +517,7 @@ def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     words = _message(t)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
     unfinished = _estimate(t, utterance, words).log_odds <= CLEARLY_UNFINISHED
-    if t.state.asked is None or (utterance.announced and not unfinished):
+    if t.state.asked is None or utterance.held or (utterance.announced and not unfinished):
         return
     needed_s = _endpointing_delay_s(t, utterance, words)
     remaining_s = t.state.asked.speech_ended_s + needed_s - t.at_s
@@ -606,7 +613,7 @@ def _level_db(t: Transition, utterance: Utterance) -> float | None:
 
 
 def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, context: VerdictContext) -> Utterance:
-    if verdict.decision is Decision.WAIT:
+    if verdict.decision is Decision.WAIT or (verdict.decision is Decision.RESUME and _is_held(utterance)):
         return utterance
     if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
         _add_verdict(t, verdict, context)
@@ -639,6 +646,9 @@ def _expect_verdict(t: Transition) -> None:
     rules = t.state.rules
     if t.state.committed is None:
         return
+    if any(map(_is_held, t.state.utterances)):
+        _start(t, Timer.VERDICT, rules.speech_timeout_s)
+        return
     if not t.state.speaking:
         wait_s = rules.verdict_timeout_s
     elif t.state.streams:
@@ -648,6 +658,11 @@ def _expect_verdict(t: Transition) -> None:
     if t.state.streams and t.state.interrupted_at_s is not None:
         wait_s = min(wait_s, max(0.0, t.state.interrupted_at_s + rules.longest_pause_s - t.at_s))
     _start(t, Timer.VERDICT, wait_s)
+
+
+def _is_held(utterance: Utterance) -> bool:
+    """Returns True while the user holds the talk button for this utterance."""
+    return utterance.held and utterance.speaking
 
 
 def _give_verdict_now(t: Transition) -> None:

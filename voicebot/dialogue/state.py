@@ -123,8 +123,8 @@ class Rules:
     def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
             self,
-            endpointing=preferences.endpointing,
             language=preferences.language,
+            endpointing=preferences.endpointing,
             interrupted_history=preferences.interrupted_history,
             sensitivity=preferences.sensitivity,
         )
@@ -143,6 +143,8 @@ class Utterance:
     speech: Speech = field(default_factory=Speech)
     announced: bool = False
     """The client has announced the utterance, and sends its audio only when it has ended."""
+    held: bool = False
+    """The user has pressed the talk button for it: the bot is silent, and the turn lasts, until the utterance ends."""
     speaking: bool = True
     """The utterance has not ended, though the user may be pausing."""
     pause: int | None = None

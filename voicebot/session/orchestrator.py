@@ -97,7 +97,7 @@ class Orchestrator:
         self._observer.began()
         try:
             async with aclosing(self.speech_input), asyncio.TaskGroup() as group:
-                self.speech_input.set_sensitivity(self.state.preferences.sensitivity)
+                self.speech_input.set_preferences(self.state.preferences)
                 group.create_task(self.speech_input.listen(self._engines.make_vad), name="listen")
                 self.mailbox.post(SessionStarted())
                 self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
@@ -163,7 +163,7 @@ class Orchestrator:
         Nothing is being said, made or played at this moment. At most a recogniser works on words nobody waits for.
         """
         before, self._styles = self._styles, Styles.of(preferences)
-        self.speech_input.set_sensitivity(preferences.sensitivity)
+        self.speech_input.set_preferences(preferences)
         if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
         if self._styles.stt != before.stt:

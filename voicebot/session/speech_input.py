@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from enum import Enum, auto
 
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 from voicebot.dialogue.endpointing import EndpointRules
@@ -19,7 +20,7 @@ from voicebot.dialogue.events import (
     Stage,
 )
 from voicebot.dialogue.interruption.verdict import Speech
-from voicebot.dialogue.preferences import Sensitivity
+from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import EngineSelected, Pause, SpeechToText, Style, Transcriber, VoiceActivityDetector
 from voicebot.engines.replay_buffer import ReplayBuffer
@@ -37,6 +38,13 @@ RECOGNISER_CLOSING_S = 2.0
 """How long transcriptions may take to end before their recogniser is closed in favour of another one."""
 
 
+class TalkButton(Enum):
+    """What the user does with the talk button."""
+
+    PRESSED = auto()
+    RELEASED = auto()
+
+
 class SpeechInput:
     """Posts when speech begins, pauses and ends, and the words of each utterance that the machine wants transcribed.
 
@@ -46,8 +54,9 @@ class SpeechInput:
     def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
         self._mailbox, self._rules = mailbox, rules
         self._segmenter: UtteranceSegmenter | None = None
-        self._sensitivity = Sensitivity.BALANCED
-        self._early_audio: list[Audio] = []
+        self._preferences = Preferences()
+        self._push_to_talk = self._pressed = False
+        self._early: list[Audio | TalkButton] = []
         self._sound_came = asyncio.Event()
         self._transcriber: Transcriber | None = None
         self._transcribing = AsyncExitStack()
@@ -65,17 +74,17 @@ class SpeechInput:
         """The number of the utterance that the client has announced and not uploaded yet."""
 
     async def listen(self, make_vad: Callable[[], VoiceActivityDetector]) -> None:
-        """Makes the detector when the first audio has come, and segments the audio that came before it was ready.
+        """Makes the detector when the first audio has come, and handles what came before it was ready.
 
         Making a detector takes some 100 ms, so it is done in a thread: other sessions' audio must not wait for it.
         """
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
         self._segmenter = UtteranceSegmenter(vad, self._rules)
-        self.set_sensitivity(self._sensitivity)
-        for audio in self._early_audio:
-            self._segment(self._segmenter, audio)
-        self._early_audio.clear()
+        self.set_preferences(self._preferences)
+        for each in self._early:
+            self._handle(self._segmenter, each)
+        self._early.clear()
 
     async def aclose(self) -> None:
         """Closes the recogniser. No transcription may be under way."""
@@ -86,14 +95,49 @@ class SpeechInput:
 
     def receive_audio(self, audio: Audio) -> None:
         """Takes live audio from the user's microphone."""
+        self._take(audio)
+
+    @property
+    def push_to_talk(self) -> bool:
+        """Whether live audio counts only while the user holds the talk button."""
+        return self._push_to_talk
+
+    def set_push_to_talk(self, on: bool) -> None:
+        """Switches push-to-talk on or off, at once. A change lets go of the talk button: what is being said ends."""
+        if on == self._push_to_talk:
+            return
+        self._push_to_talk = on
+        self.set_talk_button(pressed=False)
+        if not on and self._segmenter is not None:
+            self._segmenter.forget_echo()
+
+    def set_talk_button(self, *, pressed: bool) -> None:
+        """The user presses the talk button, or lets go of it."""
+        self._pressed = pressed
+        self._take(TalkButton.PRESSED if pressed else TalkButton.RELEASED)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether live audio does not count now, because of push-to-talk."""
+        return self._push_to_talk and not self._pressed and not (self._segmenter and self._segmenter.is_open)
+
+    def _take(self, input: Audio | TalkButton) -> None:
         if self._segmenter is None:
-            self._early_audio.append(audio)
+            self._early.append(input)
             self._sound_came.set()
         else:
-            self._segment(self._segmenter, audio)
+            self._handle(self._segmenter, input)
 
-    def _segment(self, segmenter: UtteranceSegmenter, audio: Audio) -> None:
-        for event in segmenter.receive_audio(audio):
+    def _handle(self, segmenter: UtteranceSegmenter, input: Audio | TalkButton) -> None:
+        events: list[SpeechChange | UtteranceAudio] = []
+        match input:
+            case Audio():
+                events = segmenter.receive_audio(input)
+            case TalkButton.PRESSED:
+                events = segmenter.press()
+            case TalkButton.RELEASED:
+                segmenter.release()
+        for event in events:
             if isinstance(event, UtteranceAudio):
                 self._add_sound(event.utterance, event.sound)
             else:
@@ -108,10 +152,12 @@ class SpeechInput:
     def hears_speech(self) -> bool:
         return self._segmenter is not None and self._segmenter.hears_speech
 
-    def set_sensitivity(self, sensitivity: Sensitivity) -> None:
-        self._sensitivity = sensitivity
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Sets what counts as speech over the bot, and how soon a silence ends an utterance."""
+        self._preferences = preferences
         if self._segmenter is not None:
-            self._segmenter.set_thresholds(sensitivity.interruption_thresholds)
+            self._segmenter.set_thresholds(preferences.sensitivity.interruption_thresholds)
+            self._segmenter.set_endpointing(preferences.endpointing)
 
     def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
         if self._segmenter is not None:

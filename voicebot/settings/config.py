@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from voicebot.dialogue.endpointing import EndpointRules
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import registry, space
 from voicebot.settings.annotations import Group, Unit, Values
@@ -313,14 +313,12 @@ class Settings(BaseSettings):
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
 
-    vad_stop_ms: Annotated[
-        int,
-        Unit("milliseconds"),
-        Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it."),
-    ] = Field(default=500, ge=64, le=5_000)
-    """The silence that ends a turn while no words are known. When they are known it is in proportion to this: 608 ms
-    after words that look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. Raise it for
-    people who speak slowly; lower it for quicker answers that cut in more often."""
+    endpointing: Annotated[
+        Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
+    ] = Endpointing.BALANCED
+    """How soon the bot takes a silence for the end of the user's turn. With `balanced` that is between 150 ms, after a
+    whole question, and 1.5 s, after unfinished words ("I want to"). `quick` answers sooner and cuts in more often;
+    `patient` waits up to 3 s, for people who speak slowly, or stammer. Visitors can choose otherwise."""
     preemptive_replies: bool = True
     """The bot begins the answer as soon as the user may be done, and speaks it when the turn is over. This is faster,
     but services charge for answers that are discarded because the user goes on. Tools with effects wait."""
@@ -540,6 +538,7 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.tuning.debounce_s,
+            endpointing=self.endpointing,
             preemptive_replies=self.preemptive_replies,
             preemptive_discards_per_turn=self.preemptive_discards_per_turn,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
@@ -558,6 +557,7 @@ class Settings(BaseSettings):
             persona=self.persona_name,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
+            endpointing=self.endpointing,
             interrupted_history=self.interrupted_history,
         )
 
@@ -572,11 +572,8 @@ class Settings(BaseSettings):
 
     @property
     def endpoint_rules(self) -> EndpointRules:
-        return EndpointRules(
-            start_s=self.tuning.vad_start_s,
-            stop_s=self.vad_stop_ms / 1000,
-            threshold=self.tuning.vad_threshold,
-        )
+        rules = EndpointRules(start_s=self.tuning.vad_start_s, threshold=self.tuning.vad_threshold)
+        return rules.with_endpointing(self.endpointing)
 
     @property
     def otlp_headers(self) -> dict[str, str]:
