@@ -338,11 +338,12 @@ class Session(Observer):
                 self._orchestrator.mailbox.post(PreferencesChanged(self._preferences))
                 if "push_to_talk" in request.model_fields_set:
                     self.speech_input.set_push_to_talk(request.push_to_talk)
-            case TalkMessage(pressed=pressed):
-                if pressed and not self.speech_input.push_to_talk:
-                    raise MessageError("talk: push-to-talk is off; it is switched on with push_to_talk in `configure`")
+            case TalkMessage(pressed=pressed) if self.speech_input.push_to_talk:
                 self.sound_comes()  # if none does, silence takes its place
                 self.speech_input.set_talk_button(pressed=pressed)
+            case TalkMessage(pressed=pressed):
+                if pressed:
+                    raise MessageError("talk: push-to-talk is off; it is switched on with push_to_talk in `configure`")
             case ByeMessage():
                 self.leave(HUNG_UP)
             case _:

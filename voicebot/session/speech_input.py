@@ -83,7 +83,7 @@ class SpeechInput:
         self._segmenter = UtteranceSegmenter(vad, self._rules)
         self.set_preferences(self._preferences)
         for each in self._early:
-            self._handle(self._segmenter, each)
+            self._segment(self._segmenter, each)
         self._early.clear()
 
     async def aclose(self) -> None:
@@ -95,7 +95,11 @@ class SpeechInput:
 
     def receive_audio(self, audio: Audio) -> None:
         """Takes live audio from the user's microphone."""
-        self._take(audio)
+        if self._segmenter is None:
+            self._early.append(audio)
+            self._sound_came.set()
+        else:
+            self._segment(self._segmenter, audio)
 
     @property
     def push_to_talk(self) -> bool:
@@ -114,21 +118,19 @@ class SpeechInput:
     def set_talk_button(self, *, pressed: bool) -> None:
         """The user presses the talk button, or lets go of it."""
         self._pressed = pressed
-        self._take(TalkButton.PRESSED if pressed else TalkButton.RELEASED)
+        button = TalkButton.PRESSED if pressed else TalkButton.RELEASED
+        if self._segmenter is None:
+            self._early.append(button)
+            self._sound_came.set()
+        else:
+            self._segment(self._segmenter, button)
 
     @property
     def is_deaf(self) -> bool:
         """Whether live audio does not count now, because of push-to-talk."""
         return self._push_to_talk and not self._pressed and not (self._segmenter and self._segmenter.is_open)
 
-    def _take(self, input: Audio | TalkButton) -> None:
-        if self._segmenter is None:
-            self._early.append(input)
-            self._sound_came.set()
-        else:
-            self._handle(self._segmenter, input)
-
-    def _handle(self, segmenter: UtteranceSegmenter, input: Audio | TalkButton) -> None:
+    def _segment(self, segmenter: UtteranceSegmenter, input: Audio | TalkButton) -> None:
         events: list[SpeechChange | UtteranceAudio] = []
         match input:
             case Audio():

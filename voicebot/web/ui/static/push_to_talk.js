@@ -41,6 +41,7 @@ export class TalkButton {
     this._session = session;
     this._button = button;
     this._hold = UP;
+    this._isKeyDown = false;
     /** Whether the click that follows belongs to a press that has been handled. */
     this._handled = false;
     button.addEventListener("pointerdown", (event) => this._pointerDown(event));
@@ -48,8 +49,8 @@ export class TalkButton {
     button.addEventListener("pointercancel", () => this._step("let go"));
     button.addEventListener("contextmenu", (event) => session.holdsToTalk && event.preventDefault());
     button.addEventListener("click", (event) => this._clicked(event, act));
-    document.addEventListener("keydown", (event) => this._key(event, "down"));
-    document.addEventListener("keyup", (event) => this._key(event, "up"));
+    document.addEventListener("keydown", (event) => this._keyDown(event));
+    document.addEventListener("keyup", (event) => this._keyUp(event));
     addEventListener("blur", () => this._hold.how === "held" && this._step("let go"));
   }
 
@@ -87,13 +88,23 @@ export class TalkButton {
     else act();
   }
 
-  /** @param {KeyboardEvent} event @param {"down" | "up"} change */
-  _key(event, change) {
+  /** @param {KeyboardEvent} event */
+  _keyDown(event) {
     if (event.key !== " " || !this._session.holdsToTalk) return;
     if (event.ctrlKey || event.metaKey || event.altKey || isForSomethingElse(event)) return;
-    const isOthers = event.target instanceof Element && event.target.closest("button, input, textarea, select, a");
-    if (isOthers && isOthers !== this._button) return;
+    const other = event.target instanceof Element && event.target.closest("button, input, textarea, select, a");
+    if (other && other !== this._button) return;
     event.preventDefault(); // neither a scroll nor a click
-    if (!event.repeat) this._step(change);
+    if (event.repeat) return;
+    this._isKeyDown = true;
+    this._step("down");
+  }
+
+  /** The key counts wherever the focus is by then. @param {KeyboardEvent} event */
+  _keyUp(event) {
+    if (event.key !== " " || !this._isKeyDown) return;
+    this._isKeyDown = false;
+    event.preventDefault();
+    this._step("up");
   }
 }
