@@ -147,6 +147,8 @@ class EndOfTurnWords(_Table):
     separable: PlainWords = frozenset()
     stranders: PlainWords = frozenset()
     adjectival: PlainWords = frozenset()
+    inverts: bool = False
+    negations: PlainWords = frozenset()
     determiners: PlainWords = frozenset()
     subordinators: PlainWords = frozenset()
     clause_openers: PlainWords = frozenset()
@@ -165,6 +167,7 @@ class EndOfTurnWords(_Table):
 
     question_words: PlainWords = frozenset()
     reasons: PlainWords = frozenset()
+    adjuncts: PlainWords = frozenset()
     agents: PlainWords = frozenset()
     in_situ: PlainWords = frozenset()
     question_verbs: PlainWords = frozenset()
@@ -202,6 +205,7 @@ class QuestionWords(_Table):
     choices: SeparatePhrases = frozenset()
     open: SeparatePhrases = frozenset()
     spelling: SeparatePhrases = frozenset()
+    addresses: SeparatePhrases = frozenset()
     digit_nouns: SeparatePhrases = frozenset()
     digits: dict[str, SeparatePhrases] = {}
 

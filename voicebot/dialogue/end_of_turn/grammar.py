@@ -24,7 +24,11 @@ def is_open(body: Words, of: EndOfTurnWords, *, answered: bool) -> bool:
     if last in of.pronouns:
         return _waits_for_verb(body, of)
     if last in of.transitive_verbs:
-        return not (answered or (body[0] in of.question_words and before not in of.question_words))
+        asked = body[0] in of.question_words and before not in of.question_words
+        adjunct = body[0] in of.adjuncts and body[1:2] and body[1] not in of.weak_endings
+        return not (answered or (asked and not adjunct))
+    if last in of.clause_openers - of.in_situ and len(body) > 2:
+        return True  # as in "it doesn't work when"
     return body[0] in of.modals and last in of.datives
 
 
@@ -110,14 +114,17 @@ def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
         has_verb |= second in of.adjectival  # "what about tomorrow"
         if size < of.shortest_question:
             return second in of.question_verbs and not of.verb_needed
-        embedded = "'" not in first and second in of.subjects | of.determiners | (
-            of.objects if of.verb_needed else set()
-        )
+        before_verb = of.subjects | (of.objects if of.verb_needed else set())
+        if of.verb_needed or of.verb_last_clauses or size <= of.shortest_question:
+            before_verb |= of.determiners  # not so in "pourquoi les chats ronronnent"
+        embedded = "'" not in first and second in before_verb
         return not embedded and (has_verb or not of.verb_needed)
     if first in of.question_verbs:
         if first in of.modals and not last.endswith(of.infinitive_suffixes):
             return False
         return size > 3 or (size >= of.shortest_question and second not in of.determiners)
+    if of.inverts and size > 2 and second in of.subjects | of.objects | of.things and not _is_function_word(first, of):
+        return True  # as in "regnet es heute"
     return first in of.commands and (size > 2 or second not in of.determiners | of.weak_endings)
 
 
@@ -147,12 +154,14 @@ def _begins_statement(word: str, of: EndOfTurnWords) -> bool:
 
 def is_weak(body: Words, of: EndOfTurnWords) -> bool:
     """Returns True when the last word rarely ends a sentence, as in "i bought a new"; not so in "that's new"."""
-    return body[-1] in of.weak_endings and len(body) > 1 and body[-2] not in of.copulas and not body[-2].endswith("'s")
+    if body[-1] not in of.weak_endings or not of.negations.isdisjoint(body):
+        return False
+    return len(body) == 1 or (body[-2] not in of.copulas and not body[-2].endswith("'s"))
 
 
 def is_subject_and_verb(body: Words, of: EndOfTurnWords) -> bool:
     """Returns True for a subject with one more word: "i met", "she loves"."""
-    return len(body) == 2 and body[0] in of.subjects
+    return len(body) == 2 and body[0] in of.subjects | of.things
 
 
 def could_be_statement(body: Words, of: EndOfTurnWords) -> bool:
@@ -161,6 +170,10 @@ def could_be_statement(body: Words, of: EndOfTurnWords) -> bool:
         return len(body) >= of.shortest_question
     verbs = of.copulas | of.auxiliaries
     return body[0] in of.determiners and not verbs.isdisjoint(body[1:-1])
+
+
+def _is_function_word(word: str, of: EndOfTurnWords) -> bool:
+    return word in of.pronouns | of.subordinators | of.dangling | of.particles | of.statements | of.weak_endings
 
 
 def _ends_with_open_number(body: Words, of: EndOfTurnWords) -> bool:

@@ -95,7 +95,7 @@ class WordRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
+class RuleTally:
     """How many whole and how many unfinished turns a rule has judged, and the class that it puts them in."""
 
     completeness: Completeness
@@ -103,30 +103,30 @@ class _Tally:
     unfinished: int
 
 
-_TALLIES = {
-    WordRule.ANSWER: _Tally(Completeness.COMPLETE, 98, 3),
-    WordRule.POLITE_END: _Tally(Completeness.COMPLETE, 13, 0),
-    WordRule.MARK: _Tally(Completeness.COMPLETE, 11, 1),
-    WordRule.QUESTION: _Tally(Completeness.COMPLETE, 101, 12),
-    WordRule.COMMAND: _Tally(Completeness.COMPLETE, 47, 5),
-    WordRule.FULL_STOP: _Tally(Completeness.COMPLETE, 5, 1),
-    WordRule.STATEMENT: _Tally(Completeness.UNKNOWN, 99, 32),
-    WordRule.FRAGMENT: _Tally(Completeness.UNKNOWN, 13, 38),
-    WordRule.NO_WORDS: _Tally(Completeness.UNKNOWN, 0, 0),
-    WordRule.LONG_NUMBER: _Tally(Completeness.UNKNOWN, 5, 0),
-    WordRule.DOUBTED_STOP: _Tally(Completeness.UNKNOWN, 0, 9),
-    WordRule.SUBJECT_AND_VERB: _Tally(Completeness.UNKNOWN, 5, 10),
-    WordRule.WEAK_WORD: _Tally(Completeness.UNKNOWN, 2, 10),
-    WordRule.CLAUSE: _Tally(Completeness.INCOMPLETE, 0, 20),
-    WordRule.REPAIR: _Tally(Completeness.INCOMPLETE, 0, 28),
-    WordRule.NUMBER: _Tally(Completeness.INCOMPLETE, 1, 22),
-    WordRule.SPELLING: _Tally(Completeness.INCOMPLETE, 1, 4),
-    WordRule.OPEN_MARK: _Tally(Completeness.INCOMPLETE, 0, 5),
-    WordRule.STALL: _Tally(Completeness.INCOMPLETE, 0, 28),
-    WordRule.OPENER: _Tally(Completeness.INCOMPLETE, 0, 30),
-    WordRule.OPEN_PHRASE: _Tally(Completeness.INCOMPLETE, 0, 35),
-    WordRule.OPEN_WORD: _Tally(Completeness.INCOMPLETE, 1, 199),
-    WordRule.HESITATION: _Tally(Completeness.INCOMPLETE, 0, 39),
+RULE_TALLIES = {
+    WordRule.ANSWER: RuleTally(Completeness.COMPLETE, 98, 4),
+    WordRule.POLITE_END: RuleTally(Completeness.COMPLETE, 13, 0),
+    WordRule.MARK: RuleTally(Completeness.COMPLETE, 16, 1),
+    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 166, 19),
+    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 83, 18),
+    WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
+    WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 159, 47),
+    WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 9, 82),
+    WordRule.NO_WORDS: RuleTally(Completeness.UNKNOWN, 0, 0),
+    WordRule.LONG_NUMBER: RuleTally(Completeness.UNKNOWN, 5, 6),
+    WordRule.DOUBTED_STOP: RuleTally(Completeness.UNKNOWN, 0, 12),
+    WordRule.SUBJECT_AND_VERB: RuleTally(Completeness.UNKNOWN, 8, 10),
+    WordRule.WEAK_WORD: RuleTally(Completeness.UNKNOWN, 1, 16),
+    WordRule.CLAUSE: RuleTally(Completeness.INCOMPLETE, 0, 19),
+    WordRule.REPAIR: RuleTally(Completeness.INCOMPLETE, 0, 32),
+    WordRule.NUMBER: RuleTally(Completeness.INCOMPLETE, 1, 22),
+    WordRule.SPELLING: RuleTally(Completeness.INCOMPLETE, 1, 4),
+    WordRule.OPEN_MARK: RuleTally(Completeness.INCOMPLETE, 0, 5),
+    WordRule.STALL: RuleTally(Completeness.INCOMPLETE, 0, 28),
+    WordRule.OPENER: RuleTally(Completeness.INCOMPLETE, 0, 30),
+    WordRule.OPEN_PHRASE: RuleTally(Completeness.INCOMPLETE, 0, 41),
+    WordRule.OPEN_WORD: RuleTally(Completeness.INCOMPLETE, 1, 292),
+    WordRule.HESITATION: RuleTally(Completeness.INCOMPLETE, 0, 39),
 }
 """Counted over the development cases of tests/benchmarks/turns/texts in which the bot had asked nothing, all languages
 together (a test counts again)."""
@@ -134,11 +134,11 @@ together (a test counts again)."""
 STRONGEST = 3.0
 """The most that words can change the log-odds: 95 % of even odds. Counts of written cases prove no more."""
 
-_OVER = sum(tally.over for tally in _TALLIES.values())
-_UNFINISHED = sum(tally.unfinished for tally in _TALLIES.values())
+_OVER = sum(tally.over for tally in RULE_TALLIES.values())
+_UNFINISHED = sum(tally.unfinished for tally in RULE_TALLIES.values())
 
 
-def _log_odds(tally: _Tally) -> float:
+def _log_odds(tally: RuleTally) -> float:
     """Returns how much likelier the rule is in a whole turn than in an unfinished one, with one case of each added."""
     ratio = (tally.over + 1) / (tally.unfinished + 1) * (_UNFINISHED + 2) / (_OVER + 2)
     return max(-STRONGEST, min(STRONGEST, math.log(ratio)))
@@ -146,7 +146,7 @@ def _log_odds(tally: _Tally) -> float:
 
 _LOG_ODDS = {
     rule: 0.0 if rule is WordRule.NO_WORDS else -STRONGEST if rule is WordRule.HESITATION else _log_odds(tally)
-    for rule, tally in _TALLIES.items()
+    for rule, tally in RULE_TALLIES.items()
 }
 """A hesitation is the strongest of all signs against the end, so that an "um" more never makes it likelier."""
 
@@ -160,7 +160,7 @@ class WordFinding:
 
     @property
     def completeness(self) -> Completeness:
-        return _TALLIES[self.rule].completeness
+        return RULE_TALLIES[self.rule].completeness
 
     @property
     def open(self) -> bool:
@@ -273,9 +273,9 @@ def _repeats_itself(words: tuple[str, ...], of: EndOfTurnWords) -> str | None:
     """Returns the words that the user has just said twice, as in "can you can you", or None."""
     for size in (3, 2, 1):
         again = words[-size:]
-        if len(words) < 2 * size or words[-2 * size : -size] != again:
+        if len(words) < 2 * size or words[-2 * size : -size] != again or _made_of(again, of.answers):
             continue
-        if not _made_of(again, of.answers) and all(word not in of.digits and not word.isdecimal() for word in again):
+        if all(word not in of.digits and not word.isdecimal() for word in words[-2 * size - 1 :]):
             return " ".join(again)
     return None
 
