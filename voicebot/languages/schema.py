@@ -152,7 +152,7 @@ class EndOfTurnWords(_Table):
     determiners: PlainWords = frozenset()
     subordinators: PlainWords = frozenset()
     clause_openers: PlainWords = frozenset()
-    reasoners: PlainWords = frozenset()
+    conjunctions: PlainWords = frozenset()
     main_clauses: PlainWords = frozenset()
     statements: PlainWords = frozenset()
     subjects: PlainWords = frozenset()
@@ -174,6 +174,7 @@ class EndOfTurnWords(_Table):
     modals: PlainWords = frozenset()
     infinitive_suffixes: Entries = ()
     commands: PlainWords = frozenset()
+    split_commands: PlainWords = frozenset()
 
     final_verbs: PlainWords = frozenset()
     final_suffixes: Entries = ()

@@ -15,6 +15,7 @@ from enum import StrEnum
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.grammar import (
     could_be_statement,
+    ends_with_open_number,
     is_open,
     is_subject_and_verb,
     is_subordinate,
@@ -34,6 +35,8 @@ _LAST_WORDS = 40
 """The rules look at no more words than this, counted from the end."""
 _PHONE_DIGITS = 7
 """The length of the shortest telephone number: the user is still dictating a shorter run of digits."""
+_SHORTEST_CODE = 3
+"""A number with this many digits after a word such as "number" is no number that counts or names something."""
 _LONG_WORDS = 5
 """This many words that no rule leaves open count as a statement, whatever they begin with."""
 
@@ -82,6 +85,7 @@ class WordRule(StrEnum):
     DOUBTED_STOP = "a full stop after a word that can't be the last"
     SUBJECT_AND_VERB = "a subject and one more word"
     WEAK_WORD = "a word that is rarely the last"
+    OPEN_NUMBER = "a number that may count what follows"
     CLAUSE = "a clause before its main clause"
     REPAIR = "corrects or repeats itself"
     NUMBER = "a number is being said"
@@ -107,25 +111,26 @@ RULE_TALLIES = {
     WordRule.ANSWER: RuleTally(Completeness.COMPLETE, 98, 4),
     WordRule.POLITE_END: RuleTally(Completeness.COMPLETE, 13, 0),
     WordRule.MARK: RuleTally(Completeness.COMPLETE, 16, 1),
-    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 166, 19),
-    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 83, 18),
+    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 166, 20),
+    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 81, 18),
     WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
-    WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 159, 47),
-    WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 9, 82),
+    WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 155, 50),
+    WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 11, 80),
     WordRule.NO_WORDS: RuleTally(Completeness.UNKNOWN, 0, 0),
     WordRule.LONG_NUMBER: RuleTally(Completeness.UNKNOWN, 5, 6),
     WordRule.DOUBTED_STOP: RuleTally(Completeness.UNKNOWN, 0, 12),
     WordRule.SUBJECT_AND_VERB: RuleTally(Completeness.UNKNOWN, 8, 10),
     WordRule.WEAK_WORD: RuleTally(Completeness.UNKNOWN, 1, 16),
+    WordRule.OPEN_NUMBER: RuleTally(Completeness.UNKNOWN, 4, 12),
     WordRule.CLAUSE: RuleTally(Completeness.INCOMPLETE, 0, 19),
     WordRule.REPAIR: RuleTally(Completeness.INCOMPLETE, 0, 32),
-    WordRule.NUMBER: RuleTally(Completeness.INCOMPLETE, 1, 22),
+    WordRule.NUMBER: RuleTally(Completeness.INCOMPLETE, 1, 23),
     WordRule.SPELLING: RuleTally(Completeness.INCOMPLETE, 1, 4),
     WordRule.OPEN_MARK: RuleTally(Completeness.INCOMPLETE, 0, 5),
     WordRule.STALL: RuleTally(Completeness.INCOMPLETE, 0, 28),
     WordRule.OPENER: RuleTally(Completeness.INCOMPLETE, 0, 30),
     WordRule.OPEN_PHRASE: RuleTally(Completeness.INCOMPLETE, 0, 41),
-    WordRule.OPEN_WORD: RuleTally(Completeness.INCOMPLETE, 1, 292),
+    WordRule.OPEN_WORD: RuleTally(Completeness.INCOMPLETE, 1, 293),
     WordRule.HESITATION: RuleTally(Completeness.INCOMPLETE, 0, 39),
 }
 """Counted over the development cases of tests/benchmarks/turns/texts in which the bot had asked nothing, all languages
@@ -312,7 +317,8 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
             return before
         return WordFinding(WordRule.POLITE_END, f"“{polite}” closes a request")
     count, digits = digits_at_end(body, of)
-    announced = count and count < len(body) and body[-count - 1] not in of.number_cues
+    # "Number five" is a name; a longer number is being said.
+    announced = 0 < count < len(body) and (body[-count - 1] not in of.number_cues or digits >= _SHORTEST_CODE)
     if count > 1 or (announced and not of.number_cues.isdisjoint(body)):
         if digits < _PHONE_DIGITS:
             return WordFinding(WordRule.NUMBER, "a number is being said")
@@ -343,8 +349,10 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
         return WordFinding(WordRule.QUESTION, "a whole question or request")
     if is_weak(body, of):
         return WordFinding(WordRule.WEAK_WORD, f"“{body[-1]}” is rarely the last word")
+    if len(body) > 2 and ends_with_open_number(body, of):
+        return WordFinding(WordRule.OPEN_NUMBER, f"“{body[-1]}” may count what follows")
     if not of.verb_last and is_subject_and_verb(body, of):
         return WordFinding(WordRule.SUBJECT_AND_VERB, "a subject and a verb, but nothing more")
-    if len(body) >= _LONG_WORDS or (not of.verb_last and could_be_statement(body, of)):
+    if not of.verb_last and (len(body) >= _LONG_WORDS or could_be_statement(body, of)):
         return WordFinding(WordRule.STATEMENT, "could be whole, or go on")
     return WordFinding(WordRule.FRAGMENT, "nothing tells whether more follows")
