@@ -148,10 +148,12 @@ class EndOfTurnWords(_Table):
     separable: PlainWords = frozenset()
     stranders: PlainWords = frozenset()
     adjectival: PlainWords = frozenset()
+    inverts: bool = False
+    negations: PlainWords = frozenset()
     determiners: PlainWords = frozenset()
     subordinators: PlainWords = frozenset()
     clause_openers: PlainWords = frozenset()
-    reasoners: PlainWords = frozenset()
+    conjunctions: PlainWords = frozenset()
     main_clauses: PlainWords = frozenset()
     statements: PlainWords = frozenset()
     subjects: PlainWords = frozenset()
@@ -166,12 +168,14 @@ class EndOfTurnWords(_Table):
 
     question_words: PlainWords = frozenset()
     reasons: PlainWords = frozenset()
+    adjuncts: PlainWords = frozenset()
     agents: PlainWords = frozenset()
     in_situ: PlainWords = frozenset()
     question_verbs: PlainWords = frozenset()
     modals: PlainWords = frozenset()
     infinitive_suffixes: Entries = ()
     commands: PlainWords = frozenset()
+    split_commands: PlainWords = frozenset()
 
     final_verbs: PlainWords = frozenset()
     final_suffixes: Entries = ()
@@ -203,6 +207,7 @@ class QuestionWords(_Table):
     choices: SeparatePhrases = frozenset()
     open: SeparatePhrases = frozenset()
     spelling: SeparatePhrases = frozenset()
+    addresses: SeparatePhrases = frozenset()
     digit_nouns: SeparatePhrases = frozenset()
     digits: dict[str, SeparatePhrases] = {}
 

@@ -25,7 +25,9 @@ _LAST_CHARACTERS = 600
 _LAST_SENTENCES = 2
 """A question that more sentences than one follow is no longer open."""
 _SHORT_WORDS = 4
-"""An answer to an open question with fewer words than one more is probably not over."""
+"""An answer to an open question that has no more words is probably not over; a longer one is no yes or no."""
+_ADDRESS_WORDS = 3
+"""An address has a street and a number; in most countries the street has two words."""
 _SHORTEST_NAME = 4
 """The letters of a short name. Fewer letters that are being spelled are probably not all."""
 _LAST_WORDS = 40
@@ -58,7 +60,7 @@ class QuestionRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
+class RuleFit:
     """How much a rule changes the log-odds, and the whole and unfinished answers to which this is fitted."""
 
     log_odds: float
@@ -66,19 +68,19 @@ class _Fit:
     unfinished: int
 
 
-_FITS = {
-    QuestionRule.YES_NO: _Fit(0.4, 34, 1),
-    QuestionRule.OTHER_THAN_YES_NO: _Fit(2.4, 6, 0),
-    QuestionRule.CHOICE: _Fit(2.7, 15, 0),
-    QuestionRule.OTHER_THAN_CHOICE: _Fit(2.3, 10, 0),
-    QuestionRule.PHRASE: _Fit(2.8, 66, 4),
-    QuestionRule.FEW_DIGITS: _Fit(-3.1, 0, 60),
-    QuestionRule.ENOUGH_DIGITS: _Fit(3.1, 14, 0),
-    QuestionRule.ALL_DIGITS: _Fit(4.0, 69, 1),
-    QuestionRule.FEW_LETTERS: _Fit(-2.3, 0, 16),
-    QuestionRule.MANY_LETTERS: _Fit(2.7, 11, 0),
-    QuestionRule.FEW_WORDS: _Fit(-3.3, 1, 22),
-    QuestionRule.MANY_WORDS: _Fit(0.5, 10, 1),
+RULE_FITS = {
+    QuestionRule.YES_NO: RuleFit(0.5, 40, 1),
+    QuestionRule.OTHER_THAN_YES_NO: RuleFit(3.7, 19, 0),
+    QuestionRule.CHOICE: RuleFit(3.5, 18, 0),
+    QuestionRule.OTHER_THAN_CHOICE: RuleFit(2.7, 9, 0),
+    QuestionRule.PHRASE: RuleFit(3.3, 108, 10),
+    QuestionRule.FEW_DIGITS: RuleFit(-2.6, 0, 84),
+    QuestionRule.ENOUGH_DIGITS: RuleFit(4.1, 26, 0),
+    QuestionRule.ALL_DIGITS: RuleFit(4.6, 75, 1),
+    QuestionRule.FEW_LETTERS: RuleFit(-2.2, 0, 16),
+    QuestionRule.MANY_LETTERS: RuleFit(2.7, 11, 0),
+    QuestionRule.FEW_WORDS: RuleFit(-3.6, 1, 31),
+    QuestionRule.MANY_WORDS: RuleFit(1.1, 22, 1),
 }
 """Fitted to the development cases of tests/benchmarks/turns/texts in which the bot had asked something, all languages
 together: the figures make the sum with the evidence of the words the likeliest (a test fits again)."""
@@ -89,6 +91,7 @@ class _Kind(StrEnum):
     CHOICE = "a choice"
     PHRASE = "a phrase"
     OPEN = "a long answer"
+    ADDRESS = "an address"
     SPELLING = "letters"
     NUMBER = "digits"
 
@@ -110,7 +113,7 @@ def question_evidence(asked: str, text: str, language: str) -> Evidence | None:
     code such as "en".
     """
     found = judge_answer(asked, text, language)
-    return found and Evidence(Source.QUESTION, _FITS[found[0]].log_odds, found[1])
+    return found and Evidence(Source.QUESTION, RULE_FITS[found[0]].log_odds, found[1])
 
 
 def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, str] | None:
@@ -120,10 +123,9 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
     if question is None:
         return None
     of = known.end_of_turn
-    finding = judge_words(text, language)
-    said = tokens(plain_text(text), of)[-_LAST_WORDS:]
-    hesitates = bool(said) and said[-1] in of.hesitations
-    said = tuple(word for word in said if word not in of.hesitations)
+    fluent = _without_hesitation(plain_text(text).rstrip(), of)
+    finding = judge_words(fluent, language)
+    said = tuple(word for word in tokens(fluent, of)[-_LAST_WORDS:] if word not in of.hesitations)
     if not said:
         return None
     match question.kind:
@@ -131,6 +133,8 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
             found = _judge_number(question, said, of, language, finding.rule)
         case _Kind.SPELLING:
             found = _judge_letters(said, of)
+        case _Kind.PHRASE if of.verb_last and said[-1] in of.particles:
+            found = QuestionRule.PHRASE, "may answer the question"  # as in "dilli mein"
         case _ if finding.completeness is Completeness.INCOMPLETE or finding.rule in _TOO_SHORT:
             found = None
         case _Kind.OPEN:
@@ -140,6 +144,8 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
         case _Kind.YES_NO:
             if finding.rule is WordRule.ANSWER:
                 found = QuestionRule.YES_NO, "answers yes or no"
+            elif len(said) > _SHORT_WORDS:
+                found = None
             else:
                 found = QuestionRule.OTHER_THAN_YES_NO, "the question asks for yes or no"
         case _Kind.CHOICE:
@@ -148,10 +154,20 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
                 found = QuestionRule.CHOICE, "names one of the choices"
             else:
                 found = QuestionRule.OTHER_THAN_CHOICE, "may answer the choice"
-        case _Kind.PHRASE:
+        case _Kind.ADDRESS if len(said) < _ADDRESS_WORDS:
+            found = None
+        case _Kind.PHRASE | _Kind.ADDRESS:
             found = QuestionRule.PHRASE, "may answer the question"
-    # Who hesitates says more, so that nothing speaks for the end.
-    return None if found is None or (hesitates and _FITS[found[0]].log_odds > 0) else found
+    # Somebody who hesitates goes on, so the question cannot speak for the end.
+    hesitates = fluent != plain_text(text).rstrip()
+    return None if found is None or (hesitates and RULE_FITS[found[0]].log_odds > 0) else found
+
+
+def _without_hesitation(text: str, of: EndOfTurnWords) -> str:
+    """Returns a plain text without the hesitations at its end."""
+    while (said := tokens(text, of)) and said[-1] in of.hesitations:
+        text = text[: text.rindex(said[-1])].rstrip()
+    return text
 
 
 def _judge_number(
@@ -213,14 +229,17 @@ def _classify(
 ) -> _Question | None:
     yes_no = marked and not requested and any(text.startswith(opener) for opener in words.yes_no_openers)
     asks = requested or (_has(text, words.question_words) and not yes_no)
+    asks_number = requested or not yes_no  # as in "and your card number?"
     if asks and _has(text, words.spelling):
         return _Question(_Kind.SPELLING, text)
     if _has(text, words.open) and not yes_no:
         return _Question(_Kind.OPEN, text)
-    if asks and (count := _digits_named(text, words, language)):
+    if asks_number and (count := _digits_named(text, words, language)):
         return _Question(_Kind.NUMBER, text, count, count)
-    if asks and (ranges := [each[:2] for each in words.digit_counts if _has(text, each[2])]):
+    if asks_number and (ranges := [each[:2] for each in words.digit_counts if _has(text, each[2])]):
         return _Question(_Kind.NUMBER, text, *ranges[0])
+    if asks and _has(text, words.addresses):
+        return _Question(_Kind.ADDRESS, text)
     if marked and _has(text, words.choices):
         return _Question(_Kind.CHOICE, text)
     if asks:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.grammar import (
     could_be_statement,
+    ends_with_open_number,
     is_open,
     is_subject_and_verb,
     is_subordinate,
@@ -34,6 +35,8 @@ _LAST_WORDS = 40
 """The rules look at no more words than this, counted from the end."""
 _PHONE_DIGITS = 7
 """The length of the shortest telephone number: the user is still dictating a shorter run of digits."""
+_SHORTEST_CODE = 3
+"""A number with this many digits after a word such as "number" is no number that counts or names something."""
 _LONG_WORDS = 5
 """This many words that no rule leaves open count as a statement, whatever they begin with."""
 
@@ -60,6 +63,7 @@ class WordRule(StrEnum):
     DOUBTED_STOP = "a full stop after a word that can't be the last"
     SUBJECT_AND_VERB = "a subject and one more word"
     WEAK_WORD = "a word that is rarely the last"
+    OPEN_NUMBER = "a number that may count what follows"
     CLAUSE = "a clause before its main clause"
     REPAIR = "corrects or repeats itself"
     NUMBER = "a number is being said"
@@ -73,7 +77,7 @@ class WordRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
+class RuleTally:
     """How many whole and how many unfinished turns a rule has judged, and the class that it puts them in."""
 
     completeness: Completeness
@@ -81,30 +85,31 @@ class _Tally:
     unfinished: int
 
 
-_TALLIES = {
-    WordRule.ANSWER: _Tally(Completeness.COMPLETE, 98, 3),
-    WordRule.POLITE_END: _Tally(Completeness.COMPLETE, 13, 0),
-    WordRule.MARK: _Tally(Completeness.COMPLETE, 11, 1),
-    WordRule.QUESTION: _Tally(Completeness.COMPLETE, 101, 12),
-    WordRule.COMMAND: _Tally(Completeness.COMPLETE, 47, 5),
-    WordRule.FULL_STOP: _Tally(Completeness.COMPLETE, 5, 1),
-    WordRule.STATEMENT: _Tally(Completeness.UNKNOWN, 99, 32),
-    WordRule.FRAGMENT: _Tally(Completeness.UNKNOWN, 13, 38),
-    WordRule.NO_WORDS: _Tally(Completeness.UNKNOWN, 0, 0),
-    WordRule.LONG_NUMBER: _Tally(Completeness.UNKNOWN, 5, 0),
-    WordRule.DOUBTED_STOP: _Tally(Completeness.UNKNOWN, 0, 9),
-    WordRule.SUBJECT_AND_VERB: _Tally(Completeness.UNKNOWN, 5, 10),
-    WordRule.WEAK_WORD: _Tally(Completeness.UNKNOWN, 2, 10),
-    WordRule.CLAUSE: _Tally(Completeness.INCOMPLETE, 0, 20),
-    WordRule.REPAIR: _Tally(Completeness.INCOMPLETE, 0, 28),
-    WordRule.NUMBER: _Tally(Completeness.INCOMPLETE, 1, 22),
-    WordRule.SPELLING: _Tally(Completeness.INCOMPLETE, 1, 4),
-    WordRule.OPEN_MARK: _Tally(Completeness.INCOMPLETE, 0, 5),
-    WordRule.STALL: _Tally(Completeness.INCOMPLETE, 0, 28),
-    WordRule.OPENER: _Tally(Completeness.INCOMPLETE, 0, 30),
-    WordRule.OPEN_PHRASE: _Tally(Completeness.INCOMPLETE, 0, 35),
-    WordRule.OPEN_WORD: _Tally(Completeness.INCOMPLETE, 1, 199),
-    WordRule.HESITATION: _Tally(Completeness.INCOMPLETE, 0, 39),
+RULE_TALLIES = {
+    WordRule.ANSWER: RuleTally(Completeness.COMPLETE, 98, 4),
+    WordRule.POLITE_END: RuleTally(Completeness.COMPLETE, 13, 0),
+    WordRule.MARK: RuleTally(Completeness.COMPLETE, 16, 1),
+    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 166, 20),
+    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 81, 18),
+    WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
+    WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 155, 50),
+    WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 11, 80),
+    WordRule.NO_WORDS: RuleTally(Completeness.UNKNOWN, 0, 0),
+    WordRule.LONG_NUMBER: RuleTally(Completeness.UNKNOWN, 5, 6),
+    WordRule.DOUBTED_STOP: RuleTally(Completeness.UNKNOWN, 0, 12),
+    WordRule.SUBJECT_AND_VERB: RuleTally(Completeness.UNKNOWN, 8, 10),
+    WordRule.WEAK_WORD: RuleTally(Completeness.UNKNOWN, 1, 16),
+    WordRule.OPEN_NUMBER: RuleTally(Completeness.UNKNOWN, 4, 12),
+    WordRule.CLAUSE: RuleTally(Completeness.INCOMPLETE, 0, 19),
+    WordRule.REPAIR: RuleTally(Completeness.INCOMPLETE, 0, 32),
+    WordRule.NUMBER: RuleTally(Completeness.INCOMPLETE, 1, 23),
+    WordRule.SPELLING: RuleTally(Completeness.INCOMPLETE, 1, 4),
+    WordRule.OPEN_MARK: RuleTally(Completeness.INCOMPLETE, 0, 5),
+    WordRule.STALL: RuleTally(Completeness.INCOMPLETE, 0, 28),
+    WordRule.OPENER: RuleTally(Completeness.INCOMPLETE, 0, 30),
+    WordRule.OPEN_PHRASE: RuleTally(Completeness.INCOMPLETE, 0, 41),
+    WordRule.OPEN_WORD: RuleTally(Completeness.INCOMPLETE, 1, 293),
+    WordRule.HESITATION: RuleTally(Completeness.INCOMPLETE, 0, 39),
 }
 """Counted over the development cases of tests/benchmarks/turns/texts in which the bot had asked nothing, all languages
 together (a test counts again)."""
@@ -112,11 +117,11 @@ together (a test counts again)."""
 STRONGEST = 3.0
 """The most that words can change the log-odds: 95 % of even odds. Counts of written cases prove no more."""
 
-_OVER = sum(tally.over for tally in _TALLIES.values())
-_UNFINISHED = sum(tally.unfinished for tally in _TALLIES.values())
+_OVER = sum(tally.over for tally in RULE_TALLIES.values())
+_UNFINISHED = sum(tally.unfinished for tally in RULE_TALLIES.values())
 
 
-def _log_odds(tally: _Tally) -> float:
+def _log_odds(tally: RuleTally) -> float:
     """Returns how much likelier the rule is in a whole turn than in an unfinished one, with one case of each added."""
     ratio = (tally.over + 1) / (tally.unfinished + 1) * (_UNFINISHED + 2) / (_OVER + 2)
     return max(-STRONGEST, min(STRONGEST, math.log(ratio)))
@@ -124,7 +129,7 @@ def _log_odds(tally: _Tally) -> float:
 
 _LOG_ODDS = {
     rule: 0.0 if rule is WordRule.NO_WORDS else -STRONGEST if rule is WordRule.HESITATION else _log_odds(tally)
-    for rule, tally in _TALLIES.items()
+    for rule, tally in RULE_TALLIES.items()
 }
 """A hesitation is the strongest of all signs against the end, so that an "um" more never makes it likelier."""
 
@@ -138,7 +143,7 @@ class WordFinding:
 
     @property
     def completeness(self) -> Completeness:
-        return _TALLIES[self.rule].completeness
+        return RULE_TALLIES[self.rule].completeness
 
     @property
     def open(self) -> bool:
@@ -240,9 +245,9 @@ def _repeats_itself(words: tuple[str, ...], of: EndOfTurnWords) -> str | None:
     """Returns the words that the user has just said twice, as in "can you can you", or None."""
     for size in (3, 2, 1):
         again = words[-size:]
-        if len(words) < 2 * size or words[-2 * size : -size] != again:
+        if len(words) < 2 * size or words[-2 * size : -size] != again or _made_of(again, of.answers):
             continue
-        if not _made_of(again, of.answers) and all(word not in of.digits and not word.isdecimal() for word in again):
+        if all(word not in of.digits and not word.isdecimal() for word in words[-2 * size - 1 :]):
             return " ".join(again)
     return None
 
@@ -279,7 +284,8 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
             return before
         return WordFinding(WordRule.POLITE_END, f"“{polite}” closes a request")
     count, digits = digits_at_end(body, of)
-    announced = count and count < len(body) and body[-count - 1] not in of.number_cues
+    # "Number five" is a name; a longer number is being said.
+    announced = 0 < count < len(body) and (body[-count - 1] not in of.number_cues or digits >= _SHORTEST_CODE)
     if count > 1 or (announced and not of.number_cues.isdisjoint(body)):
         if digits < _PHONE_DIGITS:
             return WordFinding(WordRule.NUMBER, "a number is being said")
@@ -310,8 +316,10 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
         return WordFinding(WordRule.QUESTION, "a whole question or request")
     if is_weak(body, of):
         return WordFinding(WordRule.WEAK_WORD, f"“{body[-1]}” is rarely the last word")
+    if len(body) > 2 and ends_with_open_number(body, of):
+        return WordFinding(WordRule.OPEN_NUMBER, f"“{body[-1]}” may count what follows")
     if not of.verb_last and is_subject_and_verb(body, of):
         return WordFinding(WordRule.SUBJECT_AND_VERB, "a subject and a verb, but nothing more")
-    if len(body) >= _LONG_WORDS or (not of.verb_last and could_be_statement(body, of)):
+    if not of.verb_last and (len(body) >= _LONG_WORDS or could_be_statement(body, of)):
         return WordFinding(WordRule.STATEMENT, "could be whole, or go on")
     return WordFinding(WordRule.FRAGMENT, "nothing tells whether more follows")
