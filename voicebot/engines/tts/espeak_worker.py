@@ -109,7 +109,9 @@ class EspeakSynthesizer:
         # Control characters are commands to espeak-ng, and NUL would end the text.
         encoded = "".join(character if character.isprintable() else " " for character in text).encode()
         self._library.espeak_SetSynthCallback(callback)
-        self._library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8 | _ENDPAUSE, None, None)
+        self._library.espeak_Synth(
+            encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8 | _ENDPAUSE, None, None
+        )
         receiver.send({"marks": len(marks) // 2}, marks.tobytes())
 
 
