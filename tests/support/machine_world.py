@@ -147,6 +147,15 @@ PLAUSIBLE = st.sampled_from(
 )
 """The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
 
+TURN = st.sampled_from(
+    ["start", "pause", "settle", "settle", "continue", "end", "partial", "partial", "final", "timer", "token", "ended"]
+)
+"""The kinds of input that occur while the user speaks."""
+
+REWRITTEN_WORDS = st.sampled_from(
+    [*["what time is it", "What time is it?", "um what time is it"] * 2, "what time is it in tokyo", "", "um", "stop"]
+)
+
 
 @dataclass
 class World:
