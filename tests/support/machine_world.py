@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from tests.support.reply_ledger import ReplyLedger
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
@@ -67,7 +68,10 @@ from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Prefe
 from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 
 WORDS = st.sampled_from(
-    ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
+    [
+        *("", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"),
+        *("What time is it?", "um what time is it", "what time is it in tokyo", "Book it.", "tell me"),
+    ]
 )
 
 
@@ -147,6 +151,15 @@ PLAUSIBLE = st.sampled_from(
 )
 """The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
 
+TURN = st.sampled_from(
+    ["start", "pause", "settle", "settle", "continue", "end", "partial", "partial", "final", "timer", "token", "ended"]
+)
+"""The kinds of input that occur while the user speaks."""
+
+REWRITTEN_WORDS = st.sampled_from(
+    [*["what time is it", "What time is it?", "um what time is it"] * 2, "what time is it in tokyo", "", "um", "stop"]
+)
+
 
 @dataclass
 class World:
@@ -159,6 +172,7 @@ class World:
     sentences: dict[int, list[str]] = field(default_factory=dict)
     heard: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
+    ledger: ReplyLedger = field(default_factory=ReplyLedger)
 
     def post(self, input: Input) -> None:
         before = self.state
@@ -199,6 +213,7 @@ class World:
                     pass
         self._check()
         self._check_facts(before, facts)
+        self.ledger.check(before, input, self.state, commands, facts)
 
     def _note(self, state: State, input: Input) -> None:
         """Records the sentences of each reply, how many of their words the user has heard, and which timers run."""
@@ -363,6 +378,7 @@ RULES = st.sampled_from(
     [
         Rules(),
         Rules(preemptive_replies=False),
+        Rules(preemptive_discards_per_turn=1),
         Rules(interrupted_history=InterruptedHistory.MERGE, language="fr"),
         Rules(idle_timeout_s=0.05),
     ]
