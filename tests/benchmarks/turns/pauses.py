@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tests.benchmarks.turns.case import Kind, Part, TurnCase
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 
 Signal = npt.NDArray[np.float64]
@@ -220,3 +221,38 @@ def times(words: Sequence[str], starts_s: Sequence[float], end_s: float) -> tupl
     """Returns the words, each of which ends where the next one begins, and the last one at `end_s`."""
     ends = [*starts_s[1:], end_s]
     return tuple(Word(text, start, end) for text, start, end in zip(words, starts_s, ends, strict=True))
+
+
+def case_of(
+    speech: Speech,
+    count: int,
+    kind: Kind,
+    part: Part,
+    pause_s: float | None = None,
+    *,
+    asked: str = "",
+) -> TurnCase:
+    """Returns the English case of a pause after `count` words of the speech; if these are all, the turn is over there.
+
+    The case's words are in lower case and without punctuation, as streaming recognisers write them: a question mark
+    would give the answer away.
+    """
+    words = [word.text.strip(".,;:?!").lower() for word in speech.words]
+    over = count == len(words)
+    said = " ".join(words[:count]) + ("" if over else f" | {' '.join(words[count:])}")
+    name = f"{kind}: {speech.speaker}: {asked + ' ' if asked else ''}{said}"
+    opened = open_after(speech, count, name, pause_s)
+    return TurnCase(
+        name=name,
+        kind=kind,
+        language="en",
+        part=part,
+        speaker=speech.speaker,
+        sentence=speech.text,
+        audio=opened.audio,
+        words=tuple((word, end_s) for word, (_, end_s) in zip(words, opened.words, strict=True)),
+        asked=asked,
+        pause_at_s=opened.pause_at_s,
+        over=over,
+        pause_s=opened.pause_s,
+    )

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from tests.benchmarks.turns.case import Kind, Part, TurnCase
-from tests.benchmarks.turns.pauses import Speech, Word, open_after, seed_of, times
+from tests.benchmarks.turns.pauses import Signal, Speech, Word, case_of, seed_of, times
 from tests.support.shared import SHARED
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 
@@ -104,38 +103,7 @@ def _cuts(name: str, text: str) -> Iterator[TurnCase]:
     yield case_of(speech, len(words), kind, READERS[reader])
 
 
-def read(file: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def read(file: str) -> Signal:
     """Returns the samples of a shared file at 16 kHz."""
     samples, rate_hz = soundfile.read(AUDIO / file, dtype="int16")
     return Audio(samples, rate_hz).resampled(SPEECH_RATE_HZ).samples / 32768
-
-
-def case_of(
-    speech: Speech,
-    count: int,
-    kind: Kind,
-    part: Part,
-    pause_s: float | None = None,
-    *,
-    asked: str = "",
-    language: str = "en",
-) -> TurnCase:
-    """Returns the case of a pause after `count` words of the speech; if these are all, the turn is over there."""
-    name = f"{kind}: {speech.speaker}: {' '.join(word.text for word in speech.words[:count])} | " + " ".join(
-        word.text for word in speech.words[count:]
-    )
-    opened = open_after(speech, count, name, pause_s)
-    return TurnCase(
-        name=name.strip(" |") if count == len(speech.words) else name,
-        kind=kind,
-        language=language,
-        part=part,
-        speaker=speech.speaker,
-        sentence=speech.text,
-        audio=opened.audio,
-        words=opened.words,
-        asked=asked,
-        pause_at_s=opened.pause_at_s,
-        over=count == len(speech.words),
-        pause_s=opened.pause_s,
-    )
