@@ -1,1 +1,1 @@
-"""How soon, and how wrongly, the bot takes a pause for the end of the user's turn: `make bench-turns`."""
+"""Cases and measurements for the end of the user's turn: `make bench-turns`."""
