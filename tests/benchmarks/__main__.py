@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -181,7 +181,7 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
         if "no-delays" in plan.scenarios:
             running = bots.running(kind, logs, no_delays=True)
             direct[kind.name] = await with_bot(running, logs, plan, measure_no_delays)
-        if "services" in plan.scenarios and kind.ours:
+        if "services" in plan.scenarios and kind is bots.OURS:
             for name, preemptive in EAGER.items():
                 folder = logs / f"services-preemptive-{preemptive}".lower()
                 folder.mkdir()
@@ -221,6 +221,12 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_const", const=3, dest="rounds", help="the same as -n 3")
     parser.add_argument("--bots", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="FOLDER",
+        help="a checkout of an older version to measure too",
+    )
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), dest="scenarios")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -229,6 +235,8 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # The bots end with it, as after Ctrl-C.
     kinds = [KINDS[name] for name in arguments.bots]
+    if arguments.before is not None:
+        kinds.append(replace(bots.OURS, name="before", folder=arguments.before.resolve()))
     logs = Path(tempfile.mkdtemp(prefix="bench-"))
     lines: list[str] = []
     head = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; logs in {logs}."

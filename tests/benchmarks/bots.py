@@ -43,6 +43,8 @@ class Kind:
     module: str
     python: Path = Path(sys.executable)
     ours: bool = False
+    folder: Path = PROJECT
+    """The project's folder from which it runs."""
 
 
 OURS = Kind("ours", "tests.benchmarks.our_bot", ours=True)
@@ -78,7 +80,7 @@ async def running(
     with (logs / f"{kind.name}{'-no-delays' if no_delays else ''}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(str(kind.python), "-m", kind.module, *arguments),
-            cwd=PROJECT,
+            cwd=kind.folder,
             env=environment(**settings),
             stdout=PIPE,
             stderr=log,

@@ -42,8 +42,8 @@ class EndpointRules:
     quick_pause_s: float = 0.064
     """The silence that counts as a pause when the words look complete. A stop consonant can be as long, but hardly
     occurs there."""
-    sure_s: float = 0.704
-    """The words look complete when the endpointing delay is shorter than this (`EndpointingDelays.unknown_s`)."""
+    sure_s: float = 0.45
+    """The words look complete when the endpointing delay is shorter than this."""
     stop_s: float = 0.5
     """The silence that ends an utterance whose words have not set an endpointing delay."""
     threshold: float = 0.5

@@ -16,7 +16,11 @@ from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import assert_never
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, endpointing_delay_s
+from voicebot.dialogue.end_of_turn.estimate import Estimate
+from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
+from voicebot.dialogue.end_of_turn.shim import word_evidence
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -81,7 +85,7 @@ from voicebot.dialogue.facts import (
     VerdictGiven,
     WordsAccepted,
 )
-from voicebot.dialogue.history import History, heard, merged, said
+from voicebot.dialogue.history import History, Role, heard, merged, said
 from voicebot.dialogue.interruption.verdict import (
     Decision,
     Speech,
@@ -114,6 +118,11 @@ CUT_SILENCE_S = 0.05
 
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
+
+RECOGNISER_SURE = Evidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
+
+CLEARLY_UNFINISHED = -1.5
+"""The log-odds below which a turn is almost surely not over."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
@@ -297,13 +306,16 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
         context = _context(t, t.state.committed, utterance)
         _record_verdict(t, utterance, give_verdict_on_sound(context), context)
     _note_speech_end(t, t.at_s - input.silence_s)
+    _adapt_endpointing_delay(t, input.utterance)
 
 
 def _speech_continued(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking or utterance.pause is None:
         return
-    _update(t, replace(utterance, pause=None, settled=False, dismissed=False))
+    if t.state.asked is not None and t.at_s - t.state.asked.speech_ended_s >= NOTED_S:
+        t.state = replace(t.state, pauses=t.state.pauses.after_pause())
+    _update(t, replace(utterance, pause=None, settled=False, dismissed=False, turn_over=False))
     _expect_verdict(t)
 
 
@@ -316,15 +328,23 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
     known = utterance.known and not speaks_on
     utterance = replace(utterance, speaking=False, speech=_with_outlasted_time(t, speech, silence_s))
     _update(t, utterance)
-    _note_turn_end(t, t.at_s - silence_s)
+    _note_turn_end(t, t.at_s - silence_s, _what_ended(t, utterance, silence_s))
     if silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
         t.commands.append(EndTranscription(number))
-        _take_final_transcript(t, number, utterance.text, None, utterance.confidence, utterance.backchannel)
+        waited = utterance.endpointing_delay_s is not None and silence_s >= utterance.endpointing_delay_s
+        if _accept_final_transcript(t, utterance, None) and not waited:
+            _wait_for_more(t, utterance)
     else:
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
         _expect_verdict(t)
+
+
+def _what_ended(t: Transition, utterance: Utterance, silence_s: float) -> str:
+    if utterance.announced:
+        return "client: it sent a whole utterance"
+    return _estimate(t, utterance, _words(t) or utterance.text).reason(silence_s)
 
 
 def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
@@ -345,13 +365,14 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
         settled=settled,
         confidence=input.confidence,
         backchannel=input.backchannel,
+        turn_over=settled and input.turn_over,
         speech=speech,
     )
     _update(t, utterance)
     if settled:
         _note_transcript(t)
     _give_verdict(t, utterance, final=settled)
-    _adapt_endpointing_delay(t, input.utterance, turn_over=settled and input.turn_over)
+    _adapt_endpointing_delay(t, input.utterance)
 
 
 def _abandon_announced(t: Transition, utterance: Utterance) -> None:
@@ -365,24 +386,44 @@ def _abandon_announced(t: Transition, utterance: Utterance) -> None:
         _add_verdict(t, Verdict(Decision.RESUME, "silence", what, ""), context)
 
 
-def _adapt_endpointing_delay(t: Transition, number: int, *, turn_over: bool) -> None:
-    """Sets how much silence ends the utterance, by what was said so far and how.
+def _adapt_endpointing_delay(t: Transition, number: int) -> None:
+    """Sets how much silence ends the utterance, by what is known now.
 
-    A dismissed utterance never waits longer than a complete sentence does: it may be an echo that the recogniser took
-    for half a sentence, and what the user says next must be decided on its own.
+    A dismissed utterance never waits long: it may be an echo that the recogniser took for half a sentence, and what the
+    user says next must be decided on its own.
     """
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    rules = t.state.rules
-    needed_s, _ = endpointing_delay_s(_words(t) or utterance.text, rules.endpointing_delays, rules.language)
+    needed_s = _endpointing_delay_s(t, utterance, _words(t) or utterance.text)
     if utterance.dismissed:
-        needed_s = min(needed_s, rules.endpointing_delays.complete_s)
-    if turn_over:
-        needed_s = min(needed_s, rules.turn_over_s)
+        needed_s = min(needed_s, t.state.rules.endpointing_delays.even_s)
     if utterance.endpointing_delay_s != needed_s:
         _update(t, replace(utterance, endpointing_delay_s=needed_s))
         t.commands.append(SetEndpointingDelay(number, needed_s))
+
+
+def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> float:
+    log_odds = _estimate(t, utterance, words).log_odds
+    return t.state.rules.endpointing_delays.delay_s(log_odds, settled=utterance.settled)
+
+
+def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
+    """Returns what tells whether the turn is over, if it ends with this utterance and has these words so far."""
+    rules = t.state.rules
+    evidence = (
+        word_evidence(words, rules.language) if words else None,
+        pause_evidence(t.state.pauses),
+        RECOGNISER_SURE if utterance.turn_over else None,
+    )
+    return Estimate.of(evidence).without(rules.unused_sources)
+
+
+def _last_words_of_the_bot(t: Transition) -> str:
+    """Returns what the user has heard of the bot's last message; an empty string if the bot has said nothing yet."""
+    if t.state.committed is not None and t.state.committed.started:
+        return t.state.committed.heard
+    return next((message.text for message in reversed(t.state.history) if message.role is Role.ASSISTANT), "")
 
 
 def _take_final_transcript(
@@ -393,7 +434,13 @@ def _take_final_transcript(
         return
     utterance = replace(utterance, text=merged([text]), confidence=confidence, backchannel=backchannel, settled=True)
     _update(t, utterance)
-    t.facts.append(TranscriptCompleted(number, utterance.text))
+    if _accept_final_transcript(t, utterance, error):
+        _wait_for_more(t, utterance)
+
+
+def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorReport | None) -> bool:
+    """Decides what becomes of an utterance whose words are final. Returns True if they want an answer."""
+    t.facts.append(TranscriptCompleted(utterance.number, utterance.text))
     if error is not None:
         _raise_error(t, error)
     _note_transcript(t)
@@ -401,17 +448,19 @@ def _take_final_transcript(
     _remove(t, utterance)
     words = _answerable(utterance)
     if words:
-        t.facts.append(WordsAccepted(number))
+        t.facts.append(WordsAccepted(utterance.number))
         _note_user_active(t)
+        if t.state.pending:
+            t.state = replace(t.state, pauses=t.state.pauses.after_pause())
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
-        _wait_for_more(t)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
         t.state = replace(t.state, merge_next=False)
     elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
+    return bool(words)
 
 
 def _note_level(t: Transition, speech: Speech) -> None:
@@ -419,14 +468,17 @@ def _note_level(t: Transition, speech: Speech) -> None:
         t.state = replace(t.state, levels_dbfs=(*t.state.levels_dbfs, speech.level_dbfs)[-MAX_LEVELS:])
 
 
-def _wait_for_more(t: Transition) -> None:
-    """Starts the debounce timer for words that look incomplete, even though their utterance has ended."""
-    rules, asked = t.state.rules, t.state.asked
-    needed_s, _ = endpointing_delay_s(merged(t.state.pending), rules.endpointing_delays, rules.language)
-    if needed_s > rules.endpointing_delays.unknown_s and asked is not None:
-        remaining_s = asked.speech_ended_s + needed_s - t.at_s
-        if remaining_s > rules.debounce_s:
-            _start(t, Timer.DEBOUNCE, remaining_s)
+def _wait_for_more(t: Transition, utterance: Utterance) -> None:
+    """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
+    words = merged(t.state.pending)
+    # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
+    unfinished = _estimate(t, utterance, words).log_odds <= CLEARLY_UNFINISHED
+    if t.state.asked is None or (utterance.announced and not unfinished):
+        return
+    needed_s = _endpointing_delay_s(t, utterance, words)
+    remaining_s = t.state.asked.speech_ended_s + needed_s - t.at_s
+    if remaining_s > t.state.rules.debounce_s:
+        _start(t, Timer.DEBOUNCE, remaining_s)
 
 
 def _should_ask_again(t: Transition, utterance: Utterance, *, failed: bool) -> bool:
@@ -507,6 +559,8 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     _update(t, utterance)
     if not dismissed:
         _note_user_active(t)
+        if t.state.live is not None and not t.state.live.started:
+            t.state = replace(t.state, pauses=t.state.pauses.after_correction())
         _cancel(t)
     return utterance
 
@@ -616,6 +670,8 @@ def _keep_unanswered_words(t: Transition) -> None:
 
 def _take_turn(t: Transition, history: History) -> None:
     _set_history(t, history)
+    if t.state.asked is not None and not t.state.asked.typed:
+        t.state = replace(t.state, pauses=t.state.pauses.after_turn())
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
 
@@ -824,12 +880,12 @@ def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
         t.state = replace(t.state, turn=replace(turn, speech_ended_s=speech_ended_s))
 
 
-def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
-    """Notes when the user's turn was found to be over."""
-    asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s)
+def _note_turn_end(t: Transition, speech_ended_s: float, reason: str) -> None:
+    """Notes when the user's turn was found to be over, and what ended it."""
+    asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s, ended_by=reason)
     t.state = replace(t.state, asked=asked)
     if t.state.live is not None and t.state.live.preemptive:
-        t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s))
+        t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s, ended_by=reason))
 
 
 def _note_transcript(t: Transition) -> None:

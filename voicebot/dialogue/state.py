@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
+from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
+from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
 
 MAX_VERDICTS = 20
@@ -84,9 +86,9 @@ class Rules:
 
     language: str = "en"
     debounce_s: float = 0.05
-    endpointing_delays: EndpointingDelays = field(default_factory=EndpointingDelays)
-    turn_over_s: float = 0.1
-    """The silence that ends a turn when the recogniser itself reports that the turn is over."""
+    endpointing: Endpointing = Endpointing.BALANCED
+    unused_sources: frozenset[Source] = frozenset()
+    """Evidence of these sources does not count: `make bench-turns` measures what each source is worth."""
     speech_timeout_s: float = 35.0
     announced_timeout_s: float = 10.0
     """How long the bot waits for speech that a client has announced. What comes later is a new utterance."""
@@ -110,9 +112,14 @@ class Rules:
     idle_goodbye_s: float = 30.0
     """How long the bot waits for an answer to that before it says goodbye and ends the session."""
 
+    @property
+    def endpointing_delays(self) -> EndpointingDelays:
+        return DELAYS[self.endpointing]
+
     def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
             self,
+            endpointing=preferences.endpointing,
             language=preferences.language,
             interrupted_history=preferences.interrupted_history,
             sensitivity=preferences.sensitivity,
@@ -139,6 +146,8 @@ class Utterance:
     last_pause: int = 0
     settled: bool = False
     """The text holds every word that was said before that pause."""
+    turn_over: bool = False
+    """The recogniser hears that the user is done."""
     overdue: bool = False
     """The verdict time-out has passed once while the words could still change."""
     endpointing_delay_s: float | None = None
@@ -226,6 +235,7 @@ class State:
     last_reply: int = 0
     interrupted_at_s: float | None = None
     """When the live reply was paused."""
+    pauses: PauseHistory = field(default_factory=PauseHistory)
     timers: tuple[tuple[Timer, int], ...] = ()
     last_token: int = 0
     asked: Turn | None = None

@@ -20,7 +20,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
@@ -538,7 +537,6 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.tuning.debounce_s,
-            endpointing_delays=self._endpointing_delays,
             preemptive_replies=self.preemptive_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             verdict_timeout_s=self.tuning.verdict_timeout_s,
@@ -573,13 +571,8 @@ class Settings(BaseSettings):
         return EndpointRules(
             start_s=self.tuning.vad_start_s,
             stop_s=self.vad_stop_ms / 1000,
-            sure_s=self._endpointing_delays.unknown_s,
             threshold=self.tuning.vad_threshold,
         )
-
-    @property
-    def _endpointing_delays(self) -> EndpointingDelays:
-        return EndpointingDelays().scaled(self.vad_stop_ms / 1000)
 
     @property
     def otlp_headers(self) -> dict[str, str]:

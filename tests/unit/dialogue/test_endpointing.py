@@ -103,7 +103,7 @@ def test_utterance_starts_and_ends_alternate(probabilities: list[float]) -> None
 
 
 def test_a_pause_is_detected_sooner_when_the_endpointing_delay_is_short() -> None:
-    for endpointing_delay_s, windows in ((None, 3), (0.608, 2), (0.704, 3), (1.5, 3)):
+    for endpointing_delay_s, windows in ((None, 3), (0.16, 2), (0.6, 3), (1.5, 3)):
         endpointer = Endpointer(EndpointRules())
         for _ in range(10):
             endpointer.push(0.9)

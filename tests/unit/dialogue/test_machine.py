@@ -92,6 +92,7 @@ def test_a_final_transcript_that_comes_after_the_debounce_starts_the_reply() -> 
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1))
     assert session.time_out(Timer.DEBOUNCE) == []
+    session.now_s += 0.5
     commands = session.post(FinalTranscript(1, "hello"))
     assert StartReply(1, (user("hello"),)) in commands
 

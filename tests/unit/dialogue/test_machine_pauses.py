@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
+from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.events import (
     CancelReply,
     ConversationCleared,
@@ -34,6 +35,7 @@ from voicebot.dialogue.events import (
     WordsHeard,
 )
 from voicebot.dialogue.interruption.verdict import Decision, Speech
+from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, State
 from voicebot.languages.prompts import ask_again
 
@@ -46,6 +48,12 @@ def pausing(text: str, rules: Rules = EAGER) -> Session:
     session = Session(rules)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, text, pause=1))
     return session
+
+
+def delay_s(session: Session) -> float:
+    (utterance,) = session.state.utterances
+    assert utterance.endpointing_delay_s is not None
+    return utterance.endpointing_delay_s
 
 
 # Speech over a reply ----------------------------------------------------------------------------------------------
@@ -253,6 +261,7 @@ def test_a_noise_in_the_pause_does_not_cancel_the_preemptive_reply() -> None:
 
 def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> None:
     session = pausing("what time")
+    session.now_s += 0.5
     session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
     assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
     assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], (
@@ -263,7 +272,7 @@ def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> 
 def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:
     session = pausing("I would like a coffee and")
     assert session.state.last_reply == 0
-    assert session.state.utterances[0].endpointing_delay_s == EAGER.endpointing_delays.incomplete_s
+    assert session.state.utterances[0].endpointing_delay_s == EAGER.endpointing_delays.most_s
 
 
 def test_preemptive_replies_can_be_switched_off() -> None:
@@ -303,17 +312,61 @@ def test_the_steps_of_a_turn_with_a_preemptive_reply_are_timed() -> None:
     assert turn.speech_ended_s < turn.transcript_s < turn.audio_s < turn.turn_ended_s < turn.frame_s
 
 
-@pytest.mark.parametrize(
-    ("text", "silence_s"),
-    [("I want to", EAGER.endpointing_delays.incomplete_s), ("what time is it", EAGER.endpointing_delays.complete_s)],
-)
-def test_the_words_set_the_endpointing_delay_once(text: str, silence_s: float) -> None:
+def test_the_words_set_the_endpointing_delay_once() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1))
-    assert SetEndpointingDelay(1, silence_s) in session.post(PartialTranscript(1, text))
-    assert not any(isinstance(c, SetEndpointingDelay) for c in session.post(PartialTranscript(1, text))), (
+    assert SetEndpointingDelay(1, EAGER.endpointing_delays.most_s) in session.post(PartialTranscript(1, "I want to"))
+    assert not any(isinstance(c, SetEndpointingDelay) for c in session.post(PartialTranscript(1, "I want to"))), (
         "the delay must be set only once"
     )
+
+
+def test_the_delay_is_shortest_when_all_words_of_a_whole_question_are_known() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), PartialTranscript(1, "what time is it"))
+    assert delay_s(session) == EAGER.endpointing_delays.unsettled_s, "more words may be on their way"
+    session.post(SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, "what time is it", pause=1))
+    assert delay_s(session) < EAGER.endpointing_delays.unsettled_s
+    session.post(SpeechContinued(1))
+    session.post(PartialTranscript(1, "what time is it because"))
+    assert delay_s(session) == EAGER.endpointing_delays.most_s
+
+
+def test_a_patient_session_waits_longer_than_a_quick_one() -> None:
+    delays = {}
+    for endpointing in Endpointing:
+        session = pausing("what time is it", Rules(endpointing=endpointing))
+        delays[endpointing] = delay_s(session)
+    assert delays[Endpointing.QUICK] <= delays[Endpointing.BALANCED] < delays[Endpointing.PATIENT]
+
+
+def test_a_user_who_goes_on_after_pauses_gets_more_time() -> None:
+    session = pausing("i like music")
+    before_s = delay_s(session)
+    for pause in range(1, 4):
+        session.now_s += 0.6
+        session.post(SpeechContinued(1), SpeechPaused(1, pause + 1, 0.1, SPOKEN))
+    session.post(PartialTranscript(1, "i like music", pause=4))
+    assert delay_s(session) > before_s
+
+
+def test_words_that_join_an_unheard_turn_teach_the_bot_to_wait() -> None:
+    session = pausing("i like music")
+    session.post(SpeechEnded(1, 0.6))
+    assert session.state.pauses == PauseHistory((False,))
+    session.post(SpeechStarted(2), PartialTranscript(2, "and tell me about old films", pause=None))
+    assert session.state.pauses == PauseHistory((True,))
+
+
+def test_the_view_says_what_ended_the_turn() -> None:
+    session = pausing("what time is it")
+    session.post(SpeechEnded(1, 0.2))
+    assert session.state.turn is not None
+    assert session.state.turn.ended_by == "words: a whole question or request"
+    session = pausing("I would like a coffee and")
+    session.post(SpeechEnded(1, 1.5))
+    assert session.state.turn is not None
+    assert session.state.turn.ended_by == "silence: 1.5 s"
 
 
 def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() -> None:
@@ -322,8 +375,8 @@ def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() 
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
     commands = session.post(FinalTranscript(1, "I would like a coffee and"))
     assert session.state.last_reply == 0
-    (delay_s,) = [c.delay_s for c in commands if isinstance(c, StartTimer)]
-    assert delay_s == pytest.approx(EAGER.endpointing_delays.incomplete_s - 0.5, abs=0.05)
+    (waits_s,) = [c.delay_s for c in commands if isinstance(c, StartTimer)]
+    assert waits_s == pytest.approx(EAGER.endpointing_delays.most_s - 0.5, abs=0.05)
     session.post(SpeechStarted(2), SpeechEnded(2, 0.5), FinalTranscript(2, "a tea please"))
     session.time_out(Timer.DEBOUNCE)
     assert session.state.history == (user("I would like a coffee and a tea please"),)
@@ -332,17 +385,16 @@ def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() 
 def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
-    session.now_s += EAGER.endpointing_delays.incomplete_s
+    session.now_s += EAGER.endpointing_delays.most_s
     commands = session.post(FinalTranscript(1, "I would like a coffee and"))
     assert StartReply(1, (user("I would like a coffee and"),)) in commands
 
 
-def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_words() -> None:
+def test_a_turn_that_the_recogniser_hears_to_be_over_gets_the_shortest_delay() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
-    posted = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
-    assert EAGER.turn_over_s < EAGER.endpointing_delays.complete_s
-    assert SetEndpointingDelay(1, EAGER.turn_over_s) in posted
+    session.post(PartialTranscript(1, "i like music", pause=1, turn_over=True))
+    assert delay_s(session) == EAGER.endpointing_delays.least_s
 
 
 def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
@@ -415,8 +467,7 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     assert session.state.utterances[0].dismissed
     posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
     delays = session.state.rules.endpointing_delays
-    assert delays.complete_s < delays.incomplete_s
-    assert SetEndpointingDelay(2, delays.complete_s) in posted
+    assert SetEndpointingDelay(2, delays.even_s) in posted
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

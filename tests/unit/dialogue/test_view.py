@@ -70,6 +70,7 @@ def test_a_new_session_has_an_empty_view() -> None:
         "engines": {},
         "verdicts": [],
         "turn": [],
+        "ended_by": "",
         "budget": None,
         "medians": {},
         "error": None,

@@ -8,7 +8,6 @@ and trust both less than the words.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebot.dialogue.end_of_turn.turn_end_grammar import is_open, is_whole, verb_last_open, verb_last_whole
@@ -31,44 +30,12 @@ class Completeness(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointingDelays:
-    """The silence that ends a turn, in seconds, by how complete its words look.
-
-    Two utterances 400 ms apart are one turn, whatever their words, and so are two that are 500 ms apart, as recordings
-    begin and end with some silence. The reply is made during the wait, which costs nothing while that takes longer.
-    """
-
-    complete_s: float = 0.608
-    unknown_s: float = 0.704
-    incomplete_s: float = 1.5
-
-    def scaled(self, stop_s: float) -> EndpointingDelays:
-        """Returns the delays in proportion to `stop_s`, the silence that ends an utterance without known words."""
-        factor = stop_s / USUAL_S
-        return EndpointingDelays(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
-
-
-USUAL_S = 0.5
-"""The silence for which the defaults above are made (`EndpointRules.stop_s`)."""
-
 Assessment = tuple[Completeness, str]
 
 
 def completeness(text: str, language: str) -> Completeness:
     """Tells whether the interim `text` looks finished. `language` is a code such as "en"."""
     return _assess(text, language)[0]
-
-
-def endpointing_delay_s(text: str, rules: EndpointingDelays, language: str) -> tuple[float, str]:
-    """Returns the silence that ends a turn of these words, in seconds, and the reason."""
-    found, reason = _assess(text, language)
-    silence_s = {
-        Completeness.COMPLETE: rules.complete_s,
-        Completeness.UNKNOWN: rules.unknown_s,
-        Completeness.INCOMPLETE: rules.incomplete_s,
-    }
-    return silence_s[found], reason
 
 
 def _complete(reason: str) -> Assessment:
