@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tests.benchmarks.turns.case import TurnCase
 from tests.benchmarks.turns.replay import Bot, ModelAnswer
-from voicebot.dialogue.end_of_turn.turn_end import USUAL_S, Completeness, EndpointingDelays, completeness
+from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
+from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
     Command,
@@ -24,21 +26,44 @@ from voicebot.dialogue.events import (
 from voicebot.dialogue.facts import ReplyCommitted
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.machine import step
+from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import Rules, State
 
 BotOf = Callable[[TurnCase], Bot]
 """Makes the bot for one case."""
 
+CLASSES_S = {Completeness.COMPLETE: 0.608, Completeness.UNKNOWN: 0.704, Completeness.INCOMPLETE: 1.5}
+USUAL_S = 0.5
+"""The silences of `three_classes`, the last one for speech without known words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledRules(Rules):
+    """The machine's rules with all endpointing delays multiplied by `factor`."""
+
+    factor: float = 1.0
+
+    @property
+    def endpointing_delays(self) -> EndpointingDelays:
+        delays = DELAYS[self.endpointing]
+        return replace(
+            delays,
+            even_s=delays.even_s * self.factor,
+            per_log_odds_s=delays.per_log_odds_s * self.factor,
+            least_s=delays.least_s * self.factor,
+            most_s=delays.most_s * self.factor,
+            unsettled_s=delays.unsettled_s * self.factor,
+        )
+
 
 class MachineBot:
     """The machine of this project in a new session, in which the bot has just asked what the case says."""
 
-    def __init__(self, case: TurnCase, *, factor: float = 1.0) -> None:
-        """All endpointing delays are multiplied by `factor`."""
+    def __init__(self, case: TurnCase, factor: float, endpointing: Endpointing, without: frozenset[Source]) -> None:
         self.ended_s: float | None = None
-        delays = EndpointingDelays().scaled(USUAL_S * factor)
-        self.endpoint_rules = replace(EndpointRules(), stop_s=USUAL_S * factor, sure_s=delays.unknown_s)
-        rules = Rules(language=case.language, endpointing_delays=delays)
+        usual = EndpointRules()
+        self.endpoint_rules = replace(usual, stop_s=usual.stop_s * factor, sure_s=usual.sure_s * factor)
+        rules = ScaledRules(language=case.language, endpointing=endpointing, unused_sources=without, factor=factor)
         history = (Message(Role.ASSISTANT, case.asked),) if case.asked else ()
         self._state = State(rules=rules, history=history, merge_next=not history)
 
@@ -85,22 +110,6 @@ class RuleBot:
         return ()
 
 
-def fixed_silence(silence_s: float) -> BotOf:
-    """Ends each turn after the same silence."""
-    return lambda _: RuleBot(lambda _: silence_s)
-
-
-def three_classes(factor: float) -> BotOf:
-    """Ends turns as the version of 2026-11-30 (commit 6936902) did: after 608 ms of silence if the words look complete,
-    after 1.5 s if they look incomplete, else after 704 ms. The delays are multiplied by `factor`."""
-    delays = {Completeness.COMPLETE: 0.608, Completeness.UNKNOWN: 0.704, Completeness.INCOMPLETE: 1.5}
-
-    def of(case: TurnCase) -> RuleBot:
-        return RuleBot(lambda text: factor * (delays[completeness(text, case.language)] if text else 0.5))
-
-    return of
-
-
 class ModelBot:
     """An end-of-turn model alone, as Pipecat uses it: asked after 200 ms of silence, it ends the turn at once if its
     probability is above a threshold. Else the turn ends after 3 s of silence. The words must be known as well."""
@@ -131,9 +140,33 @@ class ModelBot:
         return ()
 
 
+def machine(
+    factor: float, endpointing: Endpointing = Endpointing.BALANCED, without: frozenset[Source] = frozenset()
+) -> BotOf:
+    """Returns the bots of this project, whose delays are multiplied by `factor`, `without` some evidence."""
+    return lambda case: MachineBot(case, factor, endpointing, without)
+
+
+def fixed_silence(silence_s: float) -> BotOf:
+    """Returns bots that end each turn after the same silence."""
+    return lambda _: RuleBot(lambda _: silence_s)
+
+
+def three_classes(factor: float, completeness_of: Callable[[str, str], Completeness] = completeness) -> BotOf:
+    """Returns bots that end turns as this project did on 2026-11-30 (commit 6936902).
+
+    It waited 608 ms after words that looked complete, 1.5 s after words that looked incomplete, and else 704 ms. The
+    delays are multiplied by `factor`. `completeness_of` judges a text in a language.
+    """
+
+    def of(case: TurnCase) -> RuleBot:
+        def delay_s(text: str) -> float:
+            return factor * (CLASSES_S[completeness_of(text, case.language)] if text else USUAL_S)
+
+        return RuleBot(delay_s)
+
+    return of
+
+
 def model_alone(threshold: float) -> BotOf:
     return lambda _: ModelBot(threshold)
-
-
-def machine(factor: float) -> BotOf:
-    return lambda case: MachineBot(case, factor=factor)

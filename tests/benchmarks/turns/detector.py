@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,13 @@ CACHE = Path(tempfile.gettempdir()) / "voicebot-turns" / "detector"
 
 WINDOW_SAMPLES = round(WINDOW_S * SPEECH_RATE_HZ)
 
-TEXT_ONLY_SPEECH_S = 1.0
-"""The duration of the speech that stands for the words of a case without audio."""
-
 Probabilities = npt.NDArray[np.float32]
+
+
+FIRST_WORD_S = 0.2
+"""In a case without audio: how long before the end of its first word the speech begins."""
+GOES_ON_S = 0.5
+"""In a case without audio: how long the user speaks after the pause."""
 
 
 class StoredProbabilities:
@@ -41,6 +45,7 @@ class StoredProbabilities:
         self._next = 0
 
 
+@cache
 def detected(case: TurnCase) -> tuple[Audio, Probabilities]:
     """Returns the audio of a case and the speech probability of each of its windows.
 
@@ -64,11 +69,11 @@ def detected(case: TurnCase) -> tuple[Audio, Probabilities]:
 
 
 def _stand_in(case: TurnCase) -> tuple[Audio, Probabilities]:
-    duration_s = case.pause_at_s + case.pause_s + (0.0 if case.over else TEXT_ONLY_SPEECH_S)
+    duration_s = case.pause_at_s + case.pause_s + (0.0 if case.over else GOES_ON_S)
     audio = Audio.silence(duration_s, SPEECH_RATE_HZ)
     starts_s = np.arange(len(audio.samples) // WINDOW_SAMPLES) * WINDOW_S
     middle_s = starts_s + WINDOW_S / 2
-    speaks = (middle_s > case.pause_at_s - TEXT_ONLY_SPEECH_S) & (middle_s < case.pause_at_s)
+    speaks = (middle_s > case.words[0][1] - FIRST_WORD_S) & (middle_s < case.pause_at_s)
     if not case.over:
         speaks |= middle_s > case.pause_at_s + case.pause_s
     return audio, speaks.astype(np.float32)

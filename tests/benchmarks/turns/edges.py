@@ -5,6 +5,7 @@ It is a logistic regression, cross-validated by speaker. If the edges say nothin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def _features(case: TurnCase, from_s: float, length_s: float) -> list[float]:
     levels = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-10)
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     hz = np.fft.rfftfreq(len(sound), 1 / SPEECH_RATE_HZ)
-    bands = [float(power[(hz >= low) & (hz < high)].sum()) for low, high in zip(BANDS_HZ, BANDS_HZ[1:], strict=False)]
+    bands = [float(power[(hz >= low) & (hz < high)].sum()) for low, high in itertools.pairwise(BANDS_HZ)]
     shape = 10 * np.log10(np.array(bands) / (sum(bands) + 1e-15) + 1e-6)
     return [float(levels.mean()), *np.diff(levels).tolist(), *shape.tolist()]
 

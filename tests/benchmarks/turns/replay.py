@@ -40,8 +40,6 @@ from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmen
 FRAME = round(FRAME_S * SPEECH_RATE_HZ)
 CANCELLING_S = 0.005
 """The time that a cancelled reply takes to end."""
-WORD_SLACK_S = 0.05
-"""A word whose end is given this much later than the pause begins is heard before the pause nevertheless."""
 
 TurnModel = Callable[[Samples], float]
 """Returns the probability that the turn is over after these samples at 16 kHz (an end-of-turn model)."""
@@ -177,8 +175,8 @@ class _Replay:
                 self._transcribing.add(utterance)
                 if self._conditions.interim:
                     self._send_interim(utterance)
-            case SpeechPaused(utterance, pause, silence_s):
-                text = self._words_until(self._now_s - silence_s)
+            case SpeechPaused(utterance, pause):
+                text = self._words_until(self._now_s)
                 self._at(self._now_s + self._conditions.stt_s, PartialTranscript(utterance, text, pause))
                 if self._conditions.model is not None:
                     heard = self._samples[: round(self._now_s * SPEECH_RATE_HZ)]
@@ -186,9 +184,9 @@ class _Replay:
                     self._at(self._now_s + self._conditions.model_s, answer)
             case SpeechContinued():
                 self._went_on |= after_pause
-            case SpeechEnded(utterance, silence_s):
-                text = self._words_until(self._now_s - silence_s)
-                self._first_word = self._count_until(self._now_s - silence_s)
+            case SpeechEnded(utterance):
+                text = self._words_until(self._now_s)
+                self._first_word = self._count_until(self._now_s)
                 self._at(self._now_s + self._conditions.stt_s, FinalTranscript(utterance, text))
             case _:
                 pass
@@ -199,7 +197,7 @@ class _Replay:
             self._at(max(self._now_s, end_s + self._conditions.stt_s), PartialTranscript(utterance, text))
 
     def _count_until(self, time_s: float) -> int:
-        return sum(end_s <= time_s + WORD_SLACK_S for _, end_s in self._case.words)
+        return sum(end_s <= time_s for _, end_s in self._case.words)
 
     def _words_until(self, time_s: float) -> str:
         return " ".join(word for word, _ in self._case.words[self._first_word : self._count_until(time_s)])
