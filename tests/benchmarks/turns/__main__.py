@@ -1,0 +1,133 @@
+"""`make bench-turns` measures when bots take a pause for the end of the user's turn: wrong cut-offs against delay."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tests.benchmarks.turns import report
+from tests.benchmarks.turns.before import completeness_before
+from tests.benchmarks.turns.case import Kind, Part, TurnCase
+from tests.benchmarks.turns.cases import all_cases, text_cases
+from tests.benchmarks.turns.curve import Point
+from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, model_alone, three_classes
+from tests.benchmarks.turns.detector import detected
+from tests.benchmarks.turns.measure import Contestant, measure
+from tests.benchmarks.turns.model import StoredAnswers
+from tests.benchmarks.turns.prompts import prompt_cases
+from tests.benchmarks.turns.replay import Conditions, replay
+from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.preferences import Endpointing
+
+FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2, 2.7)
+"""The positions of the knob of bots with several delays: all are multiplied by it. They are delivered with 1."""
+SILENCES_S = (0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
+QUICK_FACTORS = (0.5, 0.7, 1.0, 1.5)
+SHOWN_SILENCES_S = (0.3, 0.5, 0.7)
+THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+
+NEVER = 2.0
+"""A threshold that no probability reaches."""
+
+OURS, CLASSES, FIXED = "this version", "three classes", "fixed silence"
+MODEL, WITH_MODEL = "Smart Turn alone", "this version with Smart Turn"
+
+
+def main() -> None:
+    arguments = _arguments()
+    conditions = Conditions(stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim)
+    spoken = list(all_cases())
+    if arguments.recordings is not None:
+        spoken += prompt_cases(arguments.recordings)
+    texts = list(text_cases())
+    _keep_to(spoken, arguments.kinds)
+    for case in spoken:
+        detected(case)
+    judge: Callable[[str, str], Completeness] = completeness
+    if arguments.before is not None:
+        judge = completeness_before(arguments.before, [*spoken, *texts])
+    factors = QUICK_FACTORS if arguments.quick else FACTORS
+    silences_s = SHOWN_SILENCES_S if arguments.quick else SILENCES_S
+    ours = partial(machine, endpointing=arguments.endpointing)
+    contestants = {
+        OURS: Contestant(ours, factors, conditions),
+        CLASSES: Contestant(partial(three_classes, completeness_of=judge), factors, conditions),
+        FIXED: Contestant(fixed_silence, silences_s, conditions),
+    }
+    if arguments.smart_turn is not None:
+        answers = StoredAnswers(arguments.smart_turn)
+        with_model = replace(conditions, model=answers)
+        for case in spoken:
+            replay(case, ModelBot(NEVER), with_model)
+        answers.save()
+        contestants[MODEL] = Contestant(model_alone, THRESHOLDS, with_model)
+        contestants[WITH_MODEL] = Contestant(ours, factors, with_model)
+    ablated = {
+        f"{OURS} without {source}": Contestant(partial(ours, without=frozenset({source})), factors, conditions)
+        for source in (Source if arguments.ablate else ())
+    }
+    _print(
+        f"{len(spoken)} cases with audio, {len(texts)} without. The recogniser needs {arguments.stt_ms} ms"
+        f"{' and shows words only at pauses' if arguments.no_interim else ''}; endpointing: {arguments.endpointing}."
+    )
+    _print("## Cases", "", *report.counts([*spoken, *texts]))
+    _print("## Do the cuts give the answers away?", "", *report.edges(spoken))
+    for part in arguments.parts:
+        curves = measure(contestants | ablated, [case for case in spoken if case.part is part], arguments.jobs)
+        _print(f"## With audio, {part}", "", *report.operating_points(curves))
+        delivered = {name: _at(curves[name], 1.0) for name in (OURS, CLASSES)}
+        fixed = {f"{1000 * silence_s:.0f} ms": _at(curves[FIXED], silence_s) for silence_s in SHOWN_SILENCES_S}
+        _print("As delivered:", "", *report.by_kind({**delivered, **fixed}))
+        _print("The curves:", "", *report.points(curves))
+    for part in arguments.parts:
+        judged = {name: replace(each, knobs=(1.0,)) for name, each in contestants.items() if name in (OURS, CLASSES)}
+        curves = measure(judged, [case for case in texts if case.part is part], arguments.jobs)
+        _print(f"## Without audio, {part}", "", *report.by_language({name: each[0] for name, each in curves.items()}))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.turns", description=__doc__)
+    parser.add_argument("--parts", nargs="+", type=Part, choices=list(Part), default=list(Part))
+    parser.add_argument(
+        "--kinds", nargs="+", type=Kind, choices=list(Kind), help="only these kinds of cases with audio"
+    )
+    parser.add_argument("--endpointing", type=Endpointing, choices=list(Endpointing), default=Endpointing.BALANCED)
+    parser.add_argument("--stt-ms", type=int, default=100, help="the recogniser's delay")
+    parser.add_argument("--no-interim", action="store_true", help="words come only at pauses")
+    parser.add_argument("--ablate", action="store_true", help="measure this version without each source of evidence")
+    parser.add_argument("--smart-turn", type=Path, metavar="FILE", help="the weights of Smart Turn, to compare with it")
+    parser.add_argument(
+        "--before", type=Path, metavar="FOLDER", help="a checkout of an older version, which judges the three classes"
+    )
+    parser.add_argument(
+        "--recordings", type=Path, metavar="FOLDER", help="further recordings for the development part: see prompts.py"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure fewer points of each curve")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="the number of processes")
+    return parser.parse_args()
+
+
+def _keep_to(cases: list[TurnCase], kinds: list[Kind] | None) -> None:
+    if kinds is not None:
+        cases[:] = [case for case in cases if case.kind in kinds]
+
+
+def _at(curve: Iterable[Point], knob: float) -> Point:
+    return next(point for point in curve if point.knob == knob)
+
+
+def _print(*lines: str) -> None:
+    for line in itertools.chain(lines, [""]):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""How an older version of this project judges texts: its rules are asked in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tests.benchmarks.turns.case import TurnCase
+from voicebot.dialogue.end_of_turn.turn_end import Completeness
+
+_SCRIPT = """
+import json, sys
+from voicebot.dialogue.end_of_turn.turn_end import completeness
+json.dump([completeness(text, language) for text, language in json.load(sys.stdin)], sys.stdout)
+"""
+
+
+def completeness_before(folder: Path, cases: Iterable[TurnCase]) -> Callable[[str, str], Completeness]:
+    """Returns the function `completeness` of the version in `folder`, for every part of the cases' words."""
+    texts = {
+        (" ".join(word for word, _ in case.words[first:last]), case.language)
+        for case in cases
+        for first in range(len(case.words))
+        for last in range(first + 1, len(case.words) + 1)
+    }
+    asked = sorted(texts)
+    command = [sys.executable, "-c", _SCRIPT]
+    run = subprocess.run(command, cwd=folder, input=json.dumps(asked), capture_output=True, text=True, check=True)
+    known = {key: Completeness(found) for key, found in zip(asked, json.loads(run.stdout), strict=True)}
+    return lambda text, language: known[text, language]

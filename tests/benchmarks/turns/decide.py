@@ -1,0 +1,172 @@
+"""The bots that are compared: this project's machine, and simple rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from tests.benchmarks.turns.case import TurnCase
+from tests.benchmarks.turns.replay import Bot, ModelAnswer
+from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
+from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import (
+    Command,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    PartialTranscript,
+    SetEndpointingDelay,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+)
+from voicebot.dialogue.facts import ReplyCommitted
+from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.preferences import Endpointing
+from voicebot.dialogue.state import Rules, State
+
+BotOf = Callable[[TurnCase], Bot]
+"""Makes the bot for one case."""
+
+CLASSES_S = {Completeness.COMPLETE: 0.608, Completeness.UNKNOWN: 0.704, Completeness.INCOMPLETE: 1.5}
+USUAL_S = 0.5
+"""The silences of `three_classes`, the last one for speech without known words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledRules(Rules):
+    """The machine's rules with all endpointing delays multiplied by `factor`."""
+
+    factor: float = 1.0
+
+    @property
+    def endpointing_delays(self) -> EndpointingDelays:
+        delays = DELAYS[self.endpointing]
+        return replace(
+            delays,
+            even_s=delays.even_s * self.factor,
+            per_log_odds_s=delays.per_log_odds_s * self.factor,
+            least_s=delays.least_s * self.factor,
+            most_s=delays.most_s * self.factor,
+            unsettled_s=delays.unsettled_s * self.factor,
+        )
+
+
+class MachineBot:
+    """The machine of this project in a new session, in which the bot has just asked what the case says."""
+
+    def __init__(self, case: TurnCase, factor: float, endpointing: Endpointing, without: frozenset[Source]) -> None:
+        self.ended_s: float | None = None
+        usual = EndpointRules()
+        self.endpoint_rules = replace(usual, stop_s=usual.stop_s * factor, sure_s=usual.sure_s * factor)
+        rules = ScaledRules(language=case.language, endpointing=endpointing, unused_sources=without, factor=factor)
+        history = (Message(Role.ASSISTANT, case.asked),) if case.asked else ()
+        self._state = State(rules=rules, history=history, merge_next=not history)
+
+    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+        if isinstance(input, ModelAnswer):
+            return ()
+        self._state, commands, facts = step(self._state, input, at_s)
+        if self.ended_s is None and any(isinstance(fact, ReplyCommitted) for fact in facts):
+            self.ended_s = at_s
+        return commands
+
+
+class RuleBot:
+    """Ends the turn after a silence that a rule derives from the words, as soon as the words are known.
+
+    Before the first words of a pause come, the silence is the one for no words.
+    """
+
+    def __init__(self, delay_s: Callable[[str], float]) -> None:
+        self.ended_s: float | None = None
+        self.endpoint_rules = replace(EndpointRules(), stop_s=delay_s(""))
+        self._delay_s = delay_s
+        self._pause = 0
+        """The number of the user's pause; 0 while the user speaks."""
+        self._known = False
+        """Whether all words before the pause are known."""
+
+    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+        match input:
+            case SpeechStarted() | SpeechContinued():
+                self._pause, self._known = 0, False
+            case SpeechPaused(_, pause):
+                self._pause = pause
+            case PartialTranscript(utterance, text, pause):
+                self._known |= pause == self._pause > 0
+                return [SetEndpointingDelay(utterance, self._delay_s(text))]
+            case SpeechEnded(utterance) if self._known:
+                self.ended_s = at_s
+                return [EndTranscription(utterance)]
+            case FinalTranscript():
+                self.ended_s = at_s
+            case _:
+                pass
+        return ()
+
+
+class ModelBot:
+    """An end-of-turn model alone, as Pipecat uses it: asked after 200 ms of silence, it ends the turn at once if its
+    probability is above a threshold. Else the turn ends after 3 s of silence. The words must be known as well."""
+
+    def __init__(self, threshold: float) -> None:
+        self.ended_s: float | None = None
+        self.endpoint_rules = replace(EndpointRules(), stop_s=3.0, pause_s=0.2)
+        self._threshold = threshold
+        self._pause = 0
+        self._known = self._over = False
+
+    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+        match input:
+            case SpeechStarted() | SpeechContinued():
+                self._pause, self._known, self._over = 0, False, False
+            case SpeechPaused(_, pause):
+                self._pause = pause
+            case PartialTranscript(_, _, pause):
+                self._known |= pause == self._pause > 0
+            case ModelAnswer(_, pause, probability):
+                self._over |= pause == self._pause and probability > self._threshold
+            case SpeechEnded():
+                self._over = True
+            case _:
+                pass
+        if self._known and self._over:
+            self.ended_s = at_s
+        return ()
+
+
+def machine(
+    factor: float, endpointing: Endpointing = Endpointing.BALANCED, without: frozenset[Source] = frozenset()
+) -> BotOf:
+    """Returns the bots of this project, whose delays are multiplied by `factor`, `without` some evidence."""
+    return lambda case: MachineBot(case, factor, endpointing, without)
+
+
+def fixed_silence(silence_s: float) -> BotOf:
+    """Returns bots that end each turn after the same silence."""
+    return lambda _: RuleBot(lambda _: silence_s)
+
+
+def three_classes(factor: float, completeness_of: Callable[[str, str], Completeness] = completeness) -> BotOf:
+    """Returns bots that end turns as this project did on 2026-11-30 (commit 6936902).
+
+    It waited 608 ms after words that looked complete, 1.5 s after words that looked incomplete, and else 704 ms. The
+    delays are multiplied by `factor`. `completeness_of` judges a text in a language.
+    """
+
+    def of(case: TurnCase) -> RuleBot:
+        def delay_s(text: str) -> float:
+            return factor * (CLASSES_S[completeness_of(text, case.language)] if text else USUAL_S)
+
+        return RuleBot(delay_s)
+
+    return of
+
+
+def model_alone(threshold: float) -> BotOf:
+    return lambda _: ModelBot(threshold)
