@@ -23,7 +23,7 @@ from tests.benchmarks.turns.model import StoredAnswers
 from tests.benchmarks.turns.prompts import prompt_cases
 from tests.benchmarks.turns.replay import Conditions, replay
 from voicebot.dialogue.end_of_turn.evidence import Source
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.preferences import Endpointing
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2, 2.7)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.benchmarks.turns.case import TurnCase
-from voicebot.dialogue.end_of_turn.turn_end import Completeness
+from voicebot.dialogue.end_of_turn.words import Completeness
 
 _SCRIPT = """
 import json, sys
-from voicebot.dialogue.end_of_turn.turn_end import completeness
+from voicebot.dialogue.end_of_turn.words import completeness
 json.dump([completeness(text, language) for text, language in json.load(sys.stdin)], sys.stdout)
 """
 

@@ -9,7 +9,7 @@ from tests.benchmarks.turns.case import TurnCase
 from tests.benchmarks.turns.replay import Bot, ModelAnswer
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
     Command,

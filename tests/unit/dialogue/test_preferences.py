@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
 
 from tests.support.machine_session import Session, bot, speaking, user
 from tests.support.verdict_cases import case_of_line
+from voicebot.dialogue.end_of_turn.words import EndpointingDelays
 from voicebot.dialogue.events import (
     ApplyPreferences,
     CancelReply,
