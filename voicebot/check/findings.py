@@ -47,6 +47,25 @@ def check_vad(engines: Engines, sound: Audio | None, settings: Settings) -> Find
     return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", REINSTALL)
 
 
+async def check_turn_model(engines: Engines, sound: Audio | None) -> Finding | None:
+    """Lets the end-of-turn model hear a voice. Returns None without a model. The caller closes the engines."""
+    model = engines.end_of_turn
+    if model is None:
+        return None
+    await model.start()
+    name = f"{model.status.name} (end of turn)"
+    samples = Audio.silence(1.0, SPEECH_RATE_HZ).samples if sound is None else sound.resampled(SPEECH_RATE_HZ).samples
+    probability = await model.probability(samples)
+    status = model.status
+    if probability is None:
+        advice = "Check TURN_MODEL, or leave it empty."
+        return Finding(name, Outcome.WARNING, status.reason or "no answer", advice)
+    took = f"it answers in {status.probe_ms} ms"
+    if sound is None:
+        return Finding(name, Outcome.OK, f"{took}, but no voice said anything to it")
+    return Finding(name, Outcome.OK, f"{took}: the sentence is over with a probability of {probability:.0%}")
+
+
 async def check_database(settings: Settings) -> Finding | None:
     """Checks that conversations can be stored, with a change that touches none. Returns None if none are stored."""
     if not settings.keep_conversations:

@@ -59,6 +59,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    TurnModelAnswered,
     VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
@@ -163,6 +164,8 @@ def _apply(t: Transition, input: Input) -> None:
             _take_partial_transcript(t, input)
         case FinalTranscript():
             _take_final_transcript(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
+        case TurnModelAnswered():
+            _take_model_answer(t, input)
         case EngineReported():
             _note_engine(t, input)
         case TextTyped():
@@ -292,6 +295,7 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
         return
     speech = _with_outlasted_time(t, input.speech, input.silence_s)
     utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
+    utterance = replace(utterance, model_probability=None)
     _update(t, utterance)
     if t.state.committed is not None:
         context = _context(t, t.state.committed, utterance)
@@ -303,7 +307,7 @@ def _speech_continued(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking or utterance.pause is None:
         return
-    _update(t, replace(utterance, pause=None, settled=False, dismissed=False))
+    _update(t, replace(utterance, pause=None, settled=False, model_probability=None, dismissed=False))
     _expect_verdict(t)
 
 
@@ -352,6 +356,12 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
         _note_transcript(t)
     _give_verdict(t, utterance, final=settled)
     _adapt_endpointing_delay(t, input.utterance, turn_over=settled and input.turn_over)
+
+
+def _take_model_answer(t: Transition, input: TurnModelAnswered) -> None:
+    utterance = _utterance(t, input.utterance)
+    if utterance is not None and utterance.speaking and utterance.pause == input.pause:
+        _update(t, replace(utterance, model_probability=input.probability))
 
 
 def _abandon_announced(t: Transition, utterance: Utterance) -> None:
