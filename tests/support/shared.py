@@ -1,8 +1,13 @@
-"""Recorded speech in the folder `shared` beside the project, which may be absent."""
+"""Recorded speech in the folder `shared` beside the project, which may be absent.
+
+The variable `SHARED_FOLDER` names the folder if it is elsewhere, as for a git worktree.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +16,7 @@ import soundfile
 from tests.support.paths import PROJECT
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 
-SHARED = PROJECT.parent / "shared"
+SHARED = Path(os.environ.get("SHARED_FOLDER") or PROJECT.parent / "shared")
 
 
 def recordings(kind: str) -> list[dict[str, Any]]:
