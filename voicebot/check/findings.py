@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from voicebot.transports.webrtc.ice.servers import IceServers
 logger = logging.getLogger(__name__)
 
 DATABASE_S = 5.0
+TURN_MODEL_S = 30.0
+"""The end-of-turn model may have to be downloaded first (8.7 MB)."""
 RELAY_S = 10.0
 """Longer than the time-outs of a request for credentials and of a probe together."""
 
@@ -53,6 +56,9 @@ async def check_turn_model(engines: Engines, sound: Audio | None) -> Finding | N
     if model is None:
         return None
     await model.start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TURN_MODEL_S):
+            await model.settle()
     name = f"{model.status.name} (end of turn)"
     samples = Audio.silence(1.0, SPEECH_RATE_HZ).samples if sound is None else sound.resampled(SPEECH_RATE_HZ).samples
     probability = await model.probability(samples)

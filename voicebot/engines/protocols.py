@@ -362,6 +362,10 @@ class EndOfTurnModel(Protocol):
         """Loads the model, or begins to. Never raises EngineError, as the bot works without it."""
         ...
 
+    async def settle(self) -> None:
+        """Waits until the model works, or `status` says why it does not: it may have to be downloaded first."""
+        ...
+
     async def close(self) -> None: ...
 
     async def probability(self, samples: Samples) -> float | None:

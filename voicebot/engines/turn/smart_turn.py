@@ -112,6 +112,7 @@ class SmartTurn:
         """Why there is no network."""
         self._pool: ThreadPoolExecutor | None = None
         self._downloading: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
         self._waiting = self._slow = 0
         self._answer_s: float | None = None
         self._reported: set[str] = set()
@@ -142,6 +143,9 @@ class SmartTurn:
             self._absence = "it is being downloaded"
             self._downloading = asyncio.create_task(self._download(), name=f"download of {ENGINE}")
 
+    async def settle(self) -> None:
+        await self._settled.wait()
+
     async def close(self) -> None:
         if self._downloading is not None:
             self._downloading.cancel()
@@ -149,6 +153,7 @@ class SmartTurn:
         if self._pool is not None:
             await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
         self._pool = self._downloading = self._network = None
+        self._settled.clear()
 
     async def probability(self, samples: Samples) -> float | None:
         """Returns the probability that the turn is over; None if the model can't answer now. Never raises EngineError.
@@ -209,6 +214,7 @@ class SmartTurn:
         except EngineError as error:
             self._absence = error.message
             self._report(error.message)
+        self._settled.set()
 
     async def _download(self) -> None:
         while True:
@@ -217,6 +223,7 @@ class SmartTurn:
             except DownloadError as error:
                 self._absence = f"it could not be downloaded: {error}"
                 self._report(self._absence)
+                self._settled.set()
                 await asyncio.sleep(DOWNLOAD_RETRY_S)
             else:
                 await self._load(self._downloaded)
