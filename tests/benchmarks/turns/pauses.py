@@ -34,8 +34,9 @@ SPEECH_DBFS = -26.0
 """The level of the speech, root mean square where somebody speaks."""
 ROOM_DBFS = (-70.0, -56.0)
 """The range of the room tone's level."""
-END_DB = 20.0
-"""The voice ends where the sound has become this much fainter than the speech."""
+END_DB = 12.0
+"""The voice ends where the sound has become this much fainter than the speech: about as faint as where words are cut,
+so that a voice that dies away at the end of a sentence is not told from a cut by its last milliseconds."""
 AFTER_LAST_WORD_S = 0.1
 """The voice ends no later than this after the end of the last word: what comes then is noise of the recording."""
 SPOKEN_DB = 30.0
