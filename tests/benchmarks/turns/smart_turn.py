@@ -6,11 +6,9 @@ others, on the development cases, and what weight its answers deserve.
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -22,7 +20,7 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.download import is_right
 from voicebot.engines.turn.smart_turn import WEIGHTS, SmartTurnNetwork
 
-WHEEL = Path(sys.prefix) / "smart-turn"
+FOLDER = Path(sys.prefix) / "smart-turn"
 """The folder into which make downloads the wheel."""
 
 REAL = (Kind.TURN_PAIR, Kind.CUT_RECORDING)
@@ -34,30 +32,21 @@ SILENCE_S = (0.064, 0.1, 0.15, 0.2, 0.3)
 Vector = npt.NDArray[np.float64]
 
 
-def load_smart_turn() -> Callable[[Samples], float] | None:
-    """Returns the model, which remembers its answers; None if the wheel was not downloaded.
+def weights() -> Path | None:
+    """Returns the file of the model, which is taken from the wheel once; None if the wheel was not downloaded.
 
-    The function takes int16 at 16 kHz, of which the last 8 s count, and returns the probability that the turn is over.
     Raises ValueError if the wheel holds another file than the expected one.
     """
-    wheel = next(WHEEL.glob("pipecat_ai-*.whl"), None)
+    wheel = next(FOLDER.glob("pipecat_ai-*.whl"), None)
     if wheel is None:
         return None
-    with tempfile.TemporaryDirectory() as folder, ZipFile(wheel) as content:
-        file = Path(content.extract(f"pipecat/audio/turn/smart_turn/data/{Path(WEIGHTS.url).name}", folder))
-        if not is_right(file, WEIGHTS):
-            raise ValueError(f"{wheel.name} holds another model than the expected one")
-        network = SmartTurnNetwork.load(file)
-    answers: dict[bytes, float] = {}
-
-    def probability(samples: Samples) -> float:
-        heard = samples[-8 * SPEECH_RATE_HZ :]
-        key = hashlib.sha256(heard.tobytes()).digest()
-        if key not in answers:
-            answers[key] = network.probability(heard)
-        return answers[key]
-
-    return probability
+    file = FOLDER / Path(WEIGHTS.url).name
+    if not file.exists():
+        with ZipFile(wheel) as content:
+            file.write_bytes(content.read(f"pipecat/audio/turn/smart_turn/data/{file.name}"))
+    if not is_right(file, WEIGHTS):
+        raise ValueError(f"{file} is not the expected model")
+    return file
 
 
 def area_under_curve(over: Vector, others: Vector) -> float:
@@ -81,7 +70,7 @@ def fitted(log_odds: Vector, over: Vector) -> tuple[float, float, float]:
     return float(found[0]), float(np.sqrt(np.linalg.inv(curvature)[0, 0])), float(found[1])
 
 
-def report(cases: Sequence[TurnCase], probability: Callable[[Samples], float]) -> list[str]:
+def report(cases: Sequence[TurnCase], network: SmartTurnNetwork) -> list[str]:
     """Returns the lines of the report."""
     groups: dict[str, list[TurnCase]] = {"all": list(cases), "real speakers": [c for c in cases if c.kind in REAL]}
     groups |= {kind.value: [case for case in cases if case.kind is kind] for kind in Kind}
@@ -94,7 +83,7 @@ def report(cases: Sequence[TurnCase], probability: Callable[[Samples], float]) -
             over = np.array([case.over for case in group], np.float64)
             if not 0 < over.sum() < len(over):
                 continue
-            answers = np.array([probability(_heard(case, silence_s)) for case in group]).clip(1e-6, 1 - 1e-6)
+            answers = np.array([network.probability(_heard(case, silence_s)) for case in group]).clip(1e-6, 1 - 1e-6)
             weight, error, offset = fitted(np.log(answers / (1 - answers)), over)
             ends, others = answers[over == 1], answers[over == 0]
             lines.append(
@@ -112,15 +101,16 @@ def _heard(case: TurnCase, silence_s: float) -> Samples:
 
 
 def main() -> None:
-    probability = load_smart_turn()
-    if probability is None:
+    file = weights()
+    if file is None:
         sys.exit("Run `make .venv/smart-turn/.downloaded` first.")
+    network = SmartTurnNetwork.load(file)
     cases = [case for case in all_cases() if case.part is Part.DEVELOPMENT and case.audio is not None]
     began_s = time.process_time()
     for case in cases[:20]:
-        probability(_heard(case, 0.1))
+        network.probability(_heard(case, 0.1))
     sys.stdout.write(f"{(time.process_time() - began_s) / 20 * 1000:.0f} ms of CPU an answer\n\n")
-    sys.stdout.writelines(f"{line}\n" for line in report(cases, probability))
+    sys.stdout.writelines(f"{line}\n" for line in report(cases, network))
 
 
 if __name__ == "__main__":
