@@ -44,6 +44,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    TurnModelAnswered,
     VerdictDisputed,
     WordsHeard,
     WordsTakenBack,
@@ -97,6 +98,7 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SpeechEnded, NUMBERS, released=st.booleans()),
     st.builds(PartialTranscript, NUMBERS, WORDS, st.none() | st.integers(0, 3)),
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
+    st.builds(TurnModelAnswered, NUMBERS, st.integers(0, 3), st.floats(0, 1)),
     st.builds(TextTyped, WORDS),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
@@ -136,6 +138,7 @@ PLAUSIBLE = st.sampled_from(
             "continue",
             "end",
             "partial",
+            "model",
             "final",
             "type",
             "interrupt",
@@ -319,6 +322,8 @@ class World:
                 self.post(SpeechEnded(number))
             case "partial":
                 self.post(PartialTranscript(number, text))
+            case "model" if state.utterances:
+                self.post(TurnModelAnswered(number, state.utterances[-1].last_pause, pick % 5 / 4))
             case "final":
                 self.post(FinalTranscript(number, text))
             case "type":

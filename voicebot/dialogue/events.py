@@ -137,6 +137,15 @@ class FinalTranscript:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnModelAnswered:
+    """The end-of-turn model has heard an utterance up to a pause. `probability` is that of the turn being over."""
+
+    utterance: int
+    pause: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineReported:
     """An engine works for a stage from now on. `reasons` say why each engine that is preferred to it does not."""
 
@@ -330,6 +339,7 @@ Input = (
     | SpeechEnded
     | PartialTranscript
     | FinalTranscript
+    | TurnModelAnswered
     | EngineReported
     | TextTyped
     | InterruptPressed

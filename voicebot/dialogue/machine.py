@@ -18,6 +18,7 @@ from typing import assert_never
 
 from voicebot.dialogue.end_of_turn.estimate import Estimate
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.model import model_evidence
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
 from voicebot.dialogue.end_of_turn.question import question_evidence
 from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
@@ -64,6 +65,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    TurnModelAnswered,
     VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
@@ -180,6 +182,8 @@ def _apply(t: Transition, input: Input) -> None:
             _take_partial_transcript(t, input)
         case FinalTranscript():
             _take_final_transcript(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
+        case TurnModelAnswered():
+            _take_model_answer(t, input)
         case EngineReported():
             _note_engine(t, input)
         case TextTyped():
@@ -335,6 +339,7 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
         last_pause=input.pause,
         paused_s=t.at_s - input.silence_s,
         settled=False,
+        model_probability=None,
         speech=speech,
     )
     _update(t, utterance)
@@ -351,7 +356,8 @@ def _speech_continued(t: Transition, number: int) -> None:
         return
     if t.state.asked is not None and t.at_s - t.state.asked.speech_ended_s >= NOTED_S:
         t.state = replace(t.state, pauses=t.state.pauses.after_pause())
-    _update(t, replace(utterance, pause=None, settled=False, dismissed=False, turn_over=False))
+    utterance = replace(utterance, pause=None, settled=False, turn_over=False, model_probability=None, dismissed=False)
+    _update(t, utterance)
     _expect_verdict(t)
 
 
@@ -417,6 +423,13 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     _adapt_endpointing_delay(t, input.utterance)
 
 
+def _take_model_answer(t: Transition, input: TurnModelAnswered) -> None:
+    utterance = _utterance(t, input.utterance)
+    if utterance is not None and utterance.speaking and utterance.pause == input.pause:
+        _update(t, replace(utterance, model_probability=input.probability))
+        _adapt_endpointing_delay(t, input.utterance)
+
+
 def _abandon_announced(t: Transition, utterance: Utterance) -> None:
     """Stops waiting for speech that the client announced but has not sent in time."""
     t.commands.append(EndTranscription(utterance.number))
@@ -459,6 +472,7 @@ def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
         question_evidence(asked, words, rules.language) if asked and words else None,
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
+        None if utterance.model_probability is None else model_evidence(utterance.model_probability),
     )
     return Estimate.of(evidence).without(rules.unused_sources)
 

@@ -158,6 +158,8 @@ class Utterance:
     """The text holds every word that was said before that pause."""
     turn_over: bool = False
     """The recogniser hears that the user is done."""
+    model_probability: float | None = None
+    """The end-of-turn model's probability that the turn is over, for the pause of now; None until it has answered."""
     overdue: bool = False
     """The verdict time-out has passed once while the words could still change."""
     endpointing_delay_s: float | None = None

@@ -77,7 +77,7 @@ class Orchestrator:
         self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
-        self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules)
+        self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules, engines.end_of_turn)
         self._replies = ReplyMaker(
             agent=engines.agent,
             tts=engines.tts,

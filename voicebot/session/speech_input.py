@@ -15,18 +15,29 @@ from voicebot.dialogue.events import (
     EngineReported,
     FinalTranscript,
     PartialTranscript,
+    SpeechContinued,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     Stage,
 )
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import EngineSelected, Pause, SpeechToText, Style, Transcriber, VoiceActivityDetector
+from voicebot.engines.protocols import (
+    EndOfTurnModel,
+    EngineSelected,
+    Pause,
+    SpeechToText,
+    Style,
+    Transcriber,
+    VoiceActivityDetector,
+)
 from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.runtime.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR
+from voicebot.session.turn_question import HEARD_S, TurnQuestion
 from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
 
 logger = logging.getLogger(__name__)
@@ -51,8 +62,9 @@ class SpeechInput:
     The voice activity detector is made when the first audio comes, as many sessions never send any.
     """
 
-    def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
+    def __init__(self, mailbox: Mailbox, rules: EndpointRules, turn_model: EndOfTurnModel | None = None) -> None:
         self._mailbox, self._rules = mailbox, rules
+        self._turn_question = None if turn_model is None else TurnQuestion(turn_model, mailbox)
         self._segmenter: UtteranceSegmenter | None = None
         self._preferences = Preferences()
         self._push_to_talk = self._pressed = False
@@ -89,6 +101,8 @@ class SpeechInput:
     async def aclose(self) -> None:
         """Closes the recogniser. No transcription may be under way."""
         self._segmenter = None  # frees some megabytes at once, without waiting for the garbage collector
+        if self._turn_question is not None:
+            await self._turn_question.aclose()
         await self._transcribing.aclose()
 
     # Sound --------------------------------------------------------------------------------------------------------
@@ -193,6 +207,18 @@ class SpeechInput:
         elif isinstance(change, SpeechEnded) and change.utterance in self._sounds:
             self._sounds[change.utterance].end()
         self._mailbox.post(change)
+        if self._turn_question is not None:
+            self._ask_turn_model(self._turn_question, change)
+
+    def _ask_turn_model(self, question: TurnQuestion, change: SpeechChange) -> None:
+        """Asks the end-of-turn model about a pause that begins, and drops the question when the pause is over."""
+        match change:
+            case SpeechPaused(utterance=utterance, pause=pause) if utterance in self._sounds:
+                question.ask(utterance, pause, self._sounds[utterance].newest(HEARD_S))
+            case SpeechContinued() | SpeechEnded():
+                question.drop()
+            case _:
+                pass
 
     def _add_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:

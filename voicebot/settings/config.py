@@ -178,11 +178,23 @@ def _persona(value: str) -> str:
     return value
 
 
+def _turn_model(value: str) -> str:
+    """Checks the name of the end-of-turn model, or the path of its file."""
+    value = value.strip()
+    if not value or value.endswith(".onnx"):
+        return value
+    if value.lower() == SMART_TURN:
+        return SMART_TURN
+    raise ValueError(f"The value must be {SMART_TURN}, or the path of a file such as ./smart-turn-v3.2-cpu.onnx")
+
+
 def _is_path(persona: str) -> bool:
     return "/" in persona or persona.endswith(".md")
 
 
 OLLAMA_PORT = 11434
+SMART_TURN = "smart-turn"
+"""The end-of-turn model that the setting TURN_MODEL names."""
 if TYPE_CHECKING:
     SttName: TypeAlias = str
     LlmName: TypeAlias = str
@@ -213,6 +225,7 @@ Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("
 OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
 PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
 """The name of a persona of the package, or the path of a file."""
+TurnModel = Annotated[str, AfterValidator(_turn_model), Values("`smart-turn`, or the path of a file")]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 TtsEngines = Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -325,6 +338,9 @@ class Settings(BaseSettings):
     preemptive_discards_per_turn: int = Field(default=3, ge=0, le=100)
     """After this many discarded answers in one turn, the next one begins only when the turn is over. 0 has the same
     effect as `PREEMPTIVE_REPLIES=false`."""
+    turn_model: TurnModel = ""
+    """A model that also hears whether a turn is over: `smart-turn`, which is downloaded from `huggingface.co` on first
+    use (8.7 MB), or the path of its file, such as `./smart-turn-v3.2-cpu.onnx`. Empty: no model (docs/engines.md)."""
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
     """How easily a speaking bot is interrupted; visitors can choose otherwise."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
@@ -565,6 +581,11 @@ class Settings(BaseSettings):
     def persona_file(self) -> Path | None:
         """The file of the operator's own persona; None if the setting names a persona of the package."""
         return Path(self.persona).expanduser() if _is_path(self.persona) else None
+
+    @property
+    def turn_model_file(self) -> Path | None:
+        """The operator's own file of the end-of-turn model; None without one."""
+        return Path(self.turn_model).expanduser() if self.turn_model not in ("", SMART_TURN) else None
 
     @property
     def persona_name(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
 from tests.support.verdict_cases import case_of_line
-from voicebot.dialogue.end_of_turn.words import EndpointingDelays
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
 from voicebot.dialogue.events import (
     ApplyPreferences,
     CancelReply,
@@ -55,8 +55,8 @@ def test_the_chosen_endpointing_decides_how_long_the_next_turn_waits_for_more() 
     session = Session()
     session.post(PreferencesChanged(Preferences(endpointing=Endpointing.PATIENT)))
     commands = session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1), PartialTranscript(1, "I want to", pause=1))
-    assert SetEndpointingDelay(1, EndpointingDelays.of(Endpointing.PATIENT).incomplete_s) in commands
-    assert EndpointingDelays.of(Endpointing.PATIENT) != EndpointingDelays.of(Endpointing.BALANCED)
+    assert SetEndpointingDelay(1, DELAYS[Endpointing.PATIENT].most_s) in commands
+    assert DELAYS[Endpointing.PATIENT] != DELAYS[Endpointing.BALANCED]
 
 
 def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:

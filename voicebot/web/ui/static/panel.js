@@ -147,7 +147,12 @@ function format(value) {
 // Engines
 
 /** @type {Record<string, string>} */
-const STAGES = { stt: "Speech to text", llm: "Language model", tts: "Text to speech" };
+const STAGES = {
+  stt: "Speech to text",
+  llm: "Language model",
+  tts: "Text to speech",
+  end_of_turn: "End of turn",
+};
 
 /**
  * @param {HTMLElement} root
