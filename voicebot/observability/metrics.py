@@ -23,7 +23,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from voicebot.access.refusal import Reason
-from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
+from voicebot.dialogue.facts import (
+    EngineChanged,
+    ErrorRaised,
+    Fact,
+    ReplyFinished,
+    TurnAnswered,
+    VerdictGiven,
+    WrongStartRepaired,
+)
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
 from voicebot.engines.errors import EngineError, Fault
@@ -135,6 +143,9 @@ class Metrics:
             "verdict_seconds", "How long the bot was silent before the verdict on speech over a reply."
         )
         self._barge_ins = self._counter("barge_ins", "The answers that the user interrupted.")
+        self._wrong_starts = self._counter(
+            "wrong_starts", "The answers that were taken back, because the user went on with the message."
+        )
         self._engine_errors = self._counter(
             "engine_errors",
             "The failures of engines, including failed probes and failures after which a second try or another engine"
@@ -225,6 +236,8 @@ class Metrics:
                     self._verdict_times.observe(record.took_s)
                 case ReplyFinished(interrupted=True):
                     self._barge_ins.inc()
+                case WrongStartRepaired():
+                    self._wrong_starts.inc()
                 case EngineChanged(stage, engine, reasons) if reasons:
                     self._fallbacks.labels(stage.value, engine).inc()
                 case ErrorRaised():
