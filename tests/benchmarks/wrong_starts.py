@@ -10,7 +10,7 @@ from tests.benchmarks.answers import ANSWER_S, QUIET_S
 from tests.benchmarks.bots import LEAD_S, Bot, User, calling
 from tests.benchmarks.figures import Figures
 from tests.benchmarks.heard_audio import Track, hush
-from tests.benchmarks.overlaps import Overlap, judge, watch
+from tests.benchmarks.overlaps import Overlap, watch
 from tests.benchmarks.users import Clip
 
 AFTER_S = (0.3, 0.6, 0.9, 0.45, 0.75)
@@ -59,13 +59,17 @@ async def _go_on(user: User, kind: str, first: Clip, rest: Clip, after_s: float)
 
 
 def _tell(figures: Figures, start: WrongStart, track: Track) -> None:
-    outcome, spoken = judge(start.overlap, track), start.overlap.spoken
-    answered = outcome.verdict == "new reply"
-    figures.count(f"{start.kind} start: answered", answered)
-    if outcome.stopped_s is not None:
-        figures.add(f"{start.kind} start: stop", (outcome.stopped_s - spoken.onset_s) * 1000)
-    if answered and outcome.sounded_s is not None:
-        figures.add(f"{start.kind} start: answer", (outcome.sounded_s - spoken.ended_s) * 1000)
+    """Counts the outcome. Sound whose reply is not known, because it is too short, counts as another reply's."""
+    spoken, heard = start.overlap.spoken, start.overlap.heard
+    if not heard:
+        figures.note(f"“{spoken.clip.name}” was said after the end of the reply")
+        return
+    figures.add(f"{start.kind} start: stop", (heard[0].ended_s - spoken.onset_s) * 1000)
+    old, *names = [track.reply_in(run) for run in heard]
+    others = [run for run, name in zip(heard[1:], names, strict=True) if name is None or name != old]
+    figures.count(f"{start.kind} start: answered", bool(others))
+    if others:
+        figures.add(f"{start.kind} start: answer", (others[0].began_s - spoken.ended_s) * 1000)
     if start.chat:
         message = f"user: {start.first.name} {spoken.clip.name}"
         figures.count(f"{start.kind} start: repaired", message in start.chat[-2:])
