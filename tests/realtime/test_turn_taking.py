@@ -172,6 +172,22 @@ async def test_yes_after_a_question_is_an_answer(source: str) -> None:
         assert [message["role"] for message in state["chat"]] == ["user", "assistant", "user", "assistant"]
 
 
+# The bot began too soon -------------------------------------------------------------------------------------------
+
+
+async def test_words_after_the_first_sound_of_the_answer_join_the_message() -> None:
+    rest = spoken("about a captain and a ship")  # made first, as it would hold up the client
+    async with talking(STORY, *[["She sailed away."]] * 3) as talk:  # a preemptive reply may be begun again
+        await talk.say(spoken("please tell me a story"))
+        await talk.client.heard.wait_for_sound()
+        await talk.say(rest)
+        state = await talk.state(lambda state: heard(state) == "She sailed away." and state["phase"] == "idle")
+        assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
+        assert words(said(state)[0]) == words("please tell me a story about a captain and a ship")
+        assert state["verdicts"][0]["rule"] == "continuation"
+        assert talk.agent.asked[-1][-1].text == said(state)[0]
+
+
 # Whole turns ------------------------------------------------------------------------------------------------------
 
 

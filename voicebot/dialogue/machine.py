@@ -589,7 +589,8 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
         return utterance
     context = _context(t, live, utterance)
     verdict = give_verdict(utterance.text, context, final=final)
-    if utterance.speaking and context.message and verdict.rule == "hesitation":
+    is_echo = (context.speech.echo or 0.0) >= ECHO_LIKELY
+    if utterance.speaking and context.message and verdict.rule == "hesitation" and not is_echo:
         return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
     return _record_verdict(t, utterance, verdict, context)
 
