@@ -288,7 +288,7 @@ def test_interim_words_from_before_the_silence_begin_no_reply_as_the_last_word_i
     """A recogniser reports a word after it was spoken, so what it reported while the user spoke is not the end."""
     session = Session(EAGER)
     session.post(SpeechStarted(1), PartialTranscript(1, "what day is it"))
-    session.now_s += 0.1
+    session.now_s += 0.2
     session.post(SpeechPaused(1, 1, 0.064, SPOKEN))
     assert session.state.last_reply == 0
     commands = session.post(PartialTranscript(1, "what day is it today"))
