@@ -244,7 +244,7 @@ def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
     commands = session.post(ReplyEnded(1), SpeechPaused(1, 2))
     assert StartReply(2, (user("what time is it in tokyo"),), preemptive=True) in commands
-    session.post(SpeechEnded(1, 0.5))
+    session.post(PartialTranscript(1, "what time is it in tokyo", pause=2), SpeechEnded(1, 0.5))
     assert session.state.history == (user("what time is it in tokyo"),)
 
 
