@@ -38,6 +38,7 @@ ROUND_S = 25.0
 ANSWERS = [
     ("gap", "last sample of the question → first sound of the answer", "ms"),
     ("cut off", "answered before the end", "of"),
+    ("discarded", "turns with a reply that was begun and discarded", "of"),
 ]
 OVERLAPS = [
     ("interruption stop", "interruption: onset of speech → bot silent", "ms"),

@@ -25,6 +25,7 @@ from voicebot.dialogue.facts import (
     EngineChanged,
     ErrorRaised,
     Fact,
+    ReplyCommitted,
     ReplyFinished,
     TurnAnswered,
     VerdictGiven,
@@ -75,6 +76,18 @@ def test_an_answer_that_was_taken_back_is_no_interruption() -> None:
     found = counted(WrongStartRepaired(1, "Once upon"), finished)
     assert found["voicebot_wrong_starts_total",] == 1
     assert found["voicebot_barge_ins_total",] == 0
+
+
+def test_preemptive_replies_are_counted_by_outcome_with_the_tokens_of_discarded_ones() -> None:
+    ended = ReplyFinished(1, unheard="", interrupted=False, cancelled=True, committed=False, started=False)
+    discarded = replace(ended, tokens_discarded=7)
+    kept = replace(ended, reply=3, cancelled=False, committed=True, started=True)
+    found = counted(
+        ended, discarded, ReplyCommitted(3, preemptive=True), kept, ReplyCommitted(4), replace(kept, reply=4)
+    )
+    assert found["voicebot_preemptive_replies_total", "discarded"] == 2
+    assert found["voicebot_preemptive_replies_total", "kept"] == 1
+    assert found["voicebot_preemptive_tokens_discarded_total",] == 7
 
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:

@@ -15,6 +15,10 @@ from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, Ve
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
 
+DETECTION_LAG_S = 0.05
+"""The detector takes the first 0.05 s of silence for speech, in the median of 74 recorded and synthetic sentences in
+quiet; 0.10 s at most."""
+
 MAX_VERDICTS = 20
 MAX_TURNS = 50
 MAX_LEVELS = 5
@@ -179,7 +183,8 @@ class Utterance:
     @property
     def up_to_date(self) -> bool:
         """Whether the interim text has changed since the user fell silent, so that it may hold the last word."""
-        return bool(self.text) and self.pause is not None and self.changed_s >= self.paused_s
+        since_s = self.paused_s - DETECTION_LAG_S
+        return bool(self.text) and self.pause is not None and self.changed_s >= since_s
 
 
 @dataclass(frozen=True, slots=True)
