@@ -46,6 +46,8 @@ ECHO_ABSENT = 0.1
 MAX_QUOTED = 60
 MAX_REPEATED = 4
 """A listener repeats at most this many words of the bot's."""
+REPEATED_LETTERS = 4
+"""Fewer letters are found in nearly any sentence."""
 
 
 class Evidence:
@@ -101,25 +103,29 @@ class Evidence:
     @cached_property
     def goes_on(self) -> bool:
         """Whether the last words announce more: "yeah, but", "right, um", "well I", "and"."""
-        phrases, unsaid = self.phrases, frozenset({PhraseKind.HESITATION}) | LISTENING
+        phrases = self.phrases
         if not phrases.made_of(BACKCHANNEL | HESITATING):
             return False
         at, kinds = phrases.ending(BACKCHANNEL | HESITATING)
         if PhraseKind.FILLER in kinds and kinds.isdisjoint(CLOSED) and at not in phrases.cuts(SOUNDS):
-            return True
-        said = [at for at in range(len(phrases)) if phrases.kinds_of(at).isdisjoint(unsaid)]
+            return True  # a word such as "but" or "um" after an agreement or an evaluation
+        sounds = LISTENING | {PhraseKind.HESITATION}
+        said = [at for at in range(len(phrases)) if phrases.kinds_of(at).isdisjoint(sounds)]
         if not said or phrases.ending(BACKCHANNEL, said[-1] + 1)[0] < said[-1]:
-            return False
-        breaks_off = len(said) > 1 and phrases.kinds_of(said[-1]) == {PhraseKind.FRAGMENT}
-        sentence = breaks_off and phrases.made_of(SOUNDS) and PhraseKind.FILLER in phrases.kinds_of(said[0])
-        return sentence or phrases.has_role(said[-1], WordRole.CONJUNCTION)
+            return False  # the last word belongs to a longer phrase, such as "I hope so"
+        if phrases.has_role(said[-1], WordRole.CONJUNCTION):
+            return True
+        begun = phrases.made_of(SOUNDS) and PhraseKind.FILLER in phrases.kinds_of(said[0])
+        return begun and phrases.kinds_of(said[-1]) == {PhraseKind.FRAGMENT}
 
     @cached_property
     def repeats_and_acknowledges(self) -> bool:
         """Whether some words are the bot's last ones, in this order, and otherwise there are only backchannels."""
         words, phrases = self.words, self.phrases
         return any(
-            contains(self.tail, words[start:end]) and phrases.includes(ACKNOWLEDGING, BACKCHANNEL, end)
+            len("".join(words[start:end])) >= REPEATED_LETTERS
+            and contains(self.tail, words[start:end])
+            and phrases.includes(ACKNOWLEDGING, BACKCHANNEL, end)
             for start in phrases.cuts(BACKCHANNEL)
             for end in range(start + 1, min(start + MAX_REPEATED, len(words) - 1) + 1)
         )

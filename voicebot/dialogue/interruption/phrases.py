@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Flag, auto
 from functools import cached_property
 
 from voicebot.dialogue.interruption.short_sentence import BotWords, ShortSentences
@@ -33,12 +32,12 @@ class Phrases:
 
     def made_of(self, kinds: Kinds) -> bool:
         """Returns True when the text consists of phrases of these kinds only, in any order. An empty text does not."""
-        return 0 < len(self) <= MAX_WORDS and self._ends_free(self._reach(kinds))
+        return 0 < len(self) <= MAX_WORDS and self._ends_free(self._reach(kinds, 0))
 
     def includes(self, kinds: Kinds, others: Kinds, start: int = 0) -> bool:
         """Returns True when the text from word `start` on has a phrase of `kinds`, and otherwise only `others`."""
         ends = {end for at in self.cuts(others, start) for end, found in self._spans(at) if not found.isdisjoint(kinds)}
-        return len(self) <= MAX_WORDS and any(self._ends_free(self._reach(kinds | others, end)) for end in ends)
+        return len(self) <= MAX_WORDS and bool(ends) and self._ends_free(self._reach(kinds | others, *ends))
 
     def after(self, kinds: Kinds) -> int:
         """Returns the index of the word up to which the text consists of phrases of these kinds."""
@@ -48,7 +47,7 @@ class Phrases:
         """Returns the indices of words, `start` included, up to which the text from there consists of these kinds."""
         if start >= len(self._keys):
             return [start]
-        return [at for at, state in enumerate(self._reach(kinds, start)) if _State.FREE in state]
+        return [at for at, state in enumerate(self._reach(kinds, start)) if state & _State.FREE]
 
     def is_one(self, word: str, kinds: Kinds) -> bool:
         """Returns True when this single word is of one of these kinds."""
@@ -61,7 +60,7 @@ class Phrases:
 
     def may_become(self, kinds: Kinds) -> bool:
         """Returns True when the text could consist of these kinds once more words have come."""
-        reached, count = self._reach(kinds), len(self)
+        reached, count = self._reach(kinds, 0), len(self)
         if count < len(reached) and reached[count]:
             return True
         return any(
@@ -114,45 +113,46 @@ class Phrases:
     def _sentences(self) -> ShortSentences:
         return ShortSentences(self._keys, self._lexicon, self._bot)
 
-    def _ends_free(self, reached: list[_State]) -> bool:
-        return _State.FREE in reached[len(self)]
+    def _ends_free(self, reached: list[int]) -> bool:
+        return bool(reached[len(self)] & _State.FREE)
 
-    def _reach(self, kinds: Kinds, start: int = 0) -> list[_State]:
-        """Returns for each word, and for the end, what the text before it may be when it consists of these kinds.
+    def _reach(self, kinds: Kinds, *starts: int) -> list[int]:
+        """Returns for each word, and for the end, what the text of these kinds from any of `starts` up to it may be.
 
-        Some phrases have several parts: an evaluating word after an opener ("how nice", "that's so funny", "that's a
-        good question") or before its theme ("great idea"), and an agreement or an evaluation after the speaker's stance
-        ("I guess so", "I think that's true"). Words said twice count once ("that's, that's true").
+        Some phrases have several parts: an evaluating word after an opener ("how nice", "that's so funny"), after a
+        sound ("oh, cute") or before its theme ("great idea"), and an agreement or an evaluation after the speaker's
+        stance ("I guess so", "I'm sure that's true"). Words said twice count once ("that's, that's true").
         """
-        reached = [_State(0)] * (len(self._keys) + 1)
-        reached[start] = _State.FREE
-        for at in range(start, len(self._keys)):
+        reached = [0] * (len(self._keys) + 1)
+        for start in starts:
+            reached[start] = _State.FREE
+        for at in range(min(starts), len(self._keys)):
             if not (state := reached[at]):
                 continue
-            for again in self._repeated(at):
+            for again in self._repetitions[at]:
                 reached[again] |= state
             for end, found in self._found[at]:
                 reached[end] |= self._after(state, found, kinds, article=self.has_role(end - 1, WordRole.ARTICLE))
         return reached
 
     @staticmethod
-    def _after(state: _State, found: Kinds, kinds: Kinds, *, article: bool) -> _State:
+    def _after(state: int, found: Kinds, kinds: Kinds, *, article: bool) -> int:
         """Returns what the text is after a phrase that is `found` in this state. An article may end the phrase."""
-        after, complete = _State(0), _State.FREE | _State.SAID
+        after, complete = 0, _State.FREE | _State.SAID
         if PhraseKind.ECHO_QUESTION in found:
             complete |= _State.ASKED
-        elif _State.ASKED in state and PhraseKind.CLOSING not in found and not found.isdisjoint(_QUALIFYING):
+        elif state & _State.ASKED and PhraseKind.CLOSING not in found and not found.isdisjoint(_QUALIFYING):
             return after
-        if _State.FREE in state and not found.isdisjoint(kinds - COMPOSED):
-            after |= complete
+        if state & _State.FREE and not found.isdisjoint(kinds - COMPOSED):
+            after |= complete if found.isdisjoint(_SURPRISED) else complete | _State.SURPRISED
         if PhraseKind.EVALUATION not in kinds:
             return after
         opened = state & (_State.OPENED | _State.OPENED_NOUN)
         if PhraseKind.FILLER in found:
             after |= opened | (state & _State.STANCED)
-        if _State.SAID in state and PhraseKind.CLOSING in found:
+        if state & _State.SAID and PhraseKind.CLOSING in found:
             after |= complete
-        if _State.STANCED in state and not found.isdisjoint(_STATED):
+        if state & _State.STANCED and not found.isdisjoint(_STATED):
             after |= complete
         if state & (_State.FREE | _State.STANCED) and PhraseKind.STANCE in found:
             after |= _State.STANCED
@@ -162,11 +162,15 @@ class Phrases:
             after |= _State.OPENED | (state & _State.OPENED_NOUN)
         if PhraseKind.EVALUATION in found:
             after |= _State.EVALUATED
-            if opened:
+            if opened or state & _State.SURPRISED:
                 after |= complete
         if PhraseKind.THEME in found and state & (_State.EVALUATED | _State.OPENED_NOUN):
             after |= complete
         return after
+
+    @cached_property
+    def _repetitions(self) -> list[list[int]]:
+        return [list(self._repeated(at)) for at in range(len(self._keys))]
 
     def _repeated(self, at: int) -> Iterator[int]:
         """Yields the places where the words from `at` on are said again, also after "um" or as "that, that's"."""
@@ -184,26 +188,29 @@ class Phrases:
         return self._lexicon.kinds(self._keys[at])
 
 
-class _State(Flag):
-    """What the text up to a word may be."""
+class _State:
+    """What the text up to a word may be: a sum of these values."""
 
-    FREE = auto()
+    FREE = 1
     """Complete: another phrase may begin."""
-    SAID = auto()
+    SAID = 2
     """Complete, and not empty."""
-    ASKED = auto()
+    ASKED = 4
     """Ends with an echo question: what qualifies makes it an ordinary question, as in "is it good"."""
-    STANCED = auto()
+    SURPRISED = 8
+    """Ends with a sound or a reaction, as in "oh"."""
+    STANCED = 16
     """Ends with a stance, as in "I think"."""
-    OPENED = auto()
+    OPENED = 32
     """Begins an evaluation, as in "that's so"."""
-    OPENED_NOUN = auto()
+    OPENED_NOUN = 64
     """The same with an article, as in "that's a"."""
-    EVALUATED = auto()
+    EVALUATED = 128
     """Ends with an evaluating word."""
 
 
 _STATED = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.ECHO_STATEMENT})
+_SURPRISED = frozenset({PhraseKind.SOUND, PhraseKind.YES_SOUND, PhraseKind.LAUGHTER, PhraseKind.REACTION})
 _QUALIFYING = frozenset({PhraseKind.DEGREE, PhraseKind.EVALUATION})
 
 COMPOSED = frozenset(

@@ -50,18 +50,18 @@ _CODES = (
     (frozenset({WordRole.ADDRESSEE}), "u"),
     (frozenset({WordRole.QUESTION_PARTICLE}), "q"),
 )
-"""The letter of a word by its roles; the first that applies. A word of degree ("really") has the letter "d", any other
-word that the bot has said has "b"."""
+"""The letter of a word by its roles; the first that applies. A word of degree has "e" if it may agree by itself
+("certainly"), else "d" ("so"). Any other word that the bot has said has "b"."""
 
-_STATEMENT = re.compile("(?:[psu]d*|d+)[aNmM][nd]*")
-_QUESTION = re.compile("[aNmM]n?[pu]n?d*")
-_BEGINNING = re.compile("[psu]d*")
-_FREE_STATEMENT = re.compile("n?[psu]{0,4}[nd]*[aNmM]{1,2}[psu]?[nd]*|nb{1,2}")
+_STATEMENT = re.compile("(?:[psu]|e)[de]*[aNmM][nde]*")
+_QUESTION = re.compile("[aNmM]n?[pu]n?[de]*")
+_BEGINNING = re.compile("[psu][de]*")
+_FREE_STATEMENT = re.compile("n?[psu]{0,4}[nde]*[aNmM]{1,2}[psu]?[nde]*|nb{1,2}")
 """Spanish "no lo es", German "das ist es", Hindi "है तो"."""
-_FREE_QUESTION = re.compile("n?[aNmMb]{1,3}[pu]{1,2}n?|n?[psu]?[db]*[aNmM]{1,3}q")
+_FREE_QUESTION = re.compile("n?[aNmMb]{1,3}[pu]{1,2}n?|n?[psu]?[deb]*[aNmM]{1,3}q")
 """German "macht sie?", Hindi "खुलती है क्या?"."""
 
-
+_STATED = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION})
 _SURPRISED = frozenset({PhraseKind.SOUND, PhraseKind.YES_SOUND, PhraseKind.REACTION})
 
 
@@ -92,8 +92,9 @@ class ShortSentences:
         roles = self._lexicon.roles(key)
         if (code := next((code for needed, code in _CODES if needed <= roles), "")) != "":
             return code
-        if PhraseKind.DEGREE in self._lexicon.kinds(key):
-            return "d"
+        kinds = self._lexicon.kinds(key)
+        if PhraseKind.DEGREE in kinds:
+            return "d" if kinds.isdisjoint(_STATED) else "e"
         return "b" if key in self._bot.keys else "-"
 
     def _statement_kind(self, codes: str) -> PhraseKind | None:
@@ -111,4 +112,4 @@ class ShortSentences:
         if codes[0] in "mM" and self._keys[at] not in self._bot.keys:
             return False
         surprised = at > 0 and not self._lexicon.kinds(self._keys[at - 1]).isdisjoint(_SURPRISED)
-        return "u" not in codes or self._bot.speaks_of_itself or surprised or codes.endswith("d")
+        return "u" not in codes or self._bot.speaks_of_itself or surprised or codes[-1] in "de"
