@@ -114,6 +114,15 @@ def test_words_that_announce_more_interrupt(text: str) -> None:
     assert verdict.answer
 
 
+def test_words_that_announce_more_do_not_interrupt_if_they_may_be_an_echo_or_somebody_elses() -> None:
+    joining = VerdictContext(sentence="He went home and slept.", words_heard=4)
+    assert ruled("and", joining) == (Decision.RESUME, "hesitation"), "the bot has just said it"
+    assert ruled("but", sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1)))[0] is Decision.RESUME
+    assert ruled("yeah, but", sounding(Speech(duration_s=0.5, level_db=-15.0)))[0] is Decision.RESUME
+    assert ruled("yeah, but", replace(TALKING, sensitivity=Sensitivity.HARD))[0] is Decision.RESUME
+    assert ruled("but", replace(TALKING, backchannel="Right."))[0] is Decision.RESUME
+
+
 @pytest.mark.parametrize("text", ["I hope so", "oh well", "and then?", "uh-huh, um", "that's good though"])
 def test_a_phrase_that_ends_with_such_a_word_announces_nothing(text: str) -> None:
     assert ruled(text) == (Decision.RESUME, "backchannel") or ruled(text) == (Decision.RESUME, "hesitation")

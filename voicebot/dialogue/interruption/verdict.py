@@ -186,17 +186,6 @@ def _probably_backchannel(evidence: Evidence) -> Verdict | None:
     return _resume(evidence, "backchannel", f"{evidence.quoted} was probably “{backchannel.strip('.')}”")
 
 
-def _begins_to_speak(evidence: Evidence) -> Verdict | None:
-    """Applies to words after which the user goes on: "yeah, but", "let's see", "well I"."""
-    phrases, goes_on = evidence.phrases, frozenset({PhraseKind.GO_ON})
-    if phrases.includes(goes_on, AROUND_WISH | BACKCHANNEL):
-        return None
-    stalls = phrases.includes(frozenset({PhraseKind.STALL}), BACKCHANNEL | HESITATING)
-    if not stalls and not evidence.goes_on:
-        return None
-    return _give_way(evidence, "words", f"{evidence.quoted} begins what you want to say")
-
-
 def _hesitation(evidence: Evidence) -> Verdict | None:
     phrases = evidence.phrases
     if phrases.made_of(LISTENING) or not phrases.made_of(HESITATING | LISTENING):
@@ -282,6 +271,23 @@ def _brief(evidence: Evidence) -> Verdict | None:
     if len(evidence.words) >= least or evidence.question or not evidence.heard.anything or evidence.asks:
         return None
     return _resume(evidence, "brief", f"{evidence.quoted} is too little: the bot is set to be hard to interrupt")
+
+
+_DOUBTS = (_probably_backchannel, _repeated_words, _loud_echo, _unclear, _faint, _brief)
+
+
+def _begins_to_speak(evidence: Evidence) -> Verdict | None:
+    """Applies to words after which the user goes on, such as "yeah, but", "let's see" and "well I".
+
+    They are too few to interrupt if they may be an echo, somebody else's words or no words at all.
+    """
+    phrases = evidence.phrases
+    if phrases.includes(frozenset({PhraseKind.GO_ON}), AROUND_WISH | BACKCHANNEL):
+        return None
+    stalls = phrases.includes(frozenset({PhraseKind.STALL}), BACKCHANNEL | HESITATING)
+    if not (stalls or evidence.goes_on) or any(rule(evidence) is not None for rule in _DOUBTS):
+        return None
+    return _give_way(evidence, "words", f"{evidence.quoted} begins what you want to say")
 
 
 def _words(evidence: Evidence) -> Verdict:
