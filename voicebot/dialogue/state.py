@@ -112,7 +112,8 @@ class Rules:
     preemptive_replies: bool = True
     """Whether the bot begins a reply when the turn may be over, to speak it when the turn is over."""
     preemptive_discards_per_turn: int = 3
-    """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over."""
+    """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over.
+    None of the 225 turns of docs/benchmarks.md ("Replies begun early") discarded more than two."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
