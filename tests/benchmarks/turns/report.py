@@ -34,16 +34,16 @@ def counts(cases: Sequence[TurnCase]) -> Iterator[str]:
 
 def edges(cases: Sequence[TurnCase]) -> Iterator[str]:
     """Yields the table of what a classifier of the edges knows."""
-    yield "| the classifier sees | area under the curve (95 %) | right | cases |"
-    yield "|---|---|---|---|"
+    yield "| the classifier sees | area under the curve | by chance (95 %) | right, of both answers alike | cases |"
+    yield "|---|---|---|---|---|"
     for name, features in (
         ("60 ms of the inserted pause", inserted),
         ("50 ms of the voice, faded out by the script", faded),
         ("the 50 ms of the voice before, untouched", voice),
     ):
         score = score_edges(cases, features)
-        interval = f"{score.auc:.2f} ({score.low:.2f} to {score.high:.2f})"
-        yield f"| {name} | {interval} | {score.accuracy:.0%} | {score.cases} |"
+        low, high = score.chance
+        yield f"| {name} | {score.auc:.2f} | {low:.2f} to {high:.2f} | {score.accuracy:.0%} | {score.cases} |"
 
 
 def operating_points(curves: Curves) -> Iterator[str]:
