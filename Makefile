@@ -10,7 +10,7 @@ LOCKING := .venv-lock
 CHECKED := --quiet --no-deps --only-binary=:all: --require-hashes --requirement
 INSTALL := -m pip install --no-compile $(CHECKED)
 
-.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint docs audit lock wheels clean
+.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-turns bench-load bench-soak attack lint docs audit lock wheels clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -42,6 +42,10 @@ bench-echo: $(VENV)/.installed-dev
 # Measures how well the embedded recogniser hears and the embedded voices speak, and how much CPU that takes.
 bench-speech: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.speech
+
+# Measures when pauses are taken for the end of a turn: wrong cut-offs against delay, for this bot and simpler ones.
+bench-turns: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.turns $(ARGS)
 
 # Measures how many users can talk to one process at the same time.
 bench-load: $(VENV)/.installed-dev

@@ -16,12 +16,20 @@ from tests.benchmarks.turns.before import completeness_before
 from tests.benchmarks.turns.case import Kind, Part
 from tests.benchmarks.turns.cases import all_cases, text_cases
 from tests.benchmarks.turns.curve import Point
-from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, model_alone, three_classes
+from tests.benchmarks.turns.decide import (
+    ModelBot,
+    fixed_silence,
+    machine,
+    machine_with_memory,
+    model_alone,
+    three_classes,
+)
 from tests.benchmarks.turns.detector import detected
 from tests.benchmarks.turns.measure import Contestant, measure
 from tests.benchmarks.turns.model import StoredAnswers
 from tests.benchmarks.turns.prompts import prompt_cases
 from tests.benchmarks.turns.replay import Conditions, replay
+from tests.benchmarks.turns.users import users_turns
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
 from voicebot.dialogue.preferences import Endpointing
@@ -84,7 +92,23 @@ def main() -> None:
     if prompts:
         sets["recorded prompts (development)"] = prompts
     for name, cases in sets.items():
-        _print(f"## With audio: {name}", "", *_compared(measure(contestants | ablated, cases, arguments.jobs)))
+        curves = measure(contestants | ablated, cases, arguments.jobs)
+        _print(f"## With audio: {name}", "", *_compared(curves))
+        if arguments.errors and name != Part.HELD_OUT:
+            _print("Wrong or slow:", "", *report.errors(_at(curves[OURS], DELIVERED)))
+    with_memory = partial(machine_with_memory, endpointing=arguments.endpointing)
+    learning = {
+        OURS: Contestant(with_memory, factors, conditions),
+        f"{OURS} without {Source.PAUSES}": Contestant(
+            partial(with_memory, without=frozenset({Source.PAUSES})), factors, conditions
+        ),
+    }
+    for part in arguments.parts:
+        turns = users_turns([case for case in spoken if case.part is part])
+        curves = measure(learning, turns, arguments.jobs)
+        users = len({case.speaker for case in turns})
+        _print(f"## {users} users with {len(turns)} turns: {part}", "", *report.operating_points(curves))
+        _print(*report.points(curves))
     judged = {name: replace(contestants[name], knobs=(DELIVERED,)) for name in (OURS, CLASSES)}
     for part in arguments.parts:
         curves = measure(judged, [case for case in texts if case.part is part], arguments.jobs)
@@ -115,6 +139,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="further recordings for the development part: see prompts.py"
+    )
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="name the cases that this version gets wrong, of the development part only",
     )
     parser.add_argument("--quick", action="store_true", help="measure fewer points of each curve")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="the number of processes")

@@ -15,6 +15,8 @@ Curves = Mapping[str, Sequence[Point]]
 
 BUDGETS_S = (0.3, 0.45, 0.6)
 SHARES = (0.1, 0.05)
+SLOW_S = 0.75
+"""An end that is found later than this is listed as late."""
 
 
 def counts(cases: Sequence[TurnCase]) -> Iterator[str]:
@@ -88,6 +90,15 @@ def by_language(points: Mapping[str, Point]) -> Iterator[str]:
             for point in points.values()
         )
         yield f"| {language} | " + " | ".join(cells) + " |"
+
+
+def errors(point: Point) -> Iterator[str]:
+    """Yields the cases that were cut off, and those whose turn ended late."""
+    for each in point.outcomes:
+        if each.cut_off:
+            yield f"- cut off {1000 * each.delay_s:.0f} ms into {1000 * each.case.pause_s:.0f}: {each.case.name}"
+        elif each.case.over and each.delay_s > SLOW_S:
+            yield f"- late, {1000 * each.delay_s:.0f} ms: {each.case.name}"
 
 
 def _only(point: Point, kind: Kind) -> Point:

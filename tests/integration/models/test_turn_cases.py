@@ -13,7 +13,7 @@ from tests.benchmarks.turns import detector, report, spoken
 from tests.benchmarks.turns.case import Kind, Part, TurnCase
 from tests.benchmarks.turns.cases import text_cases
 from tests.benchmarks.turns.curve import Point, least_cut_offs, least_delay
-from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, three_classes
+from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, machine_with_memory, three_classes
 from tests.benchmarks.turns.edges import inserted, score_edges
 from tests.benchmarks.turns.measure import Contestant, measure
 from tests.benchmarks.turns.pauses import (
@@ -29,6 +29,7 @@ from tests.benchmarks.turns.recorded import PAIRS, READERS, recorded_cases
 from tests.benchmarks.turns.replay import Conditions, Outcome, replay
 from tests.benchmarks.turns.sentences import sentences
 from tests.benchmarks.turns.spoken import VOICES, say
+from tests.benchmarks.turns.users import users_turns
 from tests.support.shared import recordings
 from tests.support.speech import spoken as flite
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
@@ -266,6 +267,31 @@ def test_the_report_has_a_row_for_each_kind_and_bot(cases: list[TurnCase]) -> No
     assert [line.split(" | ")[0] for line in kinds[2:]] == ["| cut speech", "| text", "| all"]
     assert list(report.counts(few))[2] == "| cut speech | 2 / 2 (1, 2) | 0 / 0 (0, 0) |"
     assert len(list(report.edges(cases))) == 5
+
+
+def test_users_who_often_pause_get_more_time_in_later_turns() -> None:
+    speech = say("espeak en-us+m3", "I would like to book a table for four people.")
+    counts = (3, 5, 6, 4, 7, 8)
+    paused = [case_of(speech, count, Kind.CUT_SPEECH, Part.DEVELOPMENT, 0.45) for count in counts]
+    over = case_of(speech, len(speech.words), Kind.CUT_SPEECH, Part.DEVELOPMENT)
+    bot_of = machine_with_memory(1.0)
+    for case in paused:
+        replay(case, bot_of(case), CONDITIONS)
+    later = replay(over, bot_of(over), CONDITIONS)
+    assert later.delay_s > replay(over, machine(1.0)(over), CONDITIONS).delay_s
+    other = replace(over, speaker="somebody else")
+    assert replay(other, bot_of(other), CONDITIONS).delay_s < later.delay_s
+
+
+def test_a_fluent_user_pauses_in_one_of_six_cases_and_a_hesitant_one_in_four() -> None:
+    speech = say("espeak en-us+m3", "I would like to book a table for four people.")
+    ends = [case_of(speech, len(speech.words), Kind.CUT_SPEECH, Part.DEVELOPMENT)] * 12
+    turns = users_turns([case_of(speech, count, Kind.CUT_SPEECH, Part.DEVELOPMENT) for count in range(1, 10)] + ends)
+    shares = {}
+    for user in sorted({case.speaker for case in turns}):
+        own = [case.over for case in turns if case.speaker == user]
+        shares[user] = sum(own) / len(own)
+    assert shares == {"espeak en-us+m3, fluent": 5 / 6, "espeak en-us+m3, hesitant": 2 / 6}
 
 
 def test_nothing_of_the_shared_folder_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
