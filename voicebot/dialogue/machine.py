@@ -300,7 +300,9 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
     if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
         return
     speech = _with_outlasted_time(t, input.speech, input.silence_s)
-    utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
+    utterance = replace(
+        utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech, prosody=input.prosody
+    )
     _update(t, utterance)
     if t.state.committed is not None:
         context = _context(t, t.state.committed, utterance)
