@@ -21,13 +21,14 @@ FOLDS = 6
 
 
 def all_pauses(packages: Path, work: Path) -> Iterator[Pause]:
+    recordings = Recordings(packages)
+    aligned = aligned_recordings(recordings, work / "aligned.json")
     yield from development_cases(all_cases())
     for speech in whole_sentences():
         yield from pauses_of(speech.speaker.split()[0], speech, random.Random(speech.text))
     for speech in broken_off():
         yield from hesitation(speech.speaker.split()[0], speech)
-    recordings = Recordings(packages)
-    for each in aligned_recordings(recordings, work / "aligned.json"):
+    for each in aligned:
         source = "asterisk" if each.speaker == "allison" else "actors"
         yield from pauses_of(source, recordings.speech(each), random.Random(each.name))
 

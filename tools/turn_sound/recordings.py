@@ -136,7 +136,7 @@ class Aligner:
             self._decoder.start_utt()
             self._decoder.process_raw(sound, full_utt=True)
             self._decoder.end_utt()
-            segments = [each for each in self._decoder.seg() if each.word[0] not in "<[("]
+            segments = [each for each in self._decoder.seg() or () if each.word[0] not in "<[("]
         except RuntimeError:
             return ()
         if len(segments) != len(written):

@@ -126,9 +126,9 @@ def track(hz: Floats, strengths: Floats, faint: npt.NDArray[np.bool_]) -> Floats
 
 
 BAND_EDGES_HZ = (80, 250, 500, 900, 1500, 2300, 3300, 5000, 8000)
-_BANDS = np.stack(
-    [(low <= _HZ) & (high > _HZ) for low, high in itertools.pairwise(BAND_EDGES_HZ)], axis=1
-).astype(np.float32)
+_BANDS = np.stack([(low <= _HZ) & (high > _HZ) for low, high in itertools.pairwise(BAND_EDGES_HZ)], axis=1).astype(
+    np.float32
+)
 _FULL_SCALE = _FFT * 32768.0**2
 
 
