@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from voicebot.audio.prosody import Prosody
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
@@ -146,6 +147,8 @@ class Utterance:
     backchannel: str = ""
     """A backchannel that sounds nearly the same, as the recogniser reports it; empty if there is none."""
     speech: Speech = field(default_factory=Speech)
+    prosody: Prosody | None = None
+    """How the speech before the last pause ends."""
     announced: bool = False
     """The client has announced the utterance, and sends its audio only when it has ended."""
     held: bool = False

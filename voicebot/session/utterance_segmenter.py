@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicebot.audio.echo import ECHO_SCORE, EchoDetector
+from voicebot.audio.prosody import ProsodyMeter
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.dialogue.endpointing import WINDOW_S, Endpointer, EndpointRules, SpeechEvent
 from voicebot.dialogue.events import (
@@ -118,6 +119,7 @@ class UtteranceSegmenter:
         """The mean power of each window of this utterance in which somebody spoke."""
         self._known: Speech | None = None
         """The last measurement of this utterance."""
+        self._prosody = ProsodyMeter()
         self._echo = EchoDetector()
         self._echo_windows = 0
         """How many windows of this session would have counted as speech if they had not been an echo."""
@@ -301,6 +303,7 @@ class UtteranceSegmenter:
         self._pause = 0
         self._powers.clear()
         self._known = None
+        self._prosody.start()
         since_s = self._endpointer.utterance_s + self._newer_windows * WINDOW_S
         self._events.append(SpeechStarted(self._utterance, since_s=since_s, held=self._endpointer.held))
 
@@ -328,6 +331,7 @@ class UtteranceSegmenter:
         if silent:
             sound = sound.copy()
             sound[: silent * self._vad.window_samples] = 0
+        self._prosody.add(sound)
         self._events.append(UtteranceAudio(self._utterance, Audio(sound, SPEECH_RATE_HZ)))
 
     def _note_event(self, event: SpeechEvent | None) -> None:
@@ -342,7 +346,8 @@ class UtteranceSegmenter:
             case SpeechEvent.PAUSED:
                 self._pause += 1
                 self._events.append(UtteranceAudio(self._utterance, Pause(self._pause)))
-                self._events.append(SpeechPaused(self._utterance, self._pause, silence_s, self._speech()))
+                prosody = self._prosody.measure()
+                self._events.append(SpeechPaused(self._utterance, self._pause, silence_s, self._speech(), prosody))
             case SpeechEvent.CONTINUED:
                 self._events.append(SpeechContinued(self._utterance))
             case SpeechEvent.ENDED | SpeechEvent.RELEASED:

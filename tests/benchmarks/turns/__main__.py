@@ -6,33 +6,42 @@ import argparse
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.turns import report
 from tests.benchmarks.turns.before import completeness_before
-from tests.benchmarks.turns.case import Kind, Part, TurnCase
+from tests.benchmarks.turns.case import Kind, Part
 from tests.benchmarks.turns.cases import all_cases, text_cases
 from tests.benchmarks.turns.curve import Point
-from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, model_alone, three_classes
+from tests.benchmarks.turns.decide import (
+    ModelBot,
+    fixed_silence,
+    machine,
+    machine_with_memory,
+    model_alone,
+    three_classes,
+)
 from tests.benchmarks.turns.detector import detected
 from tests.benchmarks.turns.measure import Contestant, measure
 from tests.benchmarks.turns.model import StoredAnswers
 from tests.benchmarks.turns.prompts import prompt_cases
 from tests.benchmarks.turns.replay import Conditions, replay
+from tests.benchmarks.turns.users import users_turns
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.preferences import Endpointing
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2, 2.7)
-"""The positions of the knob of bots with several delays: all are multiplied by it. They are delivered with 1."""
+"""The positions of the knob of bots with several delays: all are multiplied by it."""
 SILENCES_S = (0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 QUICK_FACTORS = (0.5, 0.7, 1.0, 1.5)
 SHOWN_SILENCES_S = (0.3, 0.5, 0.7)
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
+DELIVERED = 1.0
 NEVER = 2.0
 """A threshold that no probability reaches."""
 
@@ -43,16 +52,15 @@ MODEL, WITH_MODEL = "Smart Turn alone", "this version with Smart Turn"
 def main() -> None:
     arguments = _arguments()
     conditions = Conditions(stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim)
-    spoken = list(all_cases())
-    if arguments.recordings is not None:
-        spoken += prompt_cases(arguments.recordings)
-    texts = list(text_cases())
-    _keep_to(spoken, arguments.kinds)
-    for case in spoken:
+    spoken, texts = list(all_cases()), list(text_cases())
+    prompts = [] if arguments.recordings is None else list(prompt_cases(arguments.recordings))
+    if arguments.kinds is not None:
+        spoken = [case for case in spoken if case.kind in arguments.kinds]
+    for case in [*spoken, *prompts]:
         detected(case)
     judge: Callable[[str, str], Completeness] = completeness
     if arguments.before is not None:
-        judge = completeness_before(arguments.before, [*spoken, *texts])
+        judge = completeness_before(arguments.before, [*spoken, *prompts, *texts])
     factors = QUICK_FACTORS if arguments.quick else FACTORS
     silences_s = SHOWN_SILENCES_S if arguments.quick else SILENCES_S
     ours = partial(machine, endpointing=arguments.endpointing)
@@ -74,22 +82,45 @@ def main() -> None:
         for source in (Source if arguments.ablate else ())
     }
     _print(
-        f"{len(spoken)} cases with audio, {len(texts)} without. The recogniser needs {arguments.stt_ms} ms"
-        f"{' and shows words only at pauses' if arguments.no_interim else ''}; endpointing: {arguments.endpointing}."
+        f"{len(spoken) + len(prompts)} cases with audio, {len(texts)} without. The recogniser needs "
+        f"{arguments.stt_ms} ms{' and shows words only at pauses' if arguments.no_interim else ''}; endpointing: "
+        f"{arguments.endpointing}."
     )
-    _print("## Cases", "", *report.counts([*spoken, *texts]))
+    _print("## Cases", "", *report.counts([*spoken, *prompts, *texts]))
     _print("## Do the cuts give the answers away?", "", *report.edges(spoken))
+    sets = {str(part): [case for case in spoken if case.part is part] for part in arguments.parts}
+    if prompts:
+        sets["recorded prompts (development)"] = prompts
+    for name, cases in sets.items():
+        curves = measure(contestants | ablated, cases, arguments.jobs)
+        _print(f"## With audio: {name}", "", *_compared(curves))
+        if arguments.errors and name != Part.HELD_OUT:
+            _print("Wrong or slow:", "", *report.errors(_at(curves[OURS], DELIVERED)))
+    with_memory = partial(machine_with_memory, endpointing=arguments.endpointing)
+    learning = {
+        OURS: Contestant(with_memory, factors, conditions),
+        f"{OURS} without {Source.PAUSES}": Contestant(
+            partial(with_memory, without=frozenset({Source.PAUSES})), factors, conditions
+        ),
+    }
     for part in arguments.parts:
-        curves = measure(contestants | ablated, [case for case in spoken if case.part is part], arguments.jobs)
-        _print(f"## With audio, {part}", "", *report.operating_points(curves))
-        delivered = {name: _at(curves[name], 1.0) for name in (OURS, CLASSES)}
-        fixed = {f"{1000 * silence_s:.0f} ms": _at(curves[FIXED], silence_s) for silence_s in SHOWN_SILENCES_S}
-        _print("As delivered:", "", *report.by_kind({**delivered, **fixed}))
-        _print("The curves:", "", *report.points(curves))
+        turns = users_turns([case for case in spoken if case.part is part])
+        curves = measure(learning, turns, arguments.jobs)
+        users = len({case.speaker for case in turns})
+        _print(f"## {users} users with {len(turns)} turns: {part}", "", *report.operating_points(curves))
+        _print(*report.points(curves))
+    judged = {name: replace(contestants[name], knobs=(DELIVERED,)) for name in (OURS, CLASSES)}
     for part in arguments.parts:
-        judged = {name: replace(each, knobs=(1.0,)) for name, each in contestants.items() if name in (OURS, CLASSES)}
         curves = measure(judged, [case for case in texts if case.part is part], arguments.jobs)
-        _print(f"## Without audio, {part}", "", *report.by_language({name: each[0] for name, each in curves.items()}))
+        _print(f"## Without audio: {part}", "", *report.by_language({name: each[0] for name, each in curves.items()}))
+
+
+def _compared(curves: report.Curves) -> Iterator[str]:
+    yield from report.operating_points(curves)
+    delivered = {name: _at(curves[name], DELIVERED) for name in (OURS, CLASSES)}
+    delivered |= {f"{1000 * silence_s:.0f} ms": _at(curves[FIXED], silence_s) for silence_s in SHOWN_SILENCES_S}
+    yield from ("", "As delivered:", "", *report.by_kind(delivered))
+    yield from ("", "The curves:", "", *report.points(curves))
 
 
 def _arguments() -> argparse.Namespace:
@@ -109,14 +140,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="further recordings for the development part: see prompts.py"
     )
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="name the cases that this version gets wrong, of the development part only",
+    )
     parser.add_argument("--quick", action="store_true", help="measure fewer points of each curve")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="the number of processes")
     return parser.parse_args()
-
-
-def _keep_to(cases: list[TurnCase], kinds: list[Kind] | None) -> None:
-    if kinds is not None:
-        cases[:] = [case for case in cases if case.kind in kinds]
 
 
 def _at(curve: Iterable[Point], knob: float) -> Point:

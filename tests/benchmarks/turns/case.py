@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """Numbers read in groups."""
     QUESTION = "question"
     """Whole questions and commands."""
+    PROMPT = "prompt"
+    """Recordings of a real speaker from a folder: see prompts.py."""
     TEXT = "text"
     """Without audio, in five languages."""
 

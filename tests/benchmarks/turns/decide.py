@@ -9,6 +9,7 @@ from tests.benchmarks.turns.case import TurnCase
 from tests.benchmarks.turns.replay import Bot, ModelAnswer
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
@@ -31,6 +32,8 @@ from voicebot.dialogue.state import Rules, State
 
 BotOf = Callable[[TurnCase], Bot]
 """Makes the bot for one case."""
+
+NO_PAUSES = PauseHistory()
 
 CLASSES_S = {Completeness.COMPLETE: 0.608, Completeness.UNKNOWN: 0.704, Completeness.INCOMPLETE: 1.5}
 USUAL_S = 0.5
@@ -57,15 +60,32 @@ class ScaledRules(Rules):
 
 
 class MachineBot:
-    """The machine of this project in a new session, in which the bot has just asked what the case says."""
+    """The machine of this project in a new session, in which the bot has just asked what the case says.
 
-    def __init__(self, case: TurnCase, factor: float, endpointing: Endpointing, without: frozenset[Source]) -> None:
+    `pauses` are the user's pauses in earlier turns.
+    """
+
+    def __init__(
+        self,
+        case: TurnCase,
+        factor: float,
+        endpointing: Endpointing,
+        without: frozenset[Source],
+        pauses: PauseHistory = NO_PAUSES,
+    ) -> None:
         self.ended_s: float | None = None
+        self._case = case
         usual = EndpointRules()
         self.endpoint_rules = replace(usual, stop_s=usual.stop_s * factor, sure_s=usual.sure_s * factor)
         rules = ScaledRules(language=case.language, endpointing=endpointing, unused_sources=without, factor=factor)
         history = (Message(Role.ASSISTANT, case.asked),) if case.asked else ()
-        self._state = State(rules=rules, history=history, merge_next=not history)
+        self._state = State(rules=rules, history=history, merge_next=not history, pauses=pauses)
+
+    @property
+    def pauses(self) -> PauseHistory:
+        """The user's pauses, this case included. A user who was cut off goes on, and the bot notices that."""
+        cut_off = self.ended_s is not None and not self._case.over
+        return self._state.pauses.after_correction() if cut_off else self._state.pauses
 
     def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
         if isinstance(input, ModelAnswer):
@@ -145,6 +165,20 @@ def machine(
 ) -> BotOf:
     """Returns the bots of this project, whose delays are multiplied by `factor`, `without` some evidence."""
     return lambda case: MachineBot(case, factor, endpointing, without)
+
+
+def machine_with_memory(
+    factor: float, endpointing: Endpointing = Endpointing.BALANCED, without: frozenset[Source] = frozenset()
+) -> BotOf:
+    """Returns the same bots for cases that are the turns of users, one after the other: `speaker` names the user."""
+    last: dict[str, MachineBot] = {}
+
+    def of(case: TurnCase) -> MachineBot:
+        pauses = last[case.speaker].pauses if case.speaker in last else NO_PAUSES
+        last[case.speaker] = bot = MachineBot(case, factor, endpointing, without, pauses)
+        return bot
+
+    return of
 
 
 def fixed_silence(silence_s: float) -> BotOf:

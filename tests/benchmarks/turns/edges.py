@@ -1,6 +1,7 @@
 """Checks that the cuts do not give the answers away: a classifier that sees only the edge of each pause.
 
-It is a logistic regression, cross-validated by speaker. If the edges say nothing, the area under its curve is 0.5.
+It is a logistic regression, cross-validated by speaker. The same is done with the answers of each speaker in random
+order: that shows which scores come by chance.
 """
 
 from __future__ import annotations
@@ -23,41 +24,47 @@ BANDS_HZ = (0, 250, 500, 1000, 2000, 3000, 4500, 6500, 8000)
 STRENGTH = 1.0
 """The weight of the L2 penalty, with features of unit variance."""
 FOLDS = 5
+NEWTON_STEPS = 8
 
 Matrix = npt.NDArray[np.float64]
+Answers = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeScore:
-    """How well a classifier tells ends from pauses. `auc` lies between `low` and `high` with 95 % confidence if the
-    classifier guesses or not: the interval does not hold 0.5 if it knows something."""
+    """How well a classifier tells ends from pauses. `auc` is the area under its ROC curve: 0.5 if it knows nothing."""
 
     auc: float
-    low: float
-    high: float
+    chance: tuple[float, float]
+    """Between these, 95 % of the areas lie if the answers are in random order."""
     accuracy: float
     cases: int
 
     @property
-    def at_chance(self) -> bool:
-        return self.low <= 0.5
+    def knows_something(self) -> bool:
+        return self.auc > self.chance[1]
 
 
-def score_edges(cases: Sequence[TurnCase], features: Callable[[TurnCase], list[float]]) -> EdgeScore:
-    """Scores a classifier that sees the `features` of each case. Every case is judged by the speakers of the others."""
+def score_edges(
+    cases: Sequence[TurnCase], features: Callable[[TurnCase], list[float]], shuffles: int = 100
+) -> EdgeScore:
+    """Scores a classifier that sees the `features` of each case. Every case is judged by other speakers' cases."""
     cases = [case for case in cases if case.audio is not None]
     inputs = np.array([features(case) for case in cases])
     over = np.array([case.over for case in cases])
-    speakers = sorted({case.speaker for case in cases})
-    folds = np.array([speakers.index(case.speaker) % FOLDS for case in cases])
-    scores = np.zeros(len(cases))
-    for fold in set(folds.tolist()):
-        seen = folds != fold
-        scores[~seen] = _judged(inputs[seen], over[seen], inputs[~seen])
-    auc, deviation = _area(scores, over, folds)
-    return EdgeScore(
-        auc, auc - 1.96 * deviation, auc + 1.96 * deviation, float(np.mean((scores > 0) == over)), len(cases)
-    )
+    names = np.array([case.speaker for case in cases])
+    speakers = sorted(set(names.tolist()))
+    folds = np.array([speakers.index(name) % FOLDS for name in names])
+    auc, accuracy = _score(inputs, over, folds)
+    random = np.random.default_rng(1)
+    by_chance = []
+    for _ in range(shuffles):
+        shuffled = over.copy()
+        for speaker in speakers:
+            shuffled[names == speaker] = random.permutation(over[names == speaker])
+        by_chance.append(_score(inputs, shuffled, folds)[0])
+    low, high = np.percentile(by_chance, (2.5, 97.5)) if by_chance else (0.0, 1.0)
+    return EdgeScore(auc, (float(low), float(high)), accuracy, len(cases))
 
 
 def inserted(case: TurnCase) -> list[float]:
@@ -89,37 +96,38 @@ def _features(case: TurnCase, from_s: float, length_s: float) -> list[float]:
     return [float(levels.mean()), *np.diff(levels).tolist(), *shape.tolist()]
 
 
-def _judged(inputs: Matrix, over: npt.NDArray[np.bool_], unseen: Matrix) -> Matrix:
-    """Returns the log-odds that logistic regression on the first cases gives the unseen ones; both classes weigh the
-    same."""
+def _score(inputs: Matrix, over: Answers, folds: npt.NDArray[np.int_]) -> tuple[float, float]:
+    """Returns the area under the ROC curve and the share of right answers, both as means over the folds.
+
+    Only cases of the same fold are compared with each other, as other folds have other classifiers.
+    """
+    areas, right, weights = [], [], []
+    for fold in set(folds.tolist()):
+        unseen = folds == fold
+        judged, truth = _judged(inputs[~unseen], over[~unseen], inputs[unseen]), over[unseen]
+        ends, goes_on = judged[truth], judged[~truth]
+        if len(ends) and len(goes_on):
+            above = (ends[:, None] > goes_on[None, :]) + 0.5 * (ends[:, None] == goes_on[None, :])
+            areas.append(float(above.mean()))
+            right.append(0.5 * float(np.mean(ends > 0)) + 0.5 * float(np.mean(goes_on <= 0)))
+            weights.append(len(truth))
+    return float(np.average(areas, weights=weights)), float(np.average(right, weights=weights))
+
+
+def _judged(inputs: Matrix, over: Answers, unseen: Matrix) -> Matrix:
+    """Returns the log-odds that logistic regression on the first cases gives the unseen ones.
+
+    Both classes weigh the same.
+    """
     mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
     design = np.column_stack([(inputs - mean) / deviation, np.ones(len(inputs))])
     target = over.astype(np.float64)
     share = np.where(over, 0.5 / max(target.mean(), 1e-9), 0.5 / max(1 - target.mean(), 1e-9))
     penalty = np.diag([STRENGTH] * inputs.shape[1] + [1e-6])
     weights = np.zeros(design.shape[1])
-    for _ in range(25):  # Newton's method
+    for _ in range(NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-design @ weights))
         gradient = design.T @ (share * (probability - target)) + penalty @ weights
         curvature = (design.T * (share * probability * (1 - probability))) @ design + penalty
         weights -= np.linalg.solve(curvature, gradient)
     return np.asarray(np.column_stack([(unseen - mean) / deviation, np.ones(len(unseen))]) @ weights)
-
-
-def _area(scores: Matrix, over: npt.NDArray[np.bool_], folds: npt.NDArray[np.int_]) -> tuple[float, float]:
-    """Returns the area under the ROC curve and its standard deviation (Hanley and McNeil, 1982).
-
-    Only cases of the same fold are compared, as other folds have other classifiers.
-    """
-    areas, weights = [], []
-    for fold in set(folds.tolist()):
-        ends, goes_on = scores[(folds == fold) & over], scores[(folds == fold) & ~over]
-        if len(ends) and len(goes_on):
-            above = (ends[:, None] > goes_on[None, :]) + 0.5 * (ends[:, None] == goes_on[None, :])
-            areas.append(float(above.mean()))
-            weights.append(len(ends) + len(goes_on))
-    area = float(np.average(areas, weights=weights))
-    ends_count, on_count = int(over.sum()), int((~over).sum())
-    first, second = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (ends_count - 1) * (first - area**2) + (on_count - 1) * (second - area**2)
-    return area, float(np.sqrt(max(variance, 0.0) / (ends_count * on_count)))

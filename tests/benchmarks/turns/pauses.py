@@ -88,18 +88,23 @@ def random_pause_s(name: str) -> float:
     return float(np.exp(seed_of(f"{name} pause").uniform(low, high)))
 
 
-def room_tone(length: int, rng: np.random.Generator) -> Signal:
-    """Returns `length` samples of soft noise that is duller than white noise, as in a quiet room."""
-    white = rng.standard_normal(length + 1)
-    tone = white[1:] + rng.uniform(0.3, 0.9) * white[:-1]
-    level = 10 ** (rng.uniform(*ROOM_DBFS) / 20)
-    return np.asarray(tone / max(float(np.sqrt(np.mean(tone**2))), 1e-9) * level)
+def room_tone(before: int, after: int, room: str) -> Signal:
+    """Returns soft noise that is duller than white noise, as in a quiet room: samples before and after a pause begins.
+
+    `room` decides the noise. All cases of a speaker are in one room, and all their pauses have the same noise.
+    """
+    rng = seed_of(f"{room} room")
+    dullness, level_dbfs = rng.uniform(0.3, 0.9), rng.uniform(*ROOM_DBFS)
+    after_pause = rng.standard_normal(after)
+    white = np.concatenate([rng.standard_normal(before + 1), after_pause])
+    deviation = (1 + dullness**2) ** 0.5
+    return np.asarray((white[1:] + dullness * white[:-1]) / deviation * 10 ** (level_dbfs / 20))
 
 
 def open_after(speech: Speech, count: int, name: str, pause_s: float | None = None) -> Opened:
     """Returns the speech with a pause after `count` words, or ended there if these are all.
 
-    `name` decides room tone and, without `pause_s`, the length of the pause.
+    `name` decides the silence before and, without `pause_s`, the length of the pause.
     """
     rng = seed_of(name)
     over = count >= len(speech.words)
@@ -115,8 +120,8 @@ def open_after(speech: Speech, count: int, name: str, pause_s: float | None = No
     lead = np.zeros(round((LEAD_S + rng.uniform(0, 0.2)) * SPEECH_RATE_HZ))
     pause = np.zeros(round(pause_s * SPEECH_RATE_HZ))
     signal = np.concatenate([lead, head, pause, rest, np.zeros(round(after_s * SPEECH_RATE_HZ))])
-    signal = signal + room_tone(len(signal), rng)
     pause_at = len(lead) + cut
+    signal = signal + room_tone(pause_at, len(signal) - pause_at, speech.speaker)
     goes_on_at = pause_at + len(pause)
     begin = len(speech.signal) - len(rest)
     words = [(word.text, min(len(lead) + word.end_s * SPEECH_RATE_HZ, pause_at)) for word in speech.words[:count]]

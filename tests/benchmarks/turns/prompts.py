@@ -33,6 +33,8 @@ from voicebot.engines.stt.moonshine.model import Model
 WORDS = "words.json"
 LEAST_WORDS = 4
 SHORTEST_S, LONGEST_S = 1.0, 12.0
+FRAGMENTS = frozenset({"to", "was", "as", "than", "is", "exactly", "press", "n"})
+"""A recording whose last word is one of these is a part of a sentence, and its end is no end of a turn."""
 MARGIN_S = 0.3
 """Silence before and after a recording, which the recogniser needs."""
 
@@ -45,16 +47,17 @@ def prompt_cases(folder: Path) -> Iterator[TurnCase]:
     for file, words in sorted(json.loads((folder / WORDS).read_text("utf-8")).items()):
         spans = tuple(Word(*word) for word in words)
         text = " ".join(word.text for word in spans)
-        speech = Speech(f"prompts {Path(file).parent.name}", text, _signal(folder / file), spans)
+        speech = Speech(Path(file).parent.name, text, _signal(folder / file), spans)
         counts = range(1, len(spans))
         own = [count for count in counts if spans[count].start_s - spans[count - 1].end_s >= OWN_PAUSE_S]
         others = [count for count in counts[1:] if count not in own]
         for count in own:
             pause_s = spans[count].start_s - spans[count - 1].end_s
-            yield _named(case_of(speech, count, Kind.CUT_RECORDING, Part.DEVELOPMENT, pause_s), file)
+            yield _named(case_of(speech, count, Kind.PROMPT, Part.DEVELOPMENT, pause_s), file)
         for count in [int(seed_of(file).choice(others))] if others else []:
-            yield _named(case_of(speech, count, Kind.CUT_RECORDING, Part.DEVELOPMENT), file)
-        yield _named(case_of(speech, len(spans), Kind.CUT_RECORDING, Part.DEVELOPMENT), file)
+            yield _named(case_of(speech, count, Kind.PROMPT, Part.DEVELOPMENT), file)
+        if spans[-1].text not in FRAGMENTS:
+            yield _named(case_of(speech, len(spans), Kind.PROMPT, Part.DEVELOPMENT), file)
 
 
 def _named(case: TurnCase, file: str) -> TurnCase:

@@ -15,6 +15,8 @@ Curves = Mapping[str, Sequence[Point]]
 
 BUDGETS_S = (0.3, 0.45, 0.6)
 SHARES = (0.1, 0.05)
+SLOW_S = 0.75
+"""An end that is found later than this is listed as late."""
 
 
 def counts(cases: Sequence[TurnCase]) -> Iterator[str]:
@@ -34,16 +36,16 @@ def counts(cases: Sequence[TurnCase]) -> Iterator[str]:
 
 def edges(cases: Sequence[TurnCase]) -> Iterator[str]:
     """Yields the table of what a classifier of the edges knows."""
-    yield "| the classifier sees | area under the curve (95 %) | right | cases |"
-    yield "|---|---|---|---|"
+    yield "| the classifier sees | area under the curve | by chance (95 %) | right, of both answers alike | cases |"
+    yield "|---|---|---|---|---|"
     for name, features in (
         ("60 ms of the inserted pause", inserted),
         ("50 ms of the voice, faded out by the script", faded),
         ("the 50 ms of the voice before, untouched", voice),
     ):
         score = score_edges(cases, features)
-        interval = f"{score.auc:.2f} ({score.low:.2f} to {score.high:.2f})"
-        yield f"| {name} | {interval} | {score.accuracy:.0%} | {score.cases} |"
+        low, high = score.chance
+        yield f"| {name} | {score.auc:.2f} | {low:.2f} to {high:.2f} | {score.accuracy:.0%} | {score.cases} |"
 
 
 def operating_points(curves: Curves) -> Iterator[str]:
@@ -88,6 +90,15 @@ def by_language(points: Mapping[str, Point]) -> Iterator[str]:
             for point in points.values()
         )
         yield f"| {language} | " + " | ".join(cells) + " |"
+
+
+def errors(point: Point) -> Iterator[str]:
+    """Yields the cases that were cut off, and those whose turn ended late."""
+    for each in point.outcomes:
+        if each.cut_off:
+            yield f"- cut off {1000 * each.delay_s:.0f} ms into {1000 * each.case.pause_s:.0f}: {each.case.name}"
+        elif each.case.over and each.delay_s > SLOW_S:
+            yield f"- late, {1000 * each.delay_s:.0f} ms: {each.case.name}"
 
 
 def _only(point: Point, kind: Kind) -> Point:

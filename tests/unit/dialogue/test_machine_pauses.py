@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
+from voicebot.audio.prosody import Prosody
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
@@ -609,3 +610,14 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     )  # fmt: skip
     assert session.state.utterances == state.utterances
     assert session.state.reply == state.reply
+
+
+def test_the_sound_before_the_last_pause_is_kept() -> None:
+    session = Session(EAGER)
+    falling, level = Prosody(pitch_st=-5.0), Prosody(pitch_st=0.0)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN, falling))
+    assert session.state.utterances[0].prosody == falling
+    session.post(SpeechContinued(1), SpeechPaused(1, 2, 0.1, SPOKEN, level))
+    assert session.state.utterances[0].prosody == level
+    session.post(SpeechContinued(1), SpeechPaused(1, 3, 0.1, SPOKEN))
+    assert session.state.utterances[0].prosody is None

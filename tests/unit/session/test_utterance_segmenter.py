@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.engines import LoudnessVad, loud
 from tests.support.sounds import babble
+from tests.support.voices import hold, recorded, silence, syllables
 from voicebot.audio.echo import EchoDetector
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.endpointing import WINDOW_S, EndpointRules
@@ -325,6 +326,21 @@ def test_speech_right_after_the_first_sound_of_the_bot_starts_an_utterance_at_on
     hear_while_bot_speaks(listener, 0.1, speech=False)
     hear_while_bot_speaks(listener, 0.16, speech=True)
     assert listener.edges == [SpeechStarted(1, since_s=3 * WINDOW_S)]
+
+
+def test_each_pause_tells_how_the_speech_before_it_ends() -> None:
+    listener = Listener()
+    sentence = [*syllables([130, 138, 126, 133, 128, 135, 130]), hold("a", 0.25, 125, 90)]
+    listener.receive_audio(Audio(recorded([silence(0.5), *sentence, silence(0.3)]), 16_000))
+    listener.receive_audio(Audio(recorded([*syllables([180, 190, 185, 182, 188, 185]), silence(1)]), 16_000))
+    listener.receive_audio(Audio(recorded([*syllables([180, 190, 185, 182, 188, 185]), silence(1)]), 16_000))
+    falling, rising, another = (event.prosody for event in listener.edges if isinstance(event, SpeechPaused))
+    assert falling is not None
+    assert rising is not None
+    assert another is not None
+    assert falling.pitch_st == pytest.approx(-5.5, abs=1.5)
+    assert rising.pitch_st == pytest.approx(5.5, abs=1), "the utterance goes on at a higher pitch"
+    assert another.pitch_st == pytest.approx(0, abs=1), "another utterance has another usual pitch"
 
 
 # Push-to-talk -----------------------------------------------------------------------------------------------------
