@@ -51,7 +51,9 @@ MODEL, WITH_MODEL = "Smart Turn alone", "this version with Smart Turn"
 
 def main() -> None:
     arguments = _arguments()
-    conditions = Conditions(stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim)
+    conditions = Conditions(
+        stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim, sentences=arguments.sentences
+    )
     spoken, texts = list(all_cases()), list(text_cases())
     prompts = [] if arguments.recordings is None else list(prompt_cases(arguments.recordings))
     if arguments.kinds is not None:
@@ -83,8 +85,8 @@ def main() -> None:
     }
     _print(
         f"{len(spoken) + len(prompts)} cases with audio, {len(texts)} without. The recogniser needs "
-        f"{arguments.stt_ms} ms{' and shows words only at pauses' if arguments.no_interim else ''}; endpointing: "
-        f"{arguments.endpointing}."
+        f"{arguments.stt_ms} ms{', shows words only at pauses' if arguments.no_interim else ''}"
+        f"{', writes whole sentences' if arguments.sentences else ''}; endpointing: {arguments.endpointing}."
     )
     _print("## Cases", "", *report.counts([*spoken, *prompts, *texts]))
     _print("## Do the cuts give the answers away?", "", *report.edges(spoken))
@@ -132,6 +134,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--endpointing", type=Endpointing, choices=list(Endpointing), default=Endpointing.BALANCED)
     parser.add_argument("--stt-ms", type=int, default=100, help="the recogniser's delay")
     parser.add_argument("--no-interim", action="store_true", help="words come only at pauses")
+    parser.add_argument("--sentences", action="store_true", help="words come with capitals and full stops")
     parser.add_argument("--ablate", action="store_true", help="measure this version without each source of evidence")
     parser.add_argument("--smart-turn", type=Path, metavar="FILE", help="the weights of Smart Turn, to compare with it")
     parser.add_argument(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.benchmarks.turns.case import TurnCase
+from tests.benchmarks.turns.replay import as_sentence
 from voicebot.dialogue.end_of_turn.turn_end import Completeness
 
 _SCRIPT = """
@@ -19,12 +20,16 @@ json.dump([completeness(text, language) for text, language in json.load(sys.stdi
 
 
 def completeness_before(folder: Path, cases: Iterable[TurnCase]) -> Callable[[str, str], Completeness]:
-    """Returns the function `completeness` of the version in `folder`, for every part of the cases' words."""
+    """Returns the function `completeness` of the version in `folder`, for every part of the cases' words.
+
+    It also knows these texts as sentences.
+    """
     texts = {
-        (" ".join(word for word, _ in case.words[first:last]), case.language)
+        (form(" ".join(word for word, _ in case.words[first:last])), case.language)
         for case in cases
         for first in range(len(case.words))
         for last in range(first + 1, len(case.words) + 1)
+        for form in (str, as_sentence)
     }
     asked = sorted(texts)
     command = [sys.executable, "-c", _SCRIPT]

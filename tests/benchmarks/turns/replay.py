@@ -62,6 +62,9 @@ class Conditions:
     """The recogniser's delay."""
     interim: bool = True
     """Whether words come while the user speaks, and not only at pauses."""
+    sentences: bool = False
+    """Whether the words before a pause are written as a sentence, with a capital and a full stop, wherever the user
+    pauses. The embedded recogniser does that."""
     model: TurnModel | None = None
     model_s: float = 0.1
     """The time of one answer of the model."""
@@ -101,6 +104,11 @@ def replay(case: TurnCase, bot: Bot, conditions: Conditions) -> Outcome:
     audio, probabilities = detected(case)
     ended_s = _Replay(case, audio, probabilities, bot, conditions).run()
     return Outcome(case, None if ended_s is None else ended_s - case.pause_at_s)
+
+
+def as_sentence(text: str) -> str:
+    """Returns the text with a capital and a full stop; an empty text stays empty."""
+    return f"{text[0].upper()}{text[1:]}." if text else text
 
 
 class _Replay:
@@ -200,4 +208,5 @@ class _Replay:
         return sum(end_s <= time_s for _, end_s in self._case.words)
 
     def _words_until(self, time_s: float) -> str:
-        return " ".join(word for word, _ in self._case.words[self._first_word : self._count_until(time_s)])
+        text = " ".join(word for word, _ in self._case.words[self._first_word : self._count_until(time_s)])
+        return as_sentence(text) if self._conditions.sentences else text
