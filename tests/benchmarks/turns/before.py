@@ -10,11 +10,14 @@ from pathlib import Path
 
 from tests.benchmarks.turns.case import TurnCase
 from tests.benchmarks.turns.replay import as_sentence
-from voicebot.dialogue.end_of_turn.turn_end import Completeness
+from voicebot.dialogue.end_of_turn.words import Completeness
 
 _SCRIPT = """
 import json, sys
-from voicebot.dialogue.end_of_turn.turn_end import completeness
+try:
+    from voicebot.dialogue.end_of_turn.words import completeness
+except ImportError:  # the name of the module until 2026-11-30
+    from voicebot.dialogue.end_of_turn.turn_end import completeness
 json.dump([completeness(text, language) for text, language in json.load(sys.stdin)], sys.stdout)
 """
 

@@ -34,6 +34,7 @@ from voicebot.dialogue.events import (
     StopTimer,
     TimedOut,
     Timer,
+    TurnModelAnswered,
 )
 from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmenter
 
@@ -43,15 +44,6 @@ CANCELLING_S = 0.005
 
 TurnModel = Callable[[Samples], float]
 """Returns the probability that the turn is over after these samples at 16 kHz (an end-of-turn model)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """The end-of-turn model has heard an utterance up to a pause."""
-
-    utterance: int
-    pause: int
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class Bot(Protocol):
     ended_s: float | None
     """When it took the turn for over, in seconds of the audio; None if it has not."""
 
-    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]: ...
+    def take(self, input: Input, at_s: float) -> Iterable[Command]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ class _Replay:
         self._samples = audio.samples[: len(probabilities) * StoredProbabilities.window_samples]
         self._segmenter = UtteranceSegmenter(StoredProbabilities(probabilities), bot.endpoint_rules)
         self._now_s = 0.0
-        self._due: list[tuple[float, int, Input | ModelAnswer]] = []
+        self._due: list[tuple[float, int, Input]] = []
         self._order = itertools.count()
         self._timers: dict[Timer, int] = {}
         self._transcribing: set[int] = set()
@@ -152,10 +144,10 @@ class _Replay:
                 self._transcribing.discard(input.utterance)
             self._take(input)
 
-    def _at(self, at_s: float, input: Input | ModelAnswer) -> None:
+    def _at(self, at_s: float, input: Input) -> None:
         heapq.heappush(self._due, (at_s, next(self._order), input))
 
-    def _take(self, input: Input | ModelAnswer) -> None:
+    def _take(self, input: Input) -> None:
         for command in self._bot.take(input, self._now_s):
             match command:
                 case SetEndpointingDelay(utterance, silence_s):
@@ -188,7 +180,7 @@ class _Replay:
                 self._at(self._now_s + self._conditions.stt_s, PartialTranscript(utterance, text, pause))
                 if self._conditions.model is not None:
                     heard = self._samples[: round(self._now_s * SPEECH_RATE_HZ)]
-                    answer = ModelAnswer(utterance, pause, self._conditions.model(heard))
+                    answer = TurnModelAnswered(utterance, pause, self._conditions.model(heard))
                     self._at(self._now_s + self._conditions.model_s, answer)
             case SpeechContinued():
                 self._went_on |= after_pause

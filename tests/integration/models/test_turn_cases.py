@@ -26,7 +26,7 @@ from tests.benchmarks.turns.pauses import (
     random_pause_s,
 )
 from tests.benchmarks.turns.recorded import PAIRS, READERS, recorded_cases
-from tests.benchmarks.turns.replay import Conditions, ModelAnswer, Outcome, replay
+from tests.benchmarks.turns.replay import Conditions, Outcome, replay
 from tests.benchmarks.turns.sentences import sentences
 from tests.benchmarks.turns.spoken import VOICES, say
 from tests.benchmarks.turns.users import users_turns
@@ -204,7 +204,7 @@ def test_a_recogniser_may_write_every_piece_as_a_sentence() -> None:
     heard: list[str] = []
 
     class Listener(RuleBot):
-        def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+        def take(self, input: Input, at_s: float) -> Iterable[Command]:
             if isinstance(input, PartialTranscript) and input.pause is not None:
                 heard.append(input.text)
             return super().take(input, at_s)
