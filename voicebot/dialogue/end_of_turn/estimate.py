@@ -18,8 +18,8 @@ from voicebot.dialogue.preferences import Endpointing
 class EndpointingDelays:
     """The silence that ends a turn, in seconds: `even_s` if the turn is as likely to be over as not."""
 
-    even_s: float = 0.6
-    per_log_odds_s: float = 0.3
+    even_s: float = 0.85
+    per_log_odds_s: float = 0.6
     """How much each unit of log-odds shortens or lengthens it."""
     least_s: float = 0.15
     most_s: float = 1.5
@@ -37,10 +37,14 @@ class EndpointingDelays:
 
 
 DELAYS = {
-    Endpointing.QUICK: EndpointingDelays(even_s=0.45, most_s=1.2),
+    Endpointing.QUICK: EndpointingDelays(even_s=0.6, per_log_odds_s=0.45, most_s=1.2),
     Endpointing.BALANCED: EndpointingDelays(),
-    Endpointing.PATIENT: EndpointingDelays(even_s=1.4, per_log_odds_s=0.55, least_s=0.5, most_s=3.0, unsettled_s=0.5),
+    Endpointing.PATIENT: EndpointingDelays(even_s=1.9, per_log_odds_s=0.9, least_s=0.5, most_s=3.0, unsettled_s=0.5),
 }
+
+WEIGHTS = {Source.WORDS: 0.7, Source.QUESTION: 0.9, Source.SOUND: 1.5}
+"""How much of the log-odds of a source counts; of any other source, all. The sources are not independent of each other,
+and some are surer of themselves than they should be. Fitted by `python -m tests.benchmarks.turns.weights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Estimate:
 
     @property
     def log_odds(self) -> float:
-        return sum(each.log_odds for each in self.evidence)
+        return sum(_counted(each) for each in self.evidence)
 
     @property
     def probability(self) -> float:
@@ -66,7 +70,11 @@ class Estimate:
 
     def reason(self, silence_s: float) -> str:
         """Returns what ended a turn after this silence, for people: the strongest evidence for it, or the silence."""
-        strongest = max(self.evidence, key=lambda each: each.log_odds, default=None)
+        strongest = max(self.evidence, key=_counted, default=None)
         if strongest is None or strongest.log_odds <= 0 or self.log_odds < 0:
             return f"silence: {silence_s:.1f} s"
         return f"{strongest.source.value}: {strongest.reason}"
+
+
+def _counted(evidence: Evidence) -> float:
+    return WEIGHTS.get(evidence.source, 1.0) * evidence.log_odds
