@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicebot.audio.prosody import Prosody
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Speech
@@ -77,12 +78,16 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """The user fell silent `silence_s` ago, and may speak on. Each utterance's pauses are numbered from 1 upwards."""
+    """The user fell silent `silence_s` ago, and may speak on. Each utterance's pauses are numbered from 1 upwards.
+
+    `prosody` says how the speech before the pause ends; None if it was not measured or holds too little voice.
+    """
 
     utterance: int
     pause: int
     silence_s: float = 0.0
     speech: Speech = field(default_factory=Speech)
+    prosody: Prosody | None = None
 
 
 @dataclass(frozen=True, slots=True)

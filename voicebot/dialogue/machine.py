@@ -21,6 +21,7 @@ from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.model import model_evidence
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
 from voicebot.dialogue.end_of_turn.question import question_evidence
+from voicebot.dialogue.end_of_turn.sound import sound_evidence
 from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
 from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
@@ -341,6 +342,7 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
         settled=False,
         model_probability=None,
         speech=speech,
+        prosody=input.prosody,
     )
     _update(t, utterance)
     if t.state.committed is not None:
@@ -470,6 +472,7 @@ def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
     evidence = (
         word_evidence(words, rules.language) if words else None,
         question_evidence(asked, words, rules.language) if asked and words else None,
+        None if utterance.prosody is None else sound_evidence(utterance.prosody),
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
         None if utterance.model_probability is None else model_evidence(utterance.model_probability),
@@ -589,7 +592,8 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
         return utterance
     context = _context(t, live, utterance)
     verdict = give_verdict(utterance.text, context, final=final)
-    if utterance.speaking and context.message and verdict.rule == "hesitation":
+    is_echo = (context.speech.echo or 0.0) >= ECHO_LIKELY
+    if utterance.speaking and context.message and verdict.rule == "hesitation" and not is_echo:
         return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
     return _record_verdict(t, utterance, verdict, context)
 

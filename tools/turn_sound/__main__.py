@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import argparse
+import pickle
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.turns.cases import all_cases
+from tools import turn_sound
+from tools.turn_sound.pauses import Pause, PauseKind, development_cases, hesitation, pauses_of
+from tools.turn_sound.recordings import Recordings, aligned_recordings
+from tools.turn_sound.synthetic import broken_off, whole_sentences
+from tools.turn_sound.train import areas, calibration, fit, left_out, measured
+from voicebot.dialogue.end_of_turn.sound import CUES
+
+FOLDS = 6
+
+
+def all_pauses(packages: Path, work: Path) -> Iterator[Pause]:
+    recordings = Recordings(packages)
+    aligned = aligned_recordings(recordings, work / "aligned.json")
+    yield from development_cases(all_cases())
+    for speech in whole_sentences():
+        yield from pauses_of(speech.speaker.split()[0], speech, random.Random(speech.text))
+    for speech in broken_off():
+        yield from hesitation(speech.speaker.split()[0], speech)
+    for each in aligned:
+        source = "asterisk" if each.speaker == "allison" else "actors"
+        yield from pauses_of(source, recordings.speech(each), random.Random(each.name))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.turn_sound",
+        description=turn_sound.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("packages", type=Path, help="the folder into which the Debian packages were unpacked")
+    parser.add_argument("work", type=Path, help="a folder for what takes long to compute")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    file = arguments.work / "pauses.pickle"
+    if not file.exists():
+        file.write_bytes(pickle.dumps(list(all_pauses(arguments.packages, arguments.work))))
+    pauses: list[Pause] = pickle.loads(file.read_bytes())
+    data = measured(pauses)
+    lines = [f"{len(pauses)} pauses, {len(data.over)} with enough voice, {len(set(data.speakers))} speakers"]
+    for source in sorted(set(data.sources)):
+        counts = {kind: int(((data.sources == source) & (data.kinds == kind.value)).sum()) for kind in PauseKind}
+        lines.append(f"{source}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+    speakers = sorted(set(data.speakers))
+    folds = np.array([speakers.index(speaker) % FOLDS for speaker in data.speakers])
+    by_source = left_out(data, data.sources)
+    for title, scores in (("source", by_source), ("speaker", left_out(data, folds))):
+        found = areas(data, scores)
+        lines.append(f"AUC, each {title} judged by the others: mean {np.mean(list(found.values())):.3f}")
+        lines += [f"  {name} end against {kind}: {area:.3f}" for (name, kind), area in found.items()]
+    lines.append(
+        "calibration of sources that were left out (factor, constant): {:.2f} {:.2f}".format(
+            *calibration(data, by_source)
+        )
+    )
+    whole = np.mean(list(areas(data, by_source).values()))
+    for place, cue in enumerate(CUES):
+        found = areas(data, left_out(data, data.sources, without=place))
+        lines.append(f"without {cue.name}: {np.mean(list(found.values())) - whole:+.4f}")
+    fitted = fit(data)
+    for place, cue in enumerate(CUES):
+        lines.append(f"{cue.name}: usual={fitted.usual[place]:.3f}, weight={fitted.weights[place]:.3f}")
+    lines.append(f"BIAS = {fitted.bias:.3f}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""End of turn from the sound: the melody, loudness and rhythm of the last syllables.
+
+At the end of a turn the voice moves away from its usual pitch (it falls, or rises in a question), gets softer and less
+regular, and the last syllable is longer. A speaker who goes on keeps the pitch level, or holds one sound ("um").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicebot.audio.prosody import Prosody
+from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+
+MOST = 3.0
+"""The sound alone never says more than this, in log-odds: 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One property of the sound. `weight` is a change of the log-odds for each unit of `value` above `usual`."""
+
+    name: str
+    value: Callable[[Prosody], float | None]
+    """Returns None if the property could not be measured; it then counts as usual."""
+    least: float
+    most: float
+    """Values outside these bounds count as the bounds."""
+    usual: float
+    weight: float
+    over: str
+    """What speaks for the end of the turn if the cue does."""
+    goes_on: str
+
+    def log_odds(self, prosody: Prosody) -> float:
+        value = self.value(prosody)
+        return 0.0 if value is None else self.weight * (min(self.most, max(self.least, value)) - self.usual)
+
+
+def _distance_st(prosody: Prosody) -> float | None:
+    return None if prosody.pitch_st is None else abs(prosody.pitch_st)
+
+
+# Usual values, weights and bias are made by `python -m tools.turn_sound`, which says from which speech.
+CUES = (
+    Cue("pitch", _distance_st, 0, 6, 3.201, 0.196, "the voice leaves its usual pitch", "the voice stays level"),
+    Cue("rise", lambda at: at.pitch_move_st, 0, 6, 0.994, 0.101, "the voice rises", "the voice does not rise"),
+    Cue("level", lambda at: at.level_db, -20, 3, -5.247, -0.070, "the voice dies away", "the voice stays loud"),
+    Cue("syllable", lambda at: at.syllable_db, -12, 8, 5.495, -0.103, "the last word is soft", "the last word is loud"),
+    Cue(
+        "lengthening",
+        lambda at: at.lengthening,
+        -1,
+        1.2,
+        -0.137,
+        0.530,
+        "the last word is drawn out",
+        "the last word is short",
+    ),
+    Cue(
+        "periodicity", lambda at: at.periodicity, -0.4, 0.2, -0.043, -2.091, "the voice gets rough", "the voice is full"
+    ),
+    Cue("steady", lambda at: at.steady_s, 0.12, 0.6, 0.123, -7.072, "no sound is held", "a filled pause (um)"),
+)
+BIAS = -0.183
+
+
+def sound_evidence(prosody: Prosody | None) -> Evidence | None:
+    """Returns how much the sound before a pause changes the log-odds that the turn is over; None without a voice."""
+    if prosody is None:
+        return None
+    parts = [(cue.log_odds(prosody), cue) for cue in CUES]
+    log_odds = BIAS + sum(part for part, _ in parts)
+    strongest = max(parts, key=lambda part: part[0] if log_odds > 0 else -part[0])[1]
+    return Evidence(
+        Source.SOUND,
+        round(min(MOST, max(-MOST, log_odds)), 3),
+        strongest.over if log_odds > 0 else strongest.goes_on,
+    )
