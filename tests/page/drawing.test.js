@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { firstWords } from "../../voicebot/web/ui/static/chat.js";
 import { DISCONNECTED } from "../../voicebot/web/ui/static/connection_state.js";
 import { WrongVerdicts, ended } from "../../voicebot/web/ui/static/conversation.js";
-import { budgetText, engineStatus } from "../../voicebot/web/ui/static/panel.js";
-import { talkState, transportText } from "../../voicebot/web/ui/static/talk.js";
+import { budgetText, endedByText, engineStatus } from "../../voicebot/web/ui/static/panel.js";
+import { talkHint, talkState, transportText } from "../../voicebot/web/ui/static/talk.js";
 
 /** @typedef {import("../../voicebot/web/ui/static/types.d.ts").View} View */
 
@@ -25,7 +25,10 @@ function view(changes = {}) {
 }
 
 test("the talk button shows the link first, then the phase, then the microphone", () => {
-  const session = { state: { ...DISCONNECTED }, view: view({ phase: "speaking" }), muted: false, mutedBySystem: false };
+  const session = {
+    ...{ state: { ...DISCONNECTED }, view: view({ phase: "speaking" }), muted: false, mutedBySystem: false },
+    ...{ holdsToTalk: false, pressed: false },
+  };
   assert.equal(talkState(session), "off");
   /** @type {typeof DISCONNECTED} */
   const on = { ...DISCONNECTED, link: "on" };
@@ -38,6 +41,27 @@ test("the talk button shows the link first, then the phase, then the microphone"
   assert.equal(talkState({ ...idle, state: { ...on, microphone: "on" } }), "listening");
   assert.equal(talkState({ ...idle, state: { ...on, microphone: "on" }, mutedBySystem: true }), "silenced");
   assert.equal(talkState({ ...idle, state: { ...on, microphone: "on" }, mutedBySystem: true, muted: true }), "muted");
+});
+
+test("with push-to-talk the page says what to do with the button", () => {
+  /** @type {typeof DISCONNECTED} */
+  const state = { ...DISCONNECTED, link: "on", microphone: "on" };
+  const up = { state, view: view(), muted: false, mutedBySystem: false, holdsToTalk: true, pressed: false };
+  const down = { ...up, pressed: true };
+  assert.equal(talkState(up), "waiting");
+  assert.equal(talkState(down), "hearing");
+  assert.equal(talkState({ ...down, mutedBySystem: true }), "silenced");
+  assert.equal(talkHint("waiting", up, false), "Hold the button while you speak.");
+  assert.equal(talkHint("speaking", up, false), "Hold the button to interrupt.");
+  assert.equal(talkHint("hearing", down, false), "Let go when you are done.");
+  assert.equal(talkHint("paused", down, true), "Press again when you are done.");
+  assert.equal(talkHint("speaking", { ...up, holdsToTalk: false }, false), "Interrupt whenever you like.");
+});
+
+test("what ended the turn is said in a sentence", () => {
+  assert.equal(endedByText("words: a whole question"), "What ended your turn: words (a whole question).");
+  assert.equal(endedByText("silence"), "What ended your turn: silence.");
+  assert.equal(endedByText(""), "");
 });
 
 test("the transport says how the page is connected", () => {

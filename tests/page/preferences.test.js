@@ -12,6 +12,7 @@ const AVAILABLE = {
     persona: "host",
     language: "en",
     sensitivity: "balanced",
+    endpointing: "balanced",
     interrupted_history: "heard",
     stt: "",
     llm: "",
@@ -21,6 +22,7 @@ const AVAILABLE = {
   persona: [option("host"), option("pirate")],
   language: [option("en"), option("de")],
   sensitivity: [option("balanced"), option("easy")],
+  endpointing: [option("balanced"), option("patient")],
   interrupted_history: [option("heard"), option("merge")],
   engines: {
     stt: [{ name: "ears", languages: ["en", "de"], voices: {}, follows_persona: false }],
@@ -67,7 +69,22 @@ test("the server's defaults hold until the user sets something, and again after 
 
 test("what the user set is found again after a reload", () => {
   makePreferences().set("persona", "pirate");
+  makePreferences().set("endpointing", "patient");
   assert.equal(makePreferences().current.persona, "pirate");
+  assert.equal(makePreferences().current.endpointing, "patient");
+});
+
+test("push-to-talk is kept like the others, and is no part of the message about them", () => {
+  const preferences = makePreferences();
+  preferences.set("push_to_talk", "on");
+  preferences.set("persona", "pirate");
+  assert.equal(makePreferences().pushToTalk, true);
+  assert.equal("push_to_talk" in preferences.message, false);
+  preferences.set("push_to_talk", "");
+  assert.equal(makePreferences().pushToTalk, false);
+  preferences.set("push_to_talk", "on");
+  preferences.reset();
+  assert.equal(makePreferences().pushToTalk, false);
 });
 
 test("engines and voices that do not know the language are not offered", () => {

@@ -50,6 +50,8 @@ test("the engines are summed up in one word", () => {
   assert.equal(word({}), "…");
   assert.equal(word({ stt: [true], llm: [true, false], tts: [true] }), "ready");
   assert.equal(word({ stt: [true], llm: [false, true], tts: [true] }), "limited");
+  assert.equal(word({ stt: [true], llm: [true], tts: [true], end_of_turn: [true] }), "ready");
+  assert.equal(word({ stt: [true], llm: [true], tts: [true], end_of_turn: [false] }), "limited", "it is optional");
   assert.equal(word({ stt: [false], llm: [true], tts: [true] }), "typing only");
   assert.equal(word({ stt: [false], llm: [false], tts: [true] }), "down");
 });

@@ -37,7 +37,7 @@ class Tourist {
   tour = OFF;
   now_ms = 0;
   /** @type {Seen} */
-  seen = { on: false, talking: false, muted: false, phase: "idle", older: 0, chat: [], verdicts: [] };
+  seen = { on: false, talking: false, muted: false, holds: false, phase: "idle", older: 0, chat: [], verdicts: [] };
 
   /** Presses something, or sees the session after the changes. Returns the tour's commands.
    * @param {Input} input @param {Partial<Seen>} [changes] */
@@ -209,6 +209,12 @@ for (const muted of [false, true]) {
     assert.deepEqual(tourist.buttons, ["ask", "stop"]);
   });
 }
+
+test("a user with push-to-talk is told to hold the button", () => {
+  const tourist = listener();
+  tourist.takes("seen", { holds: true });
+  assert.equal(tourist.text.hint, "Hold the talk button while you speak.");
+});
 
 test("a story that is slow gets no hint while its words are heard, and one when they stop", () => {
   const tourist = new Tourist();

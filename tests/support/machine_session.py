@@ -84,9 +84,13 @@ class Session:
 
 
 def speaking(*sentences: str, streams: bool = False) -> Session:
-    """Returns a session in which the bot has just begun these sentences. `streams`: there are partial transcripts."""
+    """Returns a session in which the bot has spoken for two seconds, of which nothing was reported as heard.
+
+    `streams`: there are partial transcripts.
+    """
     session = Session()
     session.state = replace(session.state, streams=streams)
     session.ask()
     session.answer(*(sentences or ("Once upon a time there was a cat.", "It lived on a ship.")))
+    session.now_s += 2.0
     return session

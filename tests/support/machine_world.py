@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from tests.support.reply_ledger import ReplyLedger
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
@@ -43,6 +44,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    TurnModelAnswered,
     VerdictDisputed,
     WordsHeard,
     WordsTakenBack,
@@ -61,12 +63,16 @@ from voicebot.dialogue.facts import (
     VerdictGiven,
 )
 from voicebot.dialogue.history import Role, first_words
+from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 
 WORDS = st.sampled_from(
-    ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
+    [
+        *("", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"),
+        *("What time is it?", "um what time is it", "what time is it in tokyo", "Book it.", "tell me"),
+    ]
 )
 
 
@@ -77,6 +83,7 @@ CHOICES = st.builds(
     Preferences,
     language=st.sampled_from(["en", "de"]),
     sensitivity=st.sampled_from(Sensitivity),
+    endpointing=st.sampled_from(Endpointing),
     interrupted_history=st.sampled_from(InterruptedHistory),
 )
 
@@ -85,12 +92,13 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SessionStarted),
     st.builds(SpeechSuspected),
     st.builds(SpeechCleared),
-    st.builds(SpeechStarted, NUMBERS),
+    st.builds(SpeechStarted, NUMBERS, held=st.booleans()),
     st.builds(SpeechPaused, NUMBERS, st.integers(0, 3)),
     st.builds(SpeechContinued, NUMBERS),
-    st.builds(SpeechEnded, NUMBERS),
+    st.builds(SpeechEnded, NUMBERS, released=st.booleans()),
     st.builds(PartialTranscript, NUMBERS, WORDS, st.none() | st.integers(0, 3)),
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
+    st.builds(TurnModelAnswered, NUMBERS, st.integers(0, 3), st.floats(0, 1)),
     st.builds(TextTyped, WORDS),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
@@ -123,11 +131,14 @@ PLAUSIBLE = st.sampled_from(
             "suspect",
             "clear suspicion",
             "start",
+            "press",
+            "release",
             "pause",
             "settle",
             "continue",
             "end",
             "partial",
+            "model",
             "final",
             "type",
             "interrupt",
@@ -143,6 +154,15 @@ PLAUSIBLE = st.sampled_from(
 )
 """The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
 
+TURN = st.sampled_from(
+    ["start", "pause", "settle", "settle", "continue", "end", "partial", "partial", "final", "timer", "token", "ended"]
+)
+"""The kinds of input that occur while the user speaks."""
+
+REWRITTEN_WORDS = st.sampled_from(
+    [*["what time is it", "What time is it?", "um what time is it"] * 2, "what time is it in tokyo", "", "um", "stop"]
+)
+
 
 @dataclass
 class World:
@@ -155,6 +175,7 @@ class World:
     sentences: dict[int, list[str]] = field(default_factory=dict)
     heard: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
+    ledger: ReplyLedger = field(default_factory=ReplyLedger)
 
     def post(self, input: Input) -> None:
         before = self.state
@@ -195,6 +216,7 @@ class World:
                     pass
         self._check()
         self._check_facts(before, facts)
+        self.ledger.check(before, input, self.state, commands, facts)
 
     def _note(self, state: State, input: Input) -> None:
         """Records the sentences of each reply, how many of their words the user has heard, and which timers run."""
@@ -218,6 +240,8 @@ class World:
         live = state.live
         if live is not None:
             assert live.paused == self.paused
+            if any(utterance.held and utterance.speaking for utterance in state.utterances):
+                assert live.paused or live.finished, "the bot speaks while the user holds the talk button"
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
         assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
@@ -284,6 +308,10 @@ class World:
                 self.post(SpeechCleared())
             case "start":
                 self.post(SpeechStarted(number + 1))
+            case "press":
+                self.post(SpeechStarted(number + 1, held=True))
+            case "release":
+                self.post(SpeechEnded(number, speech=Speech(duration_s=pick / 5), released=True))
             case "pause":
                 self.post(SpeechPaused(number, 1 + max((each.last_pause for each in state.utterances), default=0)))
             case "settle" if state.utterances:
@@ -294,6 +322,8 @@ class World:
                 self.post(SpeechEnded(number))
             case "partial":
                 self.post(PartialTranscript(number, text))
+            case "model" if state.utterances:
+                self.post(TurnModelAnswered(number, state.utterances[-1].last_pause, pick % 5 / 4))
             case "final":
                 self.post(FinalTranscript(number, text))
             case "type":
@@ -353,6 +383,7 @@ RULES = st.sampled_from(
     [
         Rules(),
         Rules(preemptive_replies=False),
+        Rules(preemptive_discards_per_turn=1),
         Rules(interrupted_history=InterruptedHistory.MERGE, language="fr"),
         Rules(idle_timeout_s=0.05),
     ]

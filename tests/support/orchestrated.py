@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
@@ -15,6 +16,7 @@ from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State
 from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import EndOfTurnModel
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.settings import config
 
@@ -25,12 +27,20 @@ PATIENCE_S = 15.0
 class Session:
     """A running orchestrator whose audio frames are taken ten times as fast as in real time."""
 
-    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
+    def __init__(
+        self,
+        stt: ScriptedStt,
+        agent: ScriptedAgent,
+        tts: ToneTts,
+        turn_model: EndOfTurnModel | None = None,
+        **options: Any,
+    ) -> None:
         self.states: list[State] = []
         self._changed = Signal()
         settings = config.load(verdict_timeout_s=0.2, transcript_timeout_s=1, **options)
         self.ended: list[ConversationEnded] = []
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe))
+        engines = replace(scripted(stt, agent, tts), end_of_turn=turn_model)
+        self.bot = Orchestrator(engines, settings, Watcher(self._observe))
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
         self.playing.set()

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from tests.support.read_mailbox import ReadMailbox
+from tests.support.reply_ledger import ReplyLedger
 from voicebot.audio.sound import FRAME_S, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.events import (
     AudioReceived,
@@ -121,6 +122,7 @@ class Simulation:
         self.ended_transcriptions: set[int] = set()
         self.endpointing_delay_s: dict[int, float] = {}
         self.goodbyes = 0
+        self.ledger = ReplyLedger()
         self.must_be_kept: list[str] = []
         """The words of the user that must be in the history at the end."""
         self._rests = False
@@ -214,6 +216,7 @@ class Simulation:
             self.goodbyes += 1
         for command in commands:
             self._execute(command, before)
+        self.ledger.check(before, input, self.state, commands, facts)
         if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:
             self._check_history(input.reply, before.history, forgotten=before.reply.forgotten)
         paused = self.state.committed is not None and self.state.committed.paused
@@ -242,6 +245,8 @@ class Simulation:
             case ResumePlayback(reply):
                 self._must_be_live(reply)
                 assert self.paused_s is not None, "playback was resumed without a pause"
+                if before.live is not None and before.live.preemptive:
+                    self.paused_s = None  # it was not begun: it waited for the end of the turn
                 self._end_pause()
                 self.player.resume(reply)
             case StartTimer(timer, token, delay_s):
@@ -364,7 +369,7 @@ class Simulation:
         """Schedules an utterance with its pauses and texts. Returns the time of its end."""
         chance = self.random
         words = self._words_of(number)
-        streams, fails = chance.random() < 0.8, chance.random() < 0.05
+        streams, fails, stalls = chance.random() < 0.8, chance.random() < 0.05, chance.random() < 0.05
         stt_s = chance.choice((0.0, 0.1, 0.4, 1.2))
         start_s = delay_s
         if chance.random() < 0.7:
@@ -376,27 +381,38 @@ class Simulation:
                 delay_s += 0.3
                 said = f"{said} {word}".strip()
                 if streams and not fails:
-                    self._now(delay_s + chance.uniform(0, 0.3), PartialTranscript(number, said))
+                    self._now(delay_s + chance.uniform(0, 0.3), PartialTranscript(number, self._as_written(said)))
             delay_s += chance.uniform(0.1, 0.4)
             silence_s = chance.uniform(0.1, 0.35)
             self._now(delay_s, SpeechPaused(number, pause, 0.1, Speech(duration_s=delay_s - start_s)))
-            if streams and not fails:
-                self._now(delay_s + stt_s, PartialTranscript(number, said, pause=pause))
+            if streams and not (fails or stalls):
+                self._now(delay_s + stt_s, PartialTranscript(number, self._as_written(said), pause=pause))
             delay_s += silence_s
             self._now(delay_s, SpeechContinued(number))
         delay_s += chance.uniform(0.1, 0.3)
         if chance.random() < 0.9:
             self._now(delay_s, SpeechPaused(number, 99, 0.1, Speech(duration_s=delay_s - start_s)))
-            if streams and not fails:
-                self._now(delay_s + stt_s, PartialTranscript(number, said, pause=99))
+            if streams and not (fails or stalls):
+                self._now(delay_s + stt_s, PartialTranscript(number, self._as_written(said), pause=99))
         delay_s += chance.choice((0.1, 0.3, 0.5))
         if chance.random() < 0.95:  # otherwise the microphone is lost and only a timeout ends the utterance
             self._now(delay_s, SpeechEnded(number, 0.4, Speech(duration_s=delay_s - start_s)))
-        if not fails:
-            self._now(delay_s + stt_s, FinalTranscript(number, said))
-        if any("question" in word for word in words) and not fails:
-            self.at(start_s, lambda: self.must_be_kept.append(words[-1]))
+        if not (fails or stalls):
+            self._now(delay_s + stt_s, FinalTranscript(number, self._as_written(said)))
+        known = not fails and (streams or not stalls)  # a recogniser that stalls leaves its interim words
+        self.at(
+            start_s, lambda: self.must_be_kept.extend(word for word in words if known and f"question{number}" in word)
+        )
         return delay_s
+
+    def _as_written(self, said: str) -> str:
+        """Returns the words as the recogniser writes them this time: it changes case, punctuation and hesitations."""
+        chance = self.random
+        if said and chance.random() < 0.2:
+            said = f"um {said}"
+        if said and chance.random() < 0.2:
+            said = f"{said[0].upper()}{said[1:]}."
+        return said
 
     def _words_of(self, number: int) -> list[str]:
         chance = self.random
@@ -409,7 +425,8 @@ class Simulation:
             case "stop":
                 return chance.choice(STOPS).split()
             case _:
-                return f"what is the answer to question{number}".split()
+                more = chance.choice(("", "", " in tokyo", " please"))
+                return f"what is the answer to question{number}{more}".split()
 
     def _now(self, delay_s: float, input: Input) -> None:
         """Posts the input after `delay_s`. Now and then it is late or comes twice."""
@@ -456,8 +473,8 @@ class Simulation:
 
 
 def _chunks(words: list[str], chance: random.Random) -> list[list[str]]:
-    """Splits the words at a pause, or not at all."""
+    """Splits the words at one to three pauses, or not at all."""
     if len(words) < 3 or chance.random() < 0.5:
         return [words] if words else []
-    cut = chance.randint(1, len(words) - 1)
-    return [words[:cut], words[cut:]]
+    cuts = sorted(chance.sample(range(1, len(words)), min(len(words) - 1, chance.choice((1, 1, 1, 2, 3)))))
+    return [words[start:end] for start, end in itertools.pairwise([0, *cuts, len(words)])]

@@ -29,6 +29,7 @@ class _CaseEntries(BaseModel):
     previous: str = ""
     confidence: float | None = None
     backchannel: str = ""
+    message: str = ""
     sensitivity: Sensitivity = Sensitivity.BALANCED
     speech: _SpeechEntries = _SpeechEntries()
     text: str

@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 from tests.support.paths import PROJECT
 from tools.documents.settings import sections
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
+from voicebot.dialogue.preferences import Endpointing
 from voicebot.settings import config, registry, space
 from voicebot.settings.config import SETTINGS, Settings, SettingsError
 from voicebot.settings.registry import ServiceFacts
@@ -36,11 +38,19 @@ def test_every_setting_is_described_and_belongs_to_a_group() -> None:
     assert [name for section in sections() for name in section.names] == list(SETTINGS)
 
 
-def test_the_described_endpointing_delays_are_those_of_the_default() -> None:
-    delays = config.load().rules.endpointing_delays
-    described = " ".join((Settings.model_fields["vad_stop_ms"].description or "").split())
-    for delay_s in (delays.complete_s, delays.incomplete_s, delays.unknown_s):
-        assert f"{delay_s * 1000:,.0f} ms after" in described
+def test_the_described_endpointing_delays_are_those_of_the_code() -> None:
+    balanced, patient = (config.load(endpointing=each).rules.endpointing_delays for each in ("balanced", "patient"))
+    described = " ".join((Settings.model_fields["endpointing"].description or "").split())
+    for words in (f"{balanced.least_s * 1000:.0f} ms", f"{balanced.most_s:g} s", f"{patient.most_s:g} s"):
+        assert words in described
+
+
+@pytest.mark.parametrize("endpointing", Endpointing)
+def test_endpointing_holds_for_words_for_silence_and_for_the_preferences(endpointing: Endpointing) -> None:
+    settings = config.load(endpointing=endpointing.value)
+    assert settings.rules.endpointing_delays == DELAYS[endpointing]
+    assert settings.endpoint_rules.stop_s == DELAYS[endpointing].even_s
+    assert settings.preferences.endpointing is endpointing
 
 
 def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
@@ -72,8 +82,8 @@ def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
         ("DEEPGRAM_BASE_URL", "https://api..deepgram.com", "must be an address such as"),
         ("ELEVENLABS_BASE_URL", "http://host:99999", "must be an address such as"),
         ("DEEPGRAM_MODEL", "nova 3", "pattern"),
-        ("VAD_STOP_MS", "soon", "valid integer"),
-        ("VAD_STOP_MS", "-5", "greater than or equal to 64"),
+        ("IDLE_TIMEOUT_S", "soon", "valid number"),
+        ("ENDPOINTING", "500", "'quick', 'balanced' or 'patient'"),
         ("LANGUAGE", "english", "pattern"),
         ("PERSONA", "", "must be a name such as assistant, or the path of a file"),
         ("PERSONA", "captain flint", "must be a name such as assistant, or the path of a file"),
@@ -109,7 +119,7 @@ def test_an_invalid_setting_is_refused_with_one_line_that_names_the_setting(
 
 
 def test_all_invalid_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAD_STOP_MS", "x")
+    monkeypatch.setenv("ENDPOINTING", "x")
     monkeypatch.setenv("LOG_LEVEL", "x")
     with pytest.raises(SettingsError) as raised:
         config.load()
@@ -136,6 +146,15 @@ def test_a_persona_is_a_name_or_the_path_of_a_file(value: str, name: str, file: 
     settings = config.load(persona=value)
     assert (settings.persona_name, settings.persona_file) == (name, file)
     assert settings.preferences.persona == name
+
+
+def test_the_end_of_turn_model_is_named_or_is_the_path_of_a_file() -> None:
+    assert (config.load().turn_model, config.load().turn_model_file) == ("", None)
+    assert config.load(turn_model=" Smart-Turn ").turn_model == "smart-turn"
+    assert config.load(turn_model="smart-turn").turn_model_file is None
+    assert config.load(turn_model="./Own.onnx").turn_model_file == Path("Own.onnx")
+    with pytest.raises(SettingsError, match="TURN_MODEL: The value must be smart-turn, or the path of a file"):
+        config.load(turn_model="smart")
 
 
 def test_engine_lists_are_split_at_commas_and_addresses_lose_their_trailing_slash(

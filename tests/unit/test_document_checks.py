@@ -68,7 +68,7 @@ def test_links_images_and_code_spans_are_found_in_text_and_tables() -> None:
     ("heading", "slug"),
     [
         ("What it cannot do, today", "what-it-cannot-do-today"),
-        ("`VAD_STOP_MS` and others", "vad_stop_ms-and-others"),
+        ("`RESUME_REWIND` and others", "resume_rewind-and-others"),
         ("Numbers – 8 users", "numbers--8-users"),
     ],
 )

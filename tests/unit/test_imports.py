@@ -109,13 +109,16 @@ def test_a_framework_is_imported_by_one_package_only(framework: str) -> None:
 
 
 def engines() -> set[str]:
-    """Returns the modules of engines: those that `settings.registry` imports, and the voice activity detector."""
+    """Returns the modules of engines: those that `settings.registry` imports, the voice activity detector and the
+    end-of-turn model."""
     imported = set(own_imports(PACKAGE / "settings" / "registry.py"))
     shared = {"engines.protocols", "engines.llm.models", "settings.config", "settings.destinations"}
-    return imported - shared | {"engines.vad.silero"}
+    return imported - shared | {"engines.vad.silero", "engines.turn.smart_turn"}
 
 
 ENGINES = engines()
+STAGES = {"stt", "llm", "tts", "vad", "turn"}
+"""The packages with engines."""
 
 
 @pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("engines.")], ids=name_of)
@@ -124,7 +127,7 @@ def test_engines_do_not_import_one_another(path: Path) -> None:
     own = name_of(path).split(".")
     for name in own_imports(path):
         parts = name.split(".")
-        if len(own) >= 3 and len(parts) >= 3 and parts[0] == "engines" and parts[1] in {"stt", "llm", "tts", "vad"}:
+        if len(own) >= 3 and len(parts) >= 3 and parts[0] == "engines" and parts[1] in STAGES:
             assert parts[1] == own[1], f"{name_of(path)} imports another stage's {name}"
             assert parts[:3] == own[:3] or name not in ENGINES, f"{name_of(path)} imports the engine {name}"
 

@@ -24,11 +24,12 @@ from voicebot.session import messages
 OPTIONS: dict[str, Any] = {
     "default": {
         **{"persona": "assistant", "language": "en", "voice": "", "sensitivity": "balanced"},
-        **{"interrupted_history": "heard", "stt": "", "llm": "", "tts": ""},
+        **{"endpointing": "balanced", "interrupted_history": "heard", "stt": "", "llm": "", "tts": ""},
     },
     "persona": [{"value": "assistant", "label": "Voice Bot, a friendly assistant", "meaning": ""}],
     "language": [{"value": "en", "label": "English", "meaning": ""}],
     "sensitivity": [{"value": "hard", "label": "Hard to interrupt", "meaning": "Takes three words or more."}],
+    "endpointing": [{"value": "quick", "label": "Answer quickly", "meaning": "It may cut in."}],
     "interrupted_history": [{"value": "heard", "label": "The words you heard", "meaning": ""}],
     "engines": {
         "stt": [{"name": "moonshine", "languages": ["en"], "voices": {}, "follows_persona": False}],
@@ -53,6 +54,7 @@ EXAMPLES: Sequence[BaseModel] = (
     messages.TextMessage(type="text", text="What time is it in Tokyo?"),
     messages.ClearMessage(type="clear"),
     messages.ConfigureMessage(type="configure", voice="en-gb-scotland", sensitivity=Sensitivity.EASY),
+    messages.TalkMessage(type="talk", pressed=True),
     messages.DisputeMessage(type="dispute", verdict=3, disputed=True),
     messages.ByeMessage(type="bye"),
     messages.ConnectedMessage(

@@ -54,7 +54,8 @@ IN_THE_PAGE = """## Settings in the page
 
 Under "Settings" each visitor chooses for their own session among what the server's engines offer. The settings above
 are what a session begins with. A choice applies from the next turn on, over the same connection, and never to an answer
-that has begun. The browser remembers it for the next visit.
+that has begun. The browser remembers it for the next visit. *Hold to talk* has no setting, and applies at once
+([using the page](page.md#hold-to-talk)).
 """
 
 CHOICES = (
@@ -66,6 +67,7 @@ CHOICES = (
         "`STT_ENGINE`, `LLM_ENGINE`, `TTS_ENGINE`",
         "which engine comes first in each stage. The others still replace it when it fails",
     ),
+    ("pauses", "`ENDPOINTING`", "how soon a silence ends the user's turn"),
     ("interrupted answers", "`INTERRUPTED_HISTORY`", "what the bot remembers of an interrupted answer"),
     ("interruptions", "`INTERRUPTION_SENSITIVITY`", "how easily a speaking bot is interrupted"),
 )

@@ -45,6 +45,7 @@ STATE: dict[str, Any] = {
         {"name": "end of turn", "from_ms": 0, "to_ms": 608},
         {"name": "first frame", "from_ms": 608, "to_ms": 640},
     ],
+    "ended_by": "words: a whole question",
     "budget": {
         **{"gap_ms": 640, "limit_ms": 800, "most": "end of turn", "stage": None, "own_ms": 32, "own_limit_ms": 40},
     },
@@ -66,6 +67,7 @@ STATE_FIELDS = {
     "`rule` and `reason` say why; `took_ms` is how long the reply had been paused by then. If it is `disputed`, `case` "
     "is a line to save as a test case",
     "turn": "The steps of the last answer, in ms since the user fell silent",
+    "ended_by": "What ended that turn, for people; empty if it was typed, or has not ended",
     "budget": "Once the answer is heard: the response gap (`gap_ms`) and its goal, the step that took `most` of it and "
     "the stage of that step, and the bot's own share and its goal. Before that null",
     "medians": "The median response gap of this session, and the median length of each step, in ms",

@@ -12,6 +12,7 @@ from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGr
 from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.protocols import (
     Agent,
+    EndOfTurnModel,
     Engine,
     Engines,
     ModelService,
@@ -60,6 +61,7 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         tts=TextToSpeechFallbackGroup(voices, rules, usual.tts),
         vad_name="silero",
         make_vad=voice_activity_detector,
+        end_of_turn=end_of_turn_model(settings),
     )
 
 
@@ -76,6 +78,8 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
     else:
         if settings.persona_name not in known:
             problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
+    if (file := settings.turn_model_file) is not None and not file.is_file():
+        problems.append(f"TURN_MODEL: There is no file {settings.turn_model!r}")
     stages: tuple[tuple[str, Sequence[EngineEntry[object]], Sequence[str]], ...] = (
         ("STT_ENGINE", registry.STT, settings.stt_engine),
         ("LLM_ENGINE", registry.LLM, settings.llm_engine),
@@ -147,3 +151,12 @@ def voice_activity_detector() -> VoiceActivityDetector:
     from voicebot.engines.vad.silero import Silero
 
     return Silero()
+
+
+def end_of_turn_model(settings: Settings) -> EndOfTurnModel | None:
+    """Creates the end-of-turn model, if the settings name one."""
+    if not settings.turn_model:
+        return None
+    from voicebot.engines.turn.smart_turn import SmartTurn
+
+    return SmartTurn(settings.turn_model_file)

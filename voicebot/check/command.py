@@ -14,7 +14,7 @@ from typing import NoReturn, Protocol
 from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build
 from voicebot.check import report
-from voicebot.check.findings import check_database, check_relay, check_vad
+from voicebot.check.findings import check_database, check_relay, check_turn_model, check_vad
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, TrialLimits, Trials, sentence_in
 from voicebot.engines.protocols import Engines
@@ -89,7 +89,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
         results[CheckedStage.ANSWER] = await trials.answer()
         write_stage(CheckedStage.ANSWER, f'each model is asked "{QUESTION}"')
 
-        optional = [await check_database(settings), await relay]
+        optional = [await check_turn_model(engines, sound), await check_database(settings), await relay]
         findings = [check_vad(engines, sound, settings), *filter(None, optional)]
         _write_all(report.finding_lines(findings), output)
     text, status = report.verdict(results, findings)

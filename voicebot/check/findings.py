@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from voicebot.transports.webrtc.ice.servers import IceServers
 logger = logging.getLogger(__name__)
 
 DATABASE_S = 5.0
+TURN_MODEL_S = 30.0
+"""The end-of-turn model may have to be downloaded first (8.7 MB)."""
 RELAY_S = 10.0
 """Longer than the time-outs of a request for credentials and of a probe together."""
 
@@ -45,6 +48,28 @@ def check_vad(engines: Engines, sound: Audio | None, settings: Settings) -> Find
     if share:
         return Finding(name, Outcome.OK, f"it takes {share:.0%} of the sentence for speech")
     return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", REINSTALL)
+
+
+async def check_turn_model(engines: Engines, sound: Audio | None) -> Finding | None:
+    """Lets the end-of-turn model hear a voice. Returns None without a model. The caller closes the engines."""
+    model = engines.end_of_turn
+    if model is None:
+        return None
+    await model.start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TURN_MODEL_S):
+            await model.settle()
+    name = f"{model.status.name} (end of turn)"
+    samples = Audio.silence(1.0, SPEECH_RATE_HZ).samples if sound is None else sound.resampled(SPEECH_RATE_HZ).samples
+    probability = await model.probability(samples)
+    status = model.status
+    if probability is None:
+        advice = "Check TURN_MODEL, or leave it empty."
+        return Finding(name, Outcome.WARNING, status.reason or "no answer", advice)
+    took = f"it answers in {status.probe_ms} ms"
+    if sound is None:
+        return Finding(name, Outcome.OK, f"{took}, but no voice said anything to it")
+    return Finding(name, Outcome.OK, f"{took}: the sentence is over with a probability of {probability:.0%}")
 
 
 async def check_database(settings: Settings) -> Finding | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from voicebot.dialogue.preferences import InterruptionThresholds
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
+from voicebot.dialogue.preferences import Endpointing, InterruptionThresholds
 
 WINDOW_S = 0.032
 """One window of the voice activity detector: 512 samples at 16 kHz."""
@@ -27,6 +28,8 @@ class SpeechEvent(Enum):
     CONTINUED = auto()
     """The user speaks on after a pause."""
     ENDED = auto()
+    RELEASED = auto()
+    """The utterance has ended because the user has let go of the talk button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,13 @@ class EndpointRules:
     """One window of this probability, or two in a row at which speech would continue, may be the start of speech."""
     suspicion_s: float = 0.16
     """The longest time that a suspicion lasts without speech starting."""
+    release_s: float = 0.16
+    """How much more sound belongs to an utterance after the user has let go of the talk button. From a browser's
+    microphone to here, sound takes some 80 ms longer than a message does."""
+
+    def with_endpointing(self, endpointing: Endpointing) -> EndpointRules:
+        """Returns the rules of a session that has chosen this endpointing."""
+        return replace(self, stop_s=DELAYS[endpointing].even_s)
 
     def over_the_bot(self, thresholds: InterruptionThresholds) -> EndpointRules:
         """Returns the rules while the bot speaks. The threshold at which speech continues stays above 0."""
@@ -86,6 +96,31 @@ class Endpointer:
         """Whether the utterance was cut because it was too long: the next window begins another one."""
         self.endpointing_delay_s: float | None = None
         """The silence that ends this utterance; None if its words have not set it. Reset when another one starts."""
+        self.held = False
+        """Whether the user holds the talk button: then a silence ends an utterance only after `longest_s`."""
+        self._windows_left: int | None = None
+        """How many windows the utterance still has after the user has let go of the talk button; else None."""
+
+    def press(self) -> bool:
+        """Begins an utterance, which lasts until `release`, or continues one. Returns True if it has begun one."""
+        self.held, self._windows_left = True, None
+        if self._speaking:
+            return False
+        self._silent_windows = self._speech_windows = 0
+        self._start()
+        self._pausing = True  # until the user's first word
+        return True
+
+    def release(self) -> None:
+        """Ends the utterance under way, if there is one, after `release_s`."""
+        self.held = False
+        if self._speaking:
+            self._windows_left = round(self.rules.release_s / WINDOW_S)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the user holds the talk button, or has just let go of it, so that the next window counts."""
+        return self.held or self._windows_left is not None
 
     @property
     def speaking(self) -> bool:
@@ -94,6 +129,8 @@ class Endpointer:
 
     @property
     def _endpointing_delay_s(self) -> float:
+        if self.is_open:
+            return self.rules.longest_s
         return self.rules.stop_s if self.endpointing_delay_s is None else self.endpointing_delay_s
 
     @property
@@ -127,12 +164,17 @@ class Endpointer:
             return SpeechEvent.STARTED
         if not self._speaking:
             return self._start() if _lasts(self._speech_windows, rules.start_s) else self._suspect(probability)
-        if _lasts(self._silent_windows, self._endpointing_delay_s):
+        if self._windows_left is not None:
+            self._windows_left -= 1
+        released = self._windows_left == 0
+        if released or _lasts(self._silent_windows, self._endpointing_delay_s):
             self._speaking = self._pausing = False
             self._speech_windows = 0
-            return SpeechEvent.ENDED
+            self._windows_left = None
+            return SpeechEvent.RELEASED if released else SpeechEvent.ENDED
         between_words = self._silent_windows > 0 and _lasts(self._windows, rules.longest_s * (1 - rules.gap_share))
-        if between_words or _lasts(self._windows, rules.longest_s):
+        has_speech = self._silent_windows < self._windows
+        if has_speech and (between_words or _lasts(self._windows, rules.longest_s)):
             self._pausing, self.goes_on = False, True
             self.endpointing_delay_s = None
             return SpeechEvent.ENDED

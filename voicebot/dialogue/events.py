@@ -64,13 +64,16 @@ class SpeechCleared:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user has begun to speak. Utterances are numbered from 1 upwards.
+    """The user began to speak `since_s` ago. Utterances are numbered from 1 upwards.
 
-    `announced`: the client reports it, and will send the audio of the whole utterance when it has ended.
+    `announced`: the client reports it, and will send the audio of the whole utterance when it has ended. `held`: the
+    user has pressed the talk button, and may not have said anything yet.
     """
 
     utterance: int
     announced: bool = False
+    since_s: float = 0.0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,15 @@ class SpeechContinued:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The utterance is over: the user fell silent `silence_s` ago. Speech that follows is another utterance."""
+    """The utterance is over: the user fell silent `silence_s` ago. Speech that follows is another utterance.
+
+    `released`: it is over because the user has let go of the talk button.
+    """
 
     utterance: int
     silence_s: float = 0.0
     speech: Speech = field(default_factory=Speech)
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,15 @@ class FinalTranscript:
     error: ErrorReport | None = None
     confidence: float | None = None
     backchannel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnModelAnswered:
+    """The end-of-turn model has heard an utterance up to a pause. `probability` is that of the turn being over."""
+
+    utterance: int
+    pause: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +197,7 @@ class ReplyRefused:
 
 @dataclass(frozen=True, slots=True)
 class TokenReceived:
-    """The first token of the reply has come."""
+    """The next token of the reply has come: the first one, or one that came before the user's turn was over."""
 
     reply: int
 
@@ -328,6 +344,7 @@ Input = (
     | SpeechEnded
     | PartialTranscript
     | FinalTranscript
+    | TurnModelAnswered
     | EngineReported
     | TextTyped
     | InterruptPressed

@@ -54,6 +54,7 @@ class ReplyCommitted:
     """The turn is over, and this reply answers it. A preemptive reply is committed later than it is begun."""
 
     reply: int
+    preemptive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,15 @@ class ReplyCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongStartRepaired:
+    """The user was not done when a reply began to play: the history keeps nothing of it, and the message goes on."""
+
+    reply: int
+    heard: str
+    """The words of the reply that were played."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyFinished:
     """Nothing of a reply is being made or played any more."""
 
@@ -110,6 +120,8 @@ class ReplyFinished:
     """Whether it was the answer to a turn that is over, and not a discarded preemptive reply."""
     started: bool
     """Whether any of it was played."""
+    tokens_discarded: int = 0
+    """How many tokens the model had sent for it, if it is a preemptive reply that was discarded; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ Fact = (
     | ReplyTextCompleted
     | TurnAnswered
     | ReplyCancelled
+    | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
     | EngineChanged

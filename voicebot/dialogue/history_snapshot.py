@@ -10,11 +10,11 @@ from voicebot.dialogue.state import State
 def history_snapshot(state: State) -> History:
     """Returns the history as it would be if the session broke off now: of the live reply, what was heard so far.
 
-    It never holds a word that was not heard, and nothing of an interrupted reply with INTERRUPTED_HISTORY=merge. It
-    holds the user's words as soon as they are final.
+    It never holds a word that was not heard, and nothing of a wrong start, or of an interrupted reply with
+    INTERRUPTED_HISTORY=merge. It holds the user's words as soon as they are final.
     """
     history, reply = state.history, state.reply
-    if reply is not None and not (reply.preemptive or reply.forgotten):
+    if reply is not None and not (reply.preemptive or reply.forgotten or reply.wrong_start):
         merge = state.rules.interrupted_history is InterruptedHistory.MERGE
         if not (merge and (reply.cancelled or reply.cut_short)):
             history = heard(history, reply.heard, interrupted=reply.cut_short)

@@ -18,9 +18,12 @@ from typing import assert_never
 
 from voicebot.dialogue.end_of_turn.estimate import Estimate
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.model import model_evidence
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
-from voicebot.dialogue.end_of_turn.shim import word_evidence
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.question import question_evidence
+from voicebot.dialogue.end_of_turn.sound import sound_evidence
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
+from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -63,6 +66,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    TurnModelAnswered,
     VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
@@ -84,6 +88,7 @@ from voicebot.dialogue.facts import (
     TurnAnswered,
     VerdictGiven,
     WordsAccepted,
+    WrongStartRepaired,
 )
 from voicebot.dialogue.history import History, Role, heard, merged, said
 from voicebot.dialogue.interruption.verdict import (
@@ -94,6 +99,7 @@ from voicebot.dialogue.interruption.verdict import (
     give_verdict,
     give_verdict_on_sound,
 )
+from voicebot.dialogue.preemptive import asks_the_same
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
@@ -123,6 +129,11 @@ RECOGNISER_SURE = Evidence(Source.RECOGNISER, 4.0, "the recogniser hears that yo
 
 CLEARLY_UNFINISHED = -1.5
 """The log-odds below which a turn is almost surely not over."""
+ROUND_TRIP_S = 0.2
+"""The bot's first sound reaches the user, and the user's speech the bot, this much later: by two jitter buffers (20 to
+80 ms each) and the network."""
+LET_GO = "button: you let go"
+"""What ended a turn of push-to-talk."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
@@ -167,11 +178,13 @@ def _apply(t: Transition, input: Input) -> None:
         case SpeechContinued():
             _speech_continued(t, input.utterance)
         case SpeechEnded():
-            _speech_ended(t, input.utterance, input.silence_s, input.speech)
+            _speech_ended(t, input.utterance, input.silence_s, input.speech, released=input.released)
         case PartialTranscript():
             _take_partial_transcript(t, input)
         case FinalTranscript():
             _take_final_transcript(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
+        case TurnModelAnswered():
+            _take_model_answer(t, input)
         case EngineReported():
             _note_engine(t, input)
         case TextTyped():
@@ -206,10 +219,11 @@ def _settle(t: Transition) -> None:
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
     live = state.live
     if live is not None and live.preemptive:
-        if _words(t) != live.asked:
+        words = _words(t)
+        if not asks_the_same(live.asked, words, state.rules.language):
             _cancel(t)
         elif over:
-            _commit(t, live)
+            _commit(t, live, words)
     elif state.refused is not None:
         if state.reply is None and over:
             _keep_unanswered_words(t)
@@ -236,8 +250,10 @@ def _apply_preferences_between_turns(t: Transition) -> None:
 
 
 def _may_reply_preemptively(t: Transition) -> bool:
-    """Returns True when preemptive replies are on and no change of preferences waits for the end of the turn."""
-    return t.state.rules.preemptive_replies and t.state.next_preferences is None
+    """Returns True when the turn may have another preemptive reply, and no change of preferences waits for its end."""
+    rules = t.state.rules
+    few_discarded = t.state.discarded_replies < rules.preemptive_discards_per_turn
+    return rules.preemptive_replies and few_discarded and t.state.next_preferences is None
 
 
 def _settle_pause(t: Transition) -> None:
@@ -269,12 +285,26 @@ def _words(t: Transition) -> str:
 
 
 def _words_of_possible_turn(t: Transition) -> str:
-    """Returns the words of the turn if it may be over; an empty string if more words are still to come."""
+    """Returns the words of the turn if it may be over; an empty string if more words are still to come.
+
+    Interim words must look complete, known ones only not incomplete.
+    """
     undecided = [utterance for utterance in t.state.utterances if not utterance.dismissed]
-    words = _words(t)
-    if not all(utterance.known for utterance in undecided):
+    if not all(utterance.known or utterance.up_to_date for utterance in undecided):
         return ""
-    return words if completeness(words, t.state.rules.language) is not Completeness.INCOMPLETE else ""
+    found = completeness(_message(t), t.state.rules.language)
+    known = all(utterance.known for utterance in undecided)
+    may_be_over = found is not Completeness.INCOMPLETE if known else found is Completeness.COMPLETE
+    return _words(t) if may_be_over else ""
+
+
+def _message(t: Transition) -> str:
+    """Returns the user's whole message so far: the words that wait for an answer, after those that they will join."""
+    state = t.state
+    reply, last = state.reply, state.history[-1] if state.history else None
+    heard = reply is not None and reply.started and not reply.wrong_start
+    unanswered = last is not None and last.role is Role.USER and state.merge_next and not heard
+    return merged([last.text if last is not None and unanswered else "", _words(t)])
 
 
 # The user speaks or types ---------------------------------------------------------------------------------------------
@@ -284,10 +314,14 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     number, rules = input.utterance, t.state.rules
     if number <= t.state.last_utterance:
         return
+    if not (t.state.utterances or t.state.pending):  # another turn begins
+        t.state = replace(t.state, discarded_replies=0)
     spoken = t.state.spoken
     echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
     over = spoken.context if spoken and echo else None
-    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, over=over)
+    utterance = Utterance(
+        number, started_s=t.at_s - input.since_s, announced=input.announced, held=input.held, over=over
+    )
     t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
@@ -301,7 +335,14 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
         return
     speech = _with_outlasted_time(t, input.speech, input.silence_s)
     utterance = replace(
-        utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech, prosody=input.prosody
+        utterance,
+        pause=input.pause,
+        last_pause=input.pause,
+        paused_s=t.at_s - input.silence_s,
+        settled=False,
+        model_probability=None,
+        speech=speech,
+        prosody=input.prosody,
     )
     _update(t, utterance)
     if t.state.committed is not None:
@@ -317,11 +358,12 @@ def _speech_continued(t: Transition, number: int) -> None:
         return
     if t.state.asked is not None and t.at_s - t.state.asked.speech_ended_s >= NOTED_S:
         t.state = replace(t.state, pauses=t.state.pauses.after_pause())
-    _update(t, replace(utterance, pause=None, settled=False, dismissed=False, turn_over=False))
+    utterance = replace(utterance, pause=None, settled=False, turn_over=False, model_probability=None, dismissed=False)
+    _update(t, utterance)
     _expect_verdict(t)
 
 
-def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) -> None:
+def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, *, released: bool = False) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
@@ -329,8 +371,11 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
     speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
     known = utterance.known and not speaks_on
     utterance = replace(utterance, speaking=False, speech=_with_outlasted_time(t, speech, silence_s))
+    if released and not speech.duration_s:  # nothing was said: whatever words the recogniser finds are not there
+        known, utterance = True, replace(utterance, text="")
     _update(t, utterance)
-    _note_turn_end(t, t.at_s - silence_s, _what_ended(t, utterance, silence_s))
+    reason = LET_GO if released else _what_ended(t, utterance, silence_s)
+    _note_turn_end(t, t.at_s - silence_s, reason)
     if silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
@@ -346,7 +391,7 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
 def _what_ended(t: Transition, utterance: Utterance, silence_s: float) -> str:
     if utterance.announced:
         return "client: it sent a whole utterance"
-    return _estimate(t, utterance, _words(t) or utterance.text).reason(silence_s)
+    return _estimate(t, utterance, _message(t) or utterance.text).reason(silence_s)
 
 
 def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
@@ -354,8 +399,10 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     if utterance is None:
         return
     text = merged([input.text])
+    changed_s = utterance.changed_s
     if text != utterance.text:
         t.facts.append(TranscriptChanged(utterance.number, text))
+        changed_s = t.at_s
     answers_pause = input.pause is not None and input.pause == utterance.pause
     settled = answers_pause or (utterance.known and text == utterance.text)
     t.state = replace(t.state, streams=t.state.streams or bool(text))
@@ -364,6 +411,7 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     utterance = replace(
         utterance,
         text=text,
+        changed_s=changed_s,
         settled=settled,
         confidence=input.confidence,
         backchannel=input.backchannel,
@@ -375,6 +423,13 @@ def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
         _note_transcript(t)
     _give_verdict(t, utterance, final=settled)
     _adapt_endpointing_delay(t, input.utterance)
+
+
+def _take_model_answer(t: Transition, input: TurnModelAnswered) -> None:
+    utterance = _utterance(t, input.utterance)
+    if utterance is not None and utterance.speaking and utterance.pause == input.pause:
+        _update(t, replace(utterance, model_probability=input.probability))
+        _adapt_endpointing_delay(t, input.utterance)
 
 
 def _abandon_announced(t: Transition, utterance: Utterance) -> None:
@@ -397,7 +452,7 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    needed_s = _endpointing_delay_s(t, utterance, _words(t) or utterance.text)
+    needed_s = _endpointing_delay_s(t, utterance, _message(t) or utterance.text)
     if utterance.dismissed:
         needed_s = min(needed_s, t.state.rules.endpointing_delays.even_s)
     if utterance.endpointing_delay_s != needed_s:
@@ -407,16 +462,20 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
 
 def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> float:
     log_odds = _estimate(t, utterance, words).log_odds
-    return t.state.rules.endpointing_delays.delay_s(log_odds, settled=utterance.settled)
+    delays = t.state.rules.endpointing_delays.shifted(wrong_start_delay_s(t.state.wrong_starts))
+    return delays.delay_s(log_odds, settled=utterance.settled)
 
 
 def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
     """Returns what tells whether the turn is over, if it ends with this utterance and has these words so far."""
-    rules = t.state.rules
+    rules, asked = t.state.rules, _last_words_of_the_bot(t)
     evidence = (
         word_evidence(words, rules.language) if words else None,
+        question_evidence(asked, words, rules.language) if asked and words else None,
+        sound_evidence(utterance.prosody),
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
+        None if utterance.model_probability is None else model_evidence(utterance.model_probability),
     )
     return Estimate.of(evidence).without(rules.unused_sources)
 
@@ -472,10 +531,10 @@ def _note_level(t: Transition, speech: Speech) -> None:
 
 def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
-    words = merged(t.state.pending)
+    words = _message(t)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
     unfinished = _estimate(t, utterance, words).log_odds <= CLEARLY_UNFINISHED
-    if t.state.asked is None or (utterance.announced and not unfinished):
+    if t.state.asked is None or utterance.held or (utterance.announced and not unfinished):
         return
     needed_s = _endpointing_delay_s(t, utterance, words)
     remaining_s = t.state.asked.speech_ended_s + needed_s - t.at_s
@@ -532,7 +591,10 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
     if live is None:
         return utterance
     context = _context(t, live, utterance)
-    return _record_verdict(t, utterance, give_verdict(utterance.text, context, final=final), context)
+    verdict = give_verdict(utterance.text, context, final=final)
+    if utterance.speaking and context.message and verdict.rule == "hesitation":
+        return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
+    return _record_verdict(t, utterance, verdict, context)
 
 
 def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContext:
@@ -542,7 +604,23 @@ def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContex
         confidence=utterance.confidence,
         backchannel=utterance.backchannel,
         speech=speech,
+        message=_message_to_go_on(t, reply, utterance),
     )
+
+
+def _message_to_go_on(t: Transition, reply: Reply, utterance: Utterance) -> str:
+    """Returns the message that the reply answers if the utterance may go on with it; an empty string if not.
+
+    It may if the message was spoken and the reply is an answer to it, and the utterance began before the reply was
+    heard, or within the first second of it, and has kept it paused since.
+    """
+    turn, rules = t.state.turn, t.state.rules
+    if not reply.asked or reply.refused or turn is None or turn.typed or utterance.decision is not None:
+        return ""
+    latest_s = None if turn.frame_s is None else turn.frame_s + rules.wrong_start_s + ROUND_TRIP_S
+    if reply.started and (latest_s is None or utterance.started_s > latest_s):
+        return ""
+    return t.state.history[-1].text if t.state.history else reply.asked
 
 
 def _level_db(t: Transition, utterance: Utterance) -> float | None:
@@ -552,7 +630,7 @@ def _level_db(t: Transition, utterance: Utterance) -> float | None:
 
 
 def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, context: VerdictContext) -> Utterance:
-    if verdict.decision is Decision.WAIT:
+    if verdict.decision is Decision.WAIT or (verdict.decision is Decision.RESUME and _is_held(utterance)):
         return utterance
     if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
         _add_verdict(t, verdict, context)
@@ -563,7 +641,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
         _note_user_active(t)
         if t.state.live is not None and not t.state.live.started:
             t.state = replace(t.state, pauses=t.state.pauses.after_correction())
-        _cancel(t)
+        _cancel(t, wrong_start=verdict.continues)
     return utterance
 
 
@@ -585,6 +663,9 @@ def _expect_verdict(t: Transition) -> None:
     rules = t.state.rules
     if t.state.committed is None:
         return
+    if any(map(_is_held, t.state.utterances)):
+        _start(t, Timer.VERDICT, rules.speech_timeout_s)
+        return
     if not t.state.speaking:
         wait_s = rules.verdict_timeout_s
     elif t.state.streams:
@@ -594,6 +675,11 @@ def _expect_verdict(t: Transition) -> None:
     if t.state.streams and t.state.interrupted_at_s is not None:
         wait_s = min(wait_s, max(0.0, t.state.interrupted_at_s + rules.longest_pause_s - t.at_s))
     _start(t, Timer.VERDICT, wait_s)
+
+
+def _is_held(utterance: Utterance) -> bool:
+    """Returns True while the user holds the talk button for this utterance."""
+    return utterance.held and utterance.speaking
 
 
 def _give_verdict_now(t: Transition) -> None:
@@ -653,15 +739,15 @@ def _say(t: Transition, text: str) -> None:
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
 
 
-def _commit(t: Transition, reply: Reply) -> None:
-    """Commits the preemptive reply: the turn is over, and its words are the ones that this reply answers."""
-    t.state = replace(t.state, reply=replace(reply, preemptive=False, withheld_text=""))
-    t.facts.append(ReplyCommitted(reply.number))
+def _commit(t: Transition, reply: Reply, words: str) -> None:
+    """Commits the preemptive reply: the turn is over, and the reply answers its `words`, as they are written now."""
+    t.state = replace(t.state, reply=replace(reply, asked=words, preemptive=False, withheld_text=""))
+    t.facts.append(ReplyCommitted(reply.number, preemptive=True))
     if reply.withheld_text:
         t.facts.append(ReplyTextAdded(reply.number, reply.withheld_text))
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
-    _take_turn(t, said(t.state.history, reply.asked, merge=t.state.merge_next))
+    _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
 
 
 def _keep_unanswered_words(t: Transition) -> None:
@@ -677,10 +763,11 @@ def _take_turn(t: Transition, history: History) -> None:
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
 
-def _cancel(t: Transition) -> None:
+def _cancel(t: Transition, *, wrong_start: bool = False) -> None:
     live = t.state.live
     if live is not None:
-        t.state = replace(t.state, reply=replace(live, cancelled=True, paused=False), interrupted_at_s=None)
+        cancelled = replace(live, cancelled=True, paused=False, wrong_start=wrong_start)
+        t.state = replace(t.state, reply=cancelled, interrupted_at_s=None)
         t.commands.append(CancelReply(live.number))
         t.facts.append(ReplyCancelled(live.number))
 
@@ -733,8 +820,9 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         _raise_error(t, error)
     history = t.state.history
     merge = reply.cancelled and t.state.rules.interrupted_history is InterruptedHistory.MERGE
-    if not reply.forgotten and not merge:
+    if not (reply.forgotten or reply.wrong_start or merge):
         history = heard(history, reply.heard, interrupted=reply.cut_short)
+    _note_start(t, reply)
     t.facts.append(
         ReplyFinished(
             reply=reply.number,
@@ -743,9 +831,12 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             cancelled=reply.cancelled,
             committed=not reply.preemptive,
             started=reply.started,
+            tokens_discarded=reply.tokens if reply.preemptive else 0,
         )
     )
     _set_history(t, history)
+    if reply.preemptive:
+        t.state = replace(t.state, discarded_replies=t.state.discarded_replies + 1)
     if error is not None:
         t.state = replace(t.state, merge_next=False)
     if reply.refused is not None and (reply.started or not (reply.cancelled or reply.preemptive)):
@@ -755,6 +846,17 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
+
+
+def _note_start(t: Transition, reply: Reply) -> None:
+    """Notes whether an answer that was heard was a wrong start."""
+    turn = t.state.turn
+    if not reply.started or turn is None or turn.typed:
+        return
+    starts = (*t.state.wrong_starts, reply.wrong_start)[-ANSWERS_KEPT:]
+    t.state = replace(t.state, wrong_starts=starts)
+    if reply.wrong_start and not reply.forgotten:
+        t.facts.append(WrongStartRepaired(reply.number, reply.heard))
 
 
 def _note_stand_in(t: Transition, reply: Reply) -> None:

@@ -36,7 +36,8 @@ class Reply:
     withheld_text: str = ""
     """The text of a preemptive reply so far. Observers get it once the user's turn is over."""
     sentences: tuple[str, ...] = ()
-    first_token: bool = False
+    tokens: int = 0
+    """How many tokens the model has sent; those that come after the user's turn are not counted, except the first."""
     text_ended: bool = False
     synthesized: int = 0
     sounding: bool = False
@@ -49,6 +50,8 @@ class Reply:
     """How many words of the next sentence have been played."""
     paused: bool = False
     cancelled: bool = False
+    wrong_start: bool = False
+    """It was cancelled because the user had not finished: the history keeps nothing of it."""
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
     model: EngineReported | None = None
@@ -98,8 +101,8 @@ class Reply:
         match input:
             case ReplyRefused(reason=reason):
                 return replace(self, refused=reason)
-            case TokenReceived():
-                return replace(self, first_token=True)
+            case TokenReceived() if self.preemptive or not self.tokens:
+                return replace(self, tokens=self.tokens + 1)
             case TextReceived(text=text) if self.preemptive:
                 return replace(self, withheld_text=self.withheld_text + text)
             case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):

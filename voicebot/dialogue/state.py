@@ -100,12 +100,16 @@ class Rules:
     longest_pause_s: float = 8.0
     """How long one utterance after the other can keep a reply paused, with or without words."""
     transcript_timeout_s: float = 10.0
+    wrong_start_s: float = 1.0
+    """Speech that begins this soon after the user heard the first sound of a reply may go on with the message."""
     echo_tail_s: float = 0.7
     """How long after the end of a reply its echo may still arrive."""
     ask_again_s: float = 0.5
     """After speech of this length without words the bot asks the user to repeat; shorter sounds may be noise."""
     preemptive_replies: bool = True
-    """Whether the bot begins a reply at the user's first pause, to speak it when the turn is over."""
+    """Whether the bot begins a reply when the turn may be over, to speak it when the turn is over."""
+    preemptive_discards_per_turn: int = 3
+    """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
@@ -120,8 +124,8 @@ class Rules:
     def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
             self,
-            endpointing=preferences.endpointing,
             language=preferences.language,
+            endpointing=preferences.endpointing,
             interrupted_history=preferences.interrupted_history,
             sensitivity=preferences.sensitivity,
         )
@@ -142,15 +146,23 @@ class Utterance:
     """How the speech before the last pause ends."""
     announced: bool = False
     """The client has announced the utterance, and sends its audio only when it has ended."""
+    held: bool = False
+    """The user has pressed the talk button for it: the bot is silent, and the turn lasts, until the utterance ends."""
     speaking: bool = True
     """The utterance has not ended, though the user may be pausing."""
     pause: int | None = None
     """The number of the pause that the user is making now; None while the user speaks."""
     last_pause: int = 0
+    paused_s: float = 0.0
+    """When the user fell silent for that pause."""
+    changed_s: float = 0.0
+    """When the text changed last."""
     settled: bool = False
     """The text holds every word that was said before that pause."""
     turn_over: bool = False
     """The recogniser hears that the user is done."""
+    model_probability: float | None = None
+    """The end-of-turn model's probability that the turn is over, for the pause of now; None until it has answered."""
     overdue: bool = False
     """The verdict time-out has passed once while the words could still change."""
     endpointing_delay_s: float | None = None
@@ -166,6 +178,11 @@ class Utterance:
     def known(self) -> bool:
         """Whether the text is complete, unless the user speaks on."""
         return self.settled and self.pause is not None
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the interim text has changed since the user fell silent, so that it may hold the last word."""
+        return bool(self.text) and self.pause is not None and self.changed_s >= self.paused_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +253,8 @@ class State:
     """Whether the next words join the user's last message, if that has no answer."""
     reply: Reply | None = None
     last_reply: int = 0
+    discarded_replies: int = 0
+    """How many preemptive replies of this turn were discarded."""
     interrupted_at_s: float | None = None
     """When the live reply was paused."""
     pauses: PauseHistory = field(default_factory=PauseHistory)
@@ -246,6 +265,8 @@ class State:
     turn: Turn | None = None
     """The turn that is being answered, or the last one that was."""
     turns: tuple[Turn, ...] = ()
+    wrong_starts: tuple[bool, ...] = ()
+    """For each of the last answers to what was said, whether it was a wrong start. See `wrong_start_delay_s`."""
     verdicts: tuple[VerdictRecord, ...] = ()
     last_verdict: int = 0
     spoken: Spoken | None = None
@@ -291,7 +312,7 @@ class State:
     def agent_status(self) -> Status:
         if self.live is None or self.live.text_ended:
             return Status.IDLE
-        return Status.STREAMING if self.live.first_token else Status.PROCESSING
+        return Status.STREAMING if self.live.tokens else Status.PROCESSING
 
     @property
     def tts_status(self) -> Status:

@@ -53,7 +53,8 @@ def engine_view(served: EngineReported) -> dict[str, Any]:
 def chat(state: State) -> list[dict[str, Any]]:
     """Returns the messages, oldest first. `heard` and `unheard` are the assistant's words before and after the cursor.
 
-    A preemptive reply is not among them before the user's turn is over.
+    A preemptive reply is not among them before the user's turn is over, and a wrong start is removed at once. Words
+    that wait for an answer join the message that they will be part of.
     """
     messages: list[dict[str, Any]] = [
         {"role": "user", "text": message.text, "interim": False}
@@ -68,7 +69,7 @@ def chat(state: State) -> list[dict[str, Any]]:
         for message in state.history
     ]
     reply = state.reply
-    if reply is not None and reply.sentences and not (reply.preemptive or reply.forgotten):
+    if reply is not None and reply.sentences and not (reply.preemptive or reply.forgotten or reply.wrong_start):
         messages.append(
             {
                 "role": "assistant",
@@ -79,7 +80,9 @@ def chat(state: State) -> list[dict[str, Any]]:
             }
         )
     waiting = merged(state.pending)
-    if waiting:
+    if waiting and state.merge_next and messages and messages[-1]["role"] == "user":
+        messages[-1]["text"] = merged([messages[-1]["text"], waiting])
+    elif waiting:
         messages.append({"role": "user", "text": waiting, "interim": False})
     interim = merged(utterance.text for utterance in state.utterances)
     if interim or state.speaking:

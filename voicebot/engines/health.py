@@ -11,24 +11,32 @@ from voicebot.engines.protocols import Engine, Engines, EngineStatus
 Health = dict[str, tuple[EngineStatus, ...]]
 """The status of each stage's engines, in the order in which they are tried."""
 
+END_OF_TURN = "end_of_turn"
+"""The stage of the optional end-of-turn model. It is there only if the settings name one."""
+
 
 class EngineHealth:
     """Knows the health of all engines. It probes them in one round at a time."""
 
     def __init__(self, engines: Engines) -> None:
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
+        self._end_of_turn = engines.end_of_turn
         self._asking = asyncio.Lock()
 
     @property
     def health(self) -> Health:
         """The health as it is known now."""
-        return {stage: self._health_of(stage) for stage in self._stages}
+        health = {stage: self._health_of(stage) for stage in self._stages}
+        if self._end_of_turn is not None:
+            health[END_OF_TURN] = (self._end_of_turn.status,)
+        return health
 
     @property
     def problem(self) -> str | None:
         """Says why no session can work: for each stage without a ready engine, why its engines are not ready.
 
-        None if sessions can work. They work without a recogniser, as users can type: see `typing_only`.
+        None if sessions can work. They work without a recogniser, as users can type: see `typing_only`. They also work
+        without the end-of-turn model.
         """
         reasons = [_why(engine) for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
         return f"The bot cannot work at the moment. {'; '.join(reasons)}." if reasons else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.audio.sound import Audio
+from voicebot.audio.sound import Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
@@ -350,6 +350,33 @@ class VoiceActivityDetector(Protocol):
     def reset(self) -> None: ...
 
 
+class EndOfTurnModel(Protocol):
+    """A model that hears from the way of speaking whether a turn is over. Sessions go on without its answers."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """Whether it can answer now, and why not."""
+        ...
+
+    async def start(self) -> None:
+        """Loads the model, or begins to. Never raises EngineError, as the bot works without it."""
+        ...
+
+    async def settle(self) -> None:
+        """Waits until the model works, or `status` says why it does not: it may have to be downloaded first."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def probability(self, samples: Samples) -> float | None:
+        """Returns the probability that the turn is over, 0 to 1; None if the model can't answer now.
+
+        `samples` are the end of the utterance with the first part of the pause: int16 at 16 kHz, of shape (n,), of
+        which the last 8 s count. Cancelling the call drops the question. Never raises EngineError.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """One engine for each stage, shared by all sessions. A voice activity detector is made for each session."""
@@ -359,6 +386,8 @@ class Engines:
     tts: TextToSpeech
     vad_name: str
     make_vad: Callable[[], VoiceActivityDetector]
+    end_of_turn: EndOfTurnModel | None = None
+    """The optional end-of-turn model."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -368,7 +397,11 @@ class Engines:
         """Starts every stage. Raises the EngineError of the first one that cannot start."""
         for engine in (self.stt, self.agent, self.tts):
             await engine.start()
+        if self.end_of_turn is not None:
+            await self.end_of_turn.start()
 
     async def close(self) -> None:
+        if self.end_of_turn is not None:
+            await self.end_of_turn.close()
         for engine in (self.tts, self.agent, self.stt):
             await engine.close()

@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from voicebot.audio.sound import Audio
+import numpy as np
+
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.protocols import Pause
 
 
@@ -56,6 +58,19 @@ class ReplayBuffer:
         """Adds the next audio, or the mark of a pause."""
         self._items.append(item)
         self._more.set()
+
+    def newest(self, duration_s: float) -> Samples:
+        """Returns the last `duration_s` of the audio that has come, or all of it if there is less: int16 at 16 kHz."""
+        most = round(duration_s * SPEECH_RATE_HZ)
+        pieces: list[Samples] = []
+        count = 0
+        for item in reversed(self._items):
+            if isinstance(item, Audio):
+                pieces.append(item.samples)
+                count += len(item.samples)
+                if count >= most:
+                    break
+        return np.concatenate(pieces[::-1])[-most:] if pieces else np.zeros(0, np.int16)
 
     def end(self) -> None:
         """Ends the utterance: no more audio will come."""

@@ -30,6 +30,7 @@ class PhraseKind(StrEnum):
     POLITE = "polite"
     AROUND = "around"
     NO = "no"
+    CORRECTION = "correction"
     STOP = "stop"
     QUESTION = "question"
     REQUEST = "request"
@@ -95,6 +96,7 @@ _NOT_WAITED_FOR = {
     PhraseKind.REQUEST,
     PhraseKind.AROUND,
     PhraseKind.NO,
+    PhraseKind.CORRECTION,
     PhraseKind.POLITE,
 }
 

@@ -20,6 +20,7 @@ from voicebot.languages.schema import (
     LanguageFile,
     PlaceNames,
     Prompts,
+    QuestionWords,
     SegmentationRules,
     SharedFile,
     SpokenForms,
@@ -55,6 +56,7 @@ class Language:
     spoken_forms: SpokenForms
     lexicon: Lexicon
     end_of_turn: EndOfTurnWords
+    questions: QuestionWords
     segmentation: SegmentationRules
     voices: UsualVoices
     places: PlaceNames
@@ -109,6 +111,7 @@ def load_languages(folder: Traversable) -> Languages:
             spoken_forms=spoken_forms,
             lexicon=lexicons.get(code, lexicons[FALLBACK]),
             end_of_turn=file.end_of_turn,
+            questions=file.questions,
             segmentation=file.segmentation or shared.segmentation,
             voices=file.voices,
             places=file.places,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from voicebot.languages.spoken import plain_text
+from voicebot.languages.spoken import plain_text, separate_words
 
 LONGEST_PHRASE = 7
 """How many words a phrase that tells the end of a turn may have."""
@@ -43,11 +44,17 @@ def _plain_phrases(value: object) -> frozenset[str]:
     return frozenset(map(plain_text, entries))
 
 
+def _separate_phrases(value: object) -> frozenset[str]:
+    return frozenset(map(separate_words, _entries(value)))
+
+
 Entries = Annotated[tuple[str, ...], BeforeValidator(_entries)]
 WordSet = Annotated[frozenset[str], BeforeValidator(_words)]
 PlainWords = Annotated[frozenset[str], BeforeValidator(_plain_words)]
 PlainPhrases = Annotated[frozenset[str], BeforeValidator(_plain_phrases)]
 """In both the text is as `plain_text` returns it."""
+SeparatePhrases = Annotated[frozenset[str], BeforeValidator(_separate_phrases)]
+"""The text is as `separate_words` returns it: a phrase is in a sentence if the one text is in the other."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -110,6 +117,7 @@ class LexiconTable(_Table):
     polite: Entries = ()
     around: Entries = ()
     no: Entries = ()
+    correction: Entries = ()
     stop: Entries = ()
     question: Entries = ()
     request: Entries = ()
@@ -120,6 +128,7 @@ class EndOfTurnWords(_Table):
     """Words that leave a turn open or close it. Phrases are compared with the end of the text."""
 
     verb_last: bool = False
+    verb_last_clauses: bool = False
     split_apostrophes: bool = False
     shortest_question: int = 3
     verb_needed: bool = False
@@ -132,14 +141,21 @@ class EndOfTurnWords(_Table):
     adverbs: PlainWords = frozenset()
     open_endings: PlainPhrases = frozenset()
     closed_endings: PlainPhrases = frozenset()
+    repairs: PlainPhrases = frozenset()
 
     dangling: PlainWords = frozenset()
     particles: PlainWords = frozenset()
     separable: PlainWords = frozenset()
     stranders: PlainWords = frozenset()
     adjectival: PlainWords = frozenset()
+    inverts: bool = False
+    negations: PlainWords = frozenset()
     determiners: PlainWords = frozenset()
     subordinators: PlainWords = frozenset()
+    clause_openers: PlainWords = frozenset()
+    conjunctions: PlainWords = frozenset()
+    main_clauses: PlainWords = frozenset()
+    statements: PlainWords = frozenset()
     subjects: PlainWords = frozenset()
     objects: PlainWords = frozenset()
     things: PlainWords = frozenset()
@@ -152,12 +168,14 @@ class EndOfTurnWords(_Table):
 
     question_words: PlainWords = frozenset()
     reasons: PlainWords = frozenset()
+    adjuncts: PlainWords = frozenset()
     agents: PlainWords = frozenset()
     in_situ: PlainWords = frozenset()
     question_verbs: PlainWords = frozenset()
     modals: PlainWords = frozenset()
     infinitive_suffixes: Entries = ()
     commands: PlainWords = frozenset()
+    split_commands: PlainWords = frozenset()
 
     final_verbs: PlainWords = frozenset()
     final_suffixes: Entries = ()
@@ -178,6 +196,34 @@ class EndOfTurnWords(_Table):
     @cached_property
     def pronouns(self) -> frozenset[str]:
         return self.subjects | self.objects | self.things
+
+
+class QuestionWords(_Table):
+    """Words that tell which answer a question of the bot asks for."""
+
+    question_words: SeparatePhrases = frozenset()
+    yes_no_openers: SeparatePhrases = frozenset()
+    requests: SeparatePhrases = frozenset()
+    choices: SeparatePhrases = frozenset()
+    open: SeparatePhrases = frozenset()
+    spelling: SeparatePhrases = frozenset()
+    addresses: SeparatePhrases = frozenset()
+    digit_nouns: SeparatePhrases = frozenset()
+    digits: dict[str, SeparatePhrases] = {}
+
+    @field_validator("digits")
+    @classmethod
+    def _are_ranges(cls, value: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        for key in value:
+            if not re.fullmatch(r"[1-9]\d?(-[1-9]\d?)?", key):
+                raise ValueError(f"may only have keys such as 4 or 7-11, not {key!r}")
+        return value
+
+    @cached_property
+    def digit_counts(self) -> tuple[tuple[int, int, frozenset[str]], ...]:
+        """For each line of `digits` the least and the most digits, and the phrases that ask for them."""
+        bounds = ((key.partition("-")[0], key.rpartition("-")[2], phrases) for key, phrases in self.digits.items())
+        return tuple((int(least), int(most), phrases) for least, most, phrases in bounds)
 
 
 class SegmentationRules(_Table):
@@ -224,6 +270,7 @@ class LanguageFile(_Table):
     spoken_forms: SpokenForms | None = None
     lexicon: LexiconTable | None = None
     end_of_turn: EndOfTurnWords = EndOfTurnWords()
+    questions: QuestionWords = QuestionWords()
     segmentation: SegmentationRules | None = None
     voices: UsualVoices = UsualVoices()
     places: PlaceNames = PlaceNames()

@@ -14,6 +14,8 @@ _NUKTA = "\u093c"
 _DEVANAGARI = {"ँ": "ं", "ी": "ि", "ू": "ु", "ई": "इ", "ऊ": "उ"}
 """Pairs of signs that recognisers, and people, use for one another."""
 
+_BETWEEN = re.compile(r"[\s.,;:!?…।॥\-–—\"“”„«»()\[\]{}/¿¡*']+")
+
 _RUN = re.compile(r"([^\W\d_])\1+")
 _DRAWN = re.compile(r"([^\W\d_])\1\1")
 
@@ -34,6 +36,14 @@ def plain_text(text: str) -> str:
     """
     text = unicodedata.normalize("NFC", text.casefold())
     return text.replace("’", "'").replace("ँ", "ं").replace("़", "")
+
+
+def separate_words(text: str) -> str:
+    """Returns the text as `plain_text` does, with one space in place of all that stands between and around its words.
+
+    Apostrophes and hyphens separate words too. "What's up?" becomes " what s up ".
+    """
+    return f" {_BETWEEN.sub(' ', plain_text(text)).strip()} "
 
 
 def collapsed(word: str) -> str:

@@ -23,7 +23,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from voicebot.access.refusal import Reason
-from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
+from voicebot.dialogue.facts import (
+    EngineChanged,
+    ErrorRaised,
+    Fact,
+    ReplyCommitted,
+    ReplyFinished,
+    TurnAnswered,
+    VerdictGiven,
+)
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
 from voicebot.engines.errors import EngineError, Fault
@@ -36,6 +44,8 @@ LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
 LAG_INTERVAL_S = 0.25
 
 TRANSPORTS = ("webrtc", "ws")
+
+PREEMPTIVE_OUTCOMES = KEPT, DISCARDED = "kept", "discarded"
 
 STEP_LABELS = {
     "turn_ended_s": "endpointing",
@@ -135,6 +145,16 @@ class Metrics:
             "verdict_seconds", "How long the bot was silent before the verdict on speech over a reply."
         )
         self._barge_ins = self._counter("barge_ins", "The answers that the user interrupted.")
+        self._preemptive = self._counter(
+            "preemptive_replies",
+            "The answers that were begun before the user's turn was over: kept, or discarded because the user went on.",
+            "outcome",
+        )
+        self._tokens_discarded = self._counter(
+            "preemptive_tokens_discarded",
+            "The tokens that models had sent for the discarded ones of these answers. Services also charge for the"
+            " tokens of the request.",
+        )
         self._engine_errors = self._counter(
             "engine_errors",
             "The failures of engines, including failed probes and failures after which a second try or another engine"
@@ -163,6 +183,8 @@ class Metrics:
             self._refusals.labels(reason.value)
         for label in LABEL_OF_STEP.values():
             self._steps.labels(label)
+        for outcome in PREEMPTIVE_OUTCOMES:
+            self._preemptive.labels(outcome)
 
     def _name(self, name: str, kind: str, meaning: str, labels: tuple[str, ...]) -> str:
         self.infos.append(MetricInfo(f"voicebot_{name}", kind, labels, meaning))
@@ -223,6 +245,11 @@ class Metrics:
                 case VerdictGiven(record):
                     self._verdicts.labels(record.verdict.decision.value, record.verdict.rule).inc()
                     self._verdict_times.observe(record.took_s)
+                case ReplyCommitted(preemptive=True):
+                    self._preemptive.labels(KEPT).inc()
+                case ReplyFinished(committed=False):
+                    self._preemptive.labels(DISCARDED).inc()
+                    self._tokens_discarded.inc(fact.tokens_discarded)
                 case ReplyFinished(interrupted=True):
                     self._barge_ins.inc()
                 case EngineChanged(stage, engine, reasons) if reasons:

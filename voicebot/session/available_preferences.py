@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from voicebot.agent.personas import Persona, personas
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.engines.fallback_group import FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, HasVoices
 from voicebot.languages.loader import language_names
@@ -18,6 +18,12 @@ SENSITIVITIES = {
     Sensitivity.HARD: ("Hard to interrupt", "Takes three words or more, spoken clearly, or “stop”. For noisy rooms."),
     Sensitivity.BALANCED: ("Balanced", "Words meant for the bot interrupt it; “uh-huh” and noise do not."),
     Sensitivity.EASY: ("Easy to interrupt", "Soft speech counts, and two words are enough. For quiet rooms."),
+}
+
+ENDPOINTINGS = {
+    Endpointing.QUICK: ("Answer quickly", "The bot may cut in when you stop to think."),
+    Endpointing.BALANCED: ("Balanced", "The bot waits longer when your sentence sounds unfinished."),
+    Endpointing.PATIENT: ("Wait for me", "For people who speak slowly, stammer, or like to think."),
 }
 
 HISTORIES = {
@@ -68,6 +74,7 @@ class AvailablePreferences:
             "persona": [_option(name, self._personas[name].label) for name in self.personas],
             "language": [_option(code, names.get(code, code)) for code in languages],
             "sensitivity": [_option(level, *words) for level, words in SENSITIVITIES.items()],
+            "endpointing": [_option(pace, *words) for pace, words in ENDPOINTINGS.items()],
             "interrupted_history": [_option(rule, *words) for rule, words in HISTORIES.items()],
             "engines": {
                 stage: [self._engine(engine, languages) for engine in self._engines(stage)] for stage in STAGES

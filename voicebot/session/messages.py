@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
-from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Sensitivity
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
 from voicebot.settings.tuning import Tuning
 
@@ -109,17 +109,36 @@ class ConfigureMessage(_WireMessage):
     language: str = Field(default="", max_length=10, description="Two letters")
     voice: str = Field(default="", max_length=100, description="A voice of the engine that speaks")
     sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily the bot is interrupted")
+    endpointing: Endpointing = Field(
+        default=Endpointing.BALANCED, description="How soon a silence ends the user's turn"
+    )
     interrupted_history: InterruptedHistory = Field(
         default=InterruptedHistory.HEARD, description="What the history keeps of an interrupted reply"
     )
     stt: str = Field(default="", max_length=100, description="The recogniser that is tried first")
     llm: str = Field(default="", max_length=100, description="The model that is tried first")
     tts: str = Field(default="", max_length=100, description="The voice engine that is tried first")
+    push_to_talk: bool = Field(
+        default=False, description="Whether live sound counts only between two `talk` messages; it applies at once"
+    )
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The preferences that the client has set, by field."""
-        return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
+        """The preferences that the client has set, by field, without `push_to_talk`."""
+        return {name: getattr(self, name) for name in self.model_fields_set - {"type", "push_to_talk"}}
+
+
+class TalkMessage(_WireMessage):
+    """The user presses the talk button, or lets go of it. A speaking bot is silent while it is pressed.
+
+    This is for live sound, once `configure` has set `push_to_talk`. While the button is pressed, no pause of less than
+    30 s ends the user's turn. When it is let go, the turn ends after 160 ms more of sound, which may have been on its
+    way; then the words decide whether the reply goes on, and without words it does. While the button is not pressed,
+    silence takes the place of all sound, in the recording too.
+    """
+
+    type: Literal["talk"]
+    pressed: bool = Field(description="false: the user has let go")
 
 
 class DisputeMessage(_WireMessage):
@@ -136,7 +155,9 @@ class ByeMessage(_WireMessage):
     type: Literal["bye"]
 
 
-ClientRequest = InterruptMessage | TextMessage | ClearMessage | ConfigureMessage | DisputeMessage | ByeMessage
+ClientRequest = (
+    InterruptMessage | TextMessage | ClearMessage | ConfigureMessage | TalkMessage | DisputeMessage | ByeMessage
+)
 """The messages that clients of all transports may send."""
 
 ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | ClientRequest

@@ -77,7 +77,7 @@ class Orchestrator:
         self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
-        self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules)
+        self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules, engines.end_of_turn)
         self._replies = ReplyMaker(
             agent=engines.agent,
             tts=engines.tts,
@@ -97,7 +97,7 @@ class Orchestrator:
         self._observer.began()
         try:
             async with aclosing(self.speech_input), asyncio.TaskGroup() as group:
-                self.speech_input.set_sensitivity(self.state.preferences.sensitivity)
+                self.speech_input.set_preferences(self.state.preferences)
                 group.create_task(self.speech_input.listen(self._engines.make_vad), name="listen")
                 self.mailbox.post(SessionStarted())
                 self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
@@ -163,7 +163,7 @@ class Orchestrator:
         Nothing is being said, made or played at this moment. At most a recogniser works on words nobody waits for.
         """
         before, self._styles = self._styles, Styles.of(preferences)
-        self.speech_input.set_sensitivity(preferences.sensitivity)
+        self.speech_input.set_preferences(preferences)
         if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
         if self._styles.stt != before.stt:

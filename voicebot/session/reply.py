@@ -128,7 +128,7 @@ class ReplyMaker:
                         self.mailbox.post(EngineReported(Stage.LLM, token.engine, token.reasons))
                         text.start_over()
                         continue
-                    if first:
+                    if first or not wanted.is_set():
                         self.mailbox.post(TokenReceived(reply))
                         first = False
                     await text.push(token)

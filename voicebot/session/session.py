@@ -9,6 +9,8 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
+import numpy as np
+
 from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
@@ -37,6 +39,7 @@ from voicebot.session.messages import (
     InterruptMessage,
     MessageError,
     SessionMessage,
+    TalkMessage,
     TelemetryMessage,
     TextMessage,
     TtsDroppedMessage,
@@ -242,8 +245,10 @@ class Session(Observer):
         self.heard_s = time.monotonic()
 
     def receive_audio(self, audio: Audio) -> None:
-        """Takes live audio from the user's microphone."""
+        """Takes live audio from the user's microphone. While it does not count, silence takes its place."""
         self.heard_s, self._rate_hz = time.monotonic(), audio.rate_hz
+        if self.speech_input.is_deaf:
+            audio = Audio(np.zeros_like(audio.samples), audio.rate_hz)
         self.record(audio)
         self._unheard += 1
         with self._faults.contained("hearing"):
@@ -331,6 +336,14 @@ class Session(Observer):
                 except PreferenceError as error:
                     raise MessageError(str(error)) from None
                 self._orchestrator.mailbox.post(PreferencesChanged(self._preferences))
+                if "push_to_talk" in request.model_fields_set:
+                    self.speech_input.set_push_to_talk(request.push_to_talk)
+            case TalkMessage(pressed=pressed) if self.speech_input.push_to_talk:
+                self.sound_comes()  # if none does, silence takes its place
+                self.speech_input.set_talk_button(pressed=pressed)
+            case TalkMessage(pressed=pressed):
+                if pressed:
+                    raise MessageError("talk: push-to-talk is off; it is switched on with push_to_talk in `configure`")
             case ByeMessage():
                 self.leave(HUNG_UP)
             case _:

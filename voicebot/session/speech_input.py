@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from enum import Enum, auto
 
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 from voicebot.dialogue.endpointing import EndpointRules
@@ -14,18 +15,29 @@ from voicebot.dialogue.events import (
     EngineReported,
     FinalTranscript,
     PartialTranscript,
+    SpeechContinued,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     Stage,
 )
 from voicebot.dialogue.interruption.verdict import Speech
-from voicebot.dialogue.preferences import Sensitivity
+from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import EngineSelected, Pause, SpeechToText, Style, Transcriber, VoiceActivityDetector
+from voicebot.engines.protocols import (
+    EndOfTurnModel,
+    EngineSelected,
+    Pause,
+    SpeechToText,
+    Style,
+    Transcriber,
+    VoiceActivityDetector,
+)
 from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.runtime.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR
+from voicebot.session.turn_question import HEARD_S, TurnQuestion
 from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
 
 logger = logging.getLogger(__name__)
@@ -37,17 +49,26 @@ RECOGNISER_CLOSING_S = 2.0
 """How long transcriptions may take to end before their recogniser is closed in favour of another one."""
 
 
+class TalkButton(Enum):
+    """What the user does with the talk button."""
+
+    PRESSED = auto()
+    RELEASED = auto()
+
+
 class SpeechInput:
     """Posts when speech begins, pauses and ends, and the words of each utterance that the machine wants transcribed.
 
     The voice activity detector is made when the first audio comes, as many sessions never send any.
     """
 
-    def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
+    def __init__(self, mailbox: Mailbox, rules: EndpointRules, turn_model: EndOfTurnModel | None = None) -> None:
         self._mailbox, self._rules = mailbox, rules
+        self._turn_question = None if turn_model is None else TurnQuestion(turn_model, mailbox)
         self._segmenter: UtteranceSegmenter | None = None
-        self._sensitivity = Sensitivity.BALANCED
-        self._early_audio: list[Audio] = []
+        self._preferences = Preferences()
+        self._push_to_talk = self._pressed = False
+        self._early: list[Audio | TalkButton] = []
         self._sound_came = asyncio.Event()
         self._transcriber: Transcriber | None = None
         self._transcribing = AsyncExitStack()
@@ -65,21 +86,23 @@ class SpeechInput:
         """The number of the utterance that the client has announced and not uploaded yet."""
 
     async def listen(self, make_vad: Callable[[], VoiceActivityDetector]) -> None:
-        """Makes the detector when the first audio has come, and segments the audio that came before it was ready.
+        """Makes the detector when the first audio has come, and handles what came before it was ready.
 
         Making a detector takes some 100 ms, so it is done in a thread: other sessions' audio must not wait for it.
         """
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
         self._segmenter = UtteranceSegmenter(vad, self._rules)
-        self.set_sensitivity(self._sensitivity)
-        for audio in self._early_audio:
-            self._segment(self._segmenter, audio)
-        self._early_audio.clear()
+        self.set_preferences(self._preferences)
+        for each in self._early:
+            self._segment(self._segmenter, each)
+        self._early.clear()
 
     async def aclose(self) -> None:
         """Closes the recogniser. No transcription may be under way."""
         self._segmenter = None  # frees some megabytes at once, without waiting for the garbage collector
+        if self._turn_question is not None:
+            await self._turn_question.aclose()
         await self._transcribing.aclose()
 
     # Sound --------------------------------------------------------------------------------------------------------
@@ -87,13 +110,50 @@ class SpeechInput:
     def receive_audio(self, audio: Audio) -> None:
         """Takes live audio from the user's microphone."""
         if self._segmenter is None:
-            self._early_audio.append(audio)
+            self._early.append(audio)
             self._sound_came.set()
         else:
             self._segment(self._segmenter, audio)
 
-    def _segment(self, segmenter: UtteranceSegmenter, audio: Audio) -> None:
-        for event in segmenter.receive_audio(audio):
+    @property
+    def push_to_talk(self) -> bool:
+        """Whether live audio counts only while the user holds the talk button."""
+        return self._push_to_talk
+
+    def set_push_to_talk(self, on: bool) -> None:
+        """Switches push-to-talk on or off, at once. A change lets go of the talk button: what is being said ends."""
+        if on == self._push_to_talk:
+            return
+        self._push_to_talk = on
+        self.set_talk_button(pressed=False)
+        if not on and self._segmenter is not None:
+            self._segmenter.forget_echo()
+
+    def set_talk_button(self, *, pressed: bool) -> None:
+        """The user presses the talk button, or lets go of it."""
+        self._pressed = pressed
+        button = TalkButton.PRESSED if pressed else TalkButton.RELEASED
+        if self._segmenter is None:
+            self._early.append(button)
+            self._sound_came.set()
+        else:
+            self._segment(self._segmenter, button)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether live audio does not count now, because of push-to-talk."""
+        return self._push_to_talk and not self._pressed and not (self._segmenter and self._segmenter.is_open)
+
+    def _segment(self, segmenter: UtteranceSegmenter, input: Audio | TalkButton) -> None:
+        events: list[SpeechChange | UtteranceAudio] = []
+        match input:
+            case Audio():
+                events = segmenter.receive_audio(input)
+            case TalkButton.PRESSED:
+                events = segmenter.press()
+            case TalkButton.RELEASED:
+                segmenter.release()
+        for event in events:
             if isinstance(event, UtteranceAudio):
                 self._add_sound(event.utterance, event.sound)
             else:
@@ -108,10 +168,12 @@ class SpeechInput:
     def hears_speech(self) -> bool:
         return self._segmenter is not None and self._segmenter.hears_speech
 
-    def set_sensitivity(self, sensitivity: Sensitivity) -> None:
-        self._sensitivity = sensitivity
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Sets what counts as speech over the bot, and how soon a silence ends an utterance."""
+        self._preferences = preferences
         if self._segmenter is not None:
-            self._segmenter.set_thresholds(sensitivity.interruption_thresholds)
+            self._segmenter.set_thresholds(preferences.sensitivity.interruption_thresholds)
+            self._segmenter.set_endpointing(preferences.endpointing)
 
     def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
         if self._segmenter is not None:
@@ -145,6 +207,18 @@ class SpeechInput:
         elif isinstance(change, SpeechEnded) and change.utterance in self._sounds:
             self._sounds[change.utterance].end()
         self._mailbox.post(change)
+        if self._turn_question is not None:
+            self._ask_turn_model(self._turn_question, change)
+
+    def _ask_turn_model(self, question: TurnQuestion, change: SpeechChange) -> None:
+        """Asks the end-of-turn model about a pause that begins, and drops the question when the pause is over."""
+        match change:
+            case SpeechPaused(utterance=utterance, pause=pause) if utterance in self._sounds:
+                question.ask(utterance, pause, self._sounds[utterance].newest(HEARD_S))
+            case SpeechContinued() | SpeechEnded():
+                question.drop()
+            case _:
+                pass
 
     def _add_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:

@@ -22,7 +22,7 @@ from voicebot.dialogue.events import (
     SpeechSuspected,
 )
 from voicebot.dialogue.interruption.verdict import Speech
-from voicebot.dialogue.preferences import InterruptionThresholds
+from voicebot.dialogue.preferences import Endpointing, InterruptionThresholds
 from voicebot.engines.protocols import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
@@ -149,6 +149,11 @@ class UtteranceSegmenter:
         self._pre_roll = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
         self._before = deque(self._before, maxlen=self._pre_roll + GRACE_WINDOWS)
 
+    def set_endpointing(self, endpointing: Endpointing) -> None:
+        """Sets the silence that ends an utterance whose words have not set an endpointing delay."""
+        self._rules = self._rules.with_endpointing(endpointing)
+        self._over_the_bot = self._over_the_bot.with_endpointing(endpointing)
+
     def note_playback(self, frame: Samples) -> None:
         """Takes the next 20 ms of the bot's voice at 48 kHz, silence included."""
         self._echo.add_playback(frame)
@@ -158,6 +163,31 @@ class UtteranceSegmenter:
             self._still_s += FRAME_S
         else:
             self._silent_s += FRAME_S
+
+    def press(self) -> list[SpeechChange | UtteranceAudio]:
+        """The user presses the talk button. Begins an utterance with the next window, or continues the one under way.
+
+        Returns what that brings about, as `receive_audio` does.
+        """
+        if self._endpointer.press():
+            self._before.clear()
+            self._undecided.clear()
+            self._begin_utterance()
+            self._echo.start_cancelling()
+        return self._take_events()
+
+    def release(self) -> None:
+        """The user lets go of the talk button: the utterance under way ends soon."""
+        self._endpointer.release()
+
+    def forget_echo(self) -> None:
+        """The microphone was off while the bot spoke: it is unknown again whether the bot's voice comes back."""
+        self._still_s, self._learning = 0.0, True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the user holds the talk button, or has let go of it so recently that sound may be on its way."""
+        return self._endpointer.is_open
 
     def receive_audio(self, audio: Audio) -> list[SpeechChange | UtteranceAudio]:
         """Takes more microphone audio, of any length and rate. Returns what it brings about, in order."""
@@ -170,6 +200,9 @@ class UtteranceSegmenter:
         for start in range(0, whole, size):
             self._hear_window(samples[start : start + size])
         self._left_over = samples[whole:]
+        return self._take_events()
+
+    def _take_events(self) -> list[SpeechChange | UtteranceAudio]:
         events, self._events = self._events, []
         return events
 
@@ -207,14 +240,15 @@ class UtteranceSegmenter:
         power = float(values @ values) / len(values)
         held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
         before = _PastWindow(window, is_echo, held_back and not is_echo and probability >= 0.5)
-        if held_back or (power < self._faint if endpointer.speaking else is_echo):
+        has_spoken = endpointer.speaking and self._powers  # who holds the talk button may not have spoken yet
+        if held_back or (power < self._faint if has_spoken else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
         over_the_bot = not endpointer.speaking and self._silent_s < ECHO_AFTER_S
         endpointer.rules = self._over_the_bot if over_the_bot else self._rules
         goes_on = endpointer.goes_on
         event = endpointer.push(probability)
-        if not (endpointer.speaking or event is SpeechEvent.ENDED):
+        if not (endpointer.speaking or event in (SpeechEvent.ENDED, SpeechEvent.RELEASED)):
             self._before.append(before)
             self._note_event(event)
             return
@@ -237,7 +271,7 @@ class UtteranceSegmenter:
         self._powers.clear()
         self._known = None
         self._prosody.start()
-        self._events.append(SpeechStarted(self._utterance))
+        self._events.append(SpeechStarted(self._utterance, held=self._endpointer.held))
 
     def _windows_of_speech(self) -> list[_PastWindow]:
         """Returns the pre-roll, and any speech before it that was held back, which may have been the user's."""
@@ -282,8 +316,9 @@ class UtteranceSegmenter:
                 self._events.append(SpeechPaused(self._utterance, self._pause, silence_s, self._speech(), prosody))
             case SpeechEvent.CONTINUED:
                 self._events.append(SpeechContinued(self._utterance))
-            case SpeechEvent.ENDED:
-                self._events.append(SpeechEnded(self._utterance, silence_s, self._speech()))
+            case SpeechEvent.ENDED | SpeechEvent.RELEASED:
+                released = event is SpeechEvent.RELEASED
+                self._events.append(SpeechEnded(self._utterance, silence_s, self._speech(), released=released))
                 if self._endpointer.goes_on:
                     known = self._powers[-POWERS_KEPT:]
                     self._begin_utterance()  # at once, so that nobody answers in between

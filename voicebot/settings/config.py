@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from voicebot.dialogue.endpointing import EndpointRules
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import registry, space
 from voicebot.settings.annotations import Group, Unit, Values
@@ -178,11 +178,23 @@ def _persona(value: str) -> str:
     return value
 
 
+def _turn_model(value: str) -> str:
+    """Checks the name of the end-of-turn model, or the path of its file."""
+    value = value.strip()
+    if not value or value.endswith(".onnx"):
+        return value
+    if value.lower() == SMART_TURN:
+        return SMART_TURN
+    raise ValueError(f"The value must be {SMART_TURN}, or the path of a file such as ./smart-turn-v3.2-cpu.onnx")
+
+
 def _is_path(persona: str) -> bool:
     return "/" in persona or persona.endswith(".md")
 
 
 OLLAMA_PORT = 11434
+SMART_TURN = "smart-turn"
+"""The end-of-turn model that the setting TURN_MODEL names."""
 if TYPE_CHECKING:
     SttName: TypeAlias = str
     LlmName: TypeAlias = str
@@ -213,6 +225,7 @@ Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("
 OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
 PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
 """The name of a persona of the package, or the path of a file."""
+TurnModel = Annotated[str, AfterValidator(_turn_model), Values("`smart-turn`, or the path of a file")]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 TtsEngines = Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -313,17 +326,21 @@ class Settings(BaseSettings):
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
 
-    vad_stop_ms: Annotated[
-        int,
-        Unit("milliseconds"),
-        Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it."),
-    ] = Field(default=500, ge=64, le=5_000)
-    """The silence that ends a turn while no words are known. When they are known it is in proportion to this: 608 ms
-    after words that look complete, 1,500 ms after unfinished ones ("I want to"), 704 ms after others. Raise it for
-    people who speak slowly; lower it for quicker answers that cut in more often."""
+    endpointing: Annotated[
+        Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
+    ] = Endpointing.BALANCED
+    """How soon the bot takes a silence for the end of the user's turn. With `balanced` that is between 150 ms, after a
+    whole question, and 1.5 s, after unfinished words ("I want to"). `quick` answers sooner and cuts in more often;
+    `patient` waits up to 3 s, for people who speak slowly, or stammer. Visitors can choose otherwise."""
     preemptive_replies: bool = True
-    """The bot begins the answer in the user's first pause, and speaks it when the turn is over. This is faster, but
-    services charge for answers that are discarded. Tools with effects wait."""
+    """The bot begins the answer as soon as the user may be done, and speaks it when the turn is over. This is faster,
+    but services charge for answers that are discarded because the user goes on. Tools with effects wait."""
+    preemptive_discards_per_turn: int = Field(default=3, ge=0, le=100)
+    """After this many discarded answers in one turn, the next one begins only when the turn is over. 0 has the same
+    effect as `PREEMPTIVE_REPLIES=false`."""
+    turn_model: TurnModel = ""
+    """A model that also hears whether a turn is over: `smart-turn`, which is downloaded from `huggingface.co` on first
+    use (8.7 MB), or the path of its file, such as `./smart-turn-v3.2-cpu.onnx`. Empty: no model (docs/engines.md)."""
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
     """How easily a speaking bot is interrupted; visitors can choose otherwise."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
@@ -537,7 +554,9 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.tuning.debounce_s,
+            endpointing=self.endpointing,
             preemptive_replies=self.preemptive_replies,
+            preemptive_discards_per_turn=self.preemptive_discards_per_turn,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             verdict_timeout_s=self.tuning.verdict_timeout_s,
             transcript_timeout_s=self.tuning.transcript_timeout_s,
@@ -554,6 +573,7 @@ class Settings(BaseSettings):
             persona=self.persona_name,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
+            endpointing=self.endpointing,
             interrupted_history=self.interrupted_history,
         )
 
@@ -563,16 +583,18 @@ class Settings(BaseSettings):
         return Path(self.persona).expanduser() if _is_path(self.persona) else None
 
     @property
+    def turn_model_file(self) -> Path | None:
+        """The operator's own file of the end-of-turn model; None without one."""
+        return Path(self.turn_model).expanduser() if self.turn_model not in ("", SMART_TURN) else None
+
+    @property
     def persona_name(self) -> str:
         return self.persona if self.persona_file is None else self.persona_file.name.removesuffix(".md")
 
     @property
     def endpoint_rules(self) -> EndpointRules:
-        return EndpointRules(
-            start_s=self.tuning.vad_start_s,
-            stop_s=self.vad_stop_ms / 1000,
-            threshold=self.tuning.vad_threshold,
-        )
+        rules = EndpointRules(start_s=self.tuning.vad_start_s, threshold=self.tuning.vad_threshold)
+        return rules.with_endpointing(self.endpointing)
 
     @property
     def otlp_headers(self) -> dict[str, str]:

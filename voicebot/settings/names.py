@@ -16,6 +16,7 @@ OTHER_NAMES: Mapping[str, str] = {
     "TURN_PASSWORD": "TURN_CREDENTIAL",
     "TURN_SERVER": "TURN_URL",
     "STUN_SERVER": "STUN_URL",
+    "VAD_STOP_MS": "ENDPOINTING",
 }
 """Common wrong names of settings that the comparison of letters does not find. Former names of settings go here too."""
 

@@ -18,10 +18,12 @@ from tests.benchmarks.turns.cases import all_cases, text_cases
 from tests.benchmarks.turns.curve import Point
 from tests.benchmarks.turns.decide import (
     ModelBot,
+    Setup,
     fixed_silence,
     machine,
     machine_with_memory,
     model_alone,
+    shifted_machine,
     three_classes,
 )
 from tests.benchmarks.turns.detector import detected
@@ -29,13 +31,16 @@ from tests.benchmarks.turns.measure import Contestant, measure
 from tests.benchmarks.turns.model import StoredAnswers
 from tests.benchmarks.turns.prompts import prompt_cases
 from tests.benchmarks.turns.replay import Conditions, replay
+from tests.benchmarks.turns.smart_turn import weights
 from tests.benchmarks.turns.users import users_turns
 from voicebot.dialogue.end_of_turn.evidence import Source
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.preferences import Endpointing
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2, 2.7)
 """The positions of the knob of bots with several delays: all are multiplied by it."""
+SHIFTS_S = (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.45, 0.6)
+"""Further points of this version: its delays are so much longer, within the same bounds."""
 SILENCES_S = (0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 QUICK_FACTORS = (0.5, 0.7, 1.0, 1.5)
 SHOWN_SILENCES_S = (0.3, 0.5, 0.7)
@@ -45,13 +50,16 @@ DELIVERED = 1.0
 NEVER = 2.0
 """A threshold that no probability reaches."""
 
-OURS, CLASSES, FIXED = "this version", "three classes", "fixed silence"
+OURS, SHIFTED = "this version", "this version, shifted"
+CLASSES, FIXED = "three classes", "fixed silence"
 MODEL, WITH_MODEL = "Smart Turn alone", "this version with Smart Turn"
 
 
 def main() -> None:
     arguments = _arguments()
-    conditions = Conditions(stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim)
+    conditions = Conditions(
+        stt_s=arguments.stt_ms / 1000, interim=not arguments.no_interim, sentences=arguments.sentences
+    )
     spoken, texts = list(all_cases()), list(text_cases())
     prompts = [] if arguments.recordings is None else list(prompt_cases(arguments.recordings))
     if arguments.kinds is not None:
@@ -62,15 +70,18 @@ def main() -> None:
     if arguments.before is not None:
         judge = completeness_before(arguments.before, [*spoken, *prompts, *texts])
     factors = QUICK_FACTORS if arguments.quick else FACTORS
+    shifts_s = () if arguments.quick else SHIFTS_S
     silences_s = SHOWN_SILENCES_S if arguments.quick else SILENCES_S
-    ours = partial(machine, endpointing=arguments.endpointing)
+    setup = Setup(arguments.endpointing)
+    ours = partial(machine, setup=setup)
     contestants = {
         OURS: Contestant(ours, factors, conditions),
+        SHIFTED: Contestant(partial(shifted_machine, setup=setup), shifts_s, conditions),
         CLASSES: Contestant(partial(three_classes, completeness_of=judge), factors, conditions),
         FIXED: Contestant(fixed_silence, silences_s, conditions),
     }
-    if arguments.smart_turn is not None:
-        answers = StoredAnswers(arguments.smart_turn)
+    if (file := arguments.smart_turn or weights()) is not None:
+        answers = StoredAnswers(file)
         with_model = replace(conditions, model=answers)
         for case in spoken:
             replay(case, ModelBot(NEVER), with_model)
@@ -78,13 +89,15 @@ def main() -> None:
         contestants[MODEL] = Contestant(model_alone, THRESHOLDS, with_model)
         contestants[WITH_MODEL] = Contestant(ours, factors, with_model)
     ablated = {
-        f"{OURS} without {source}": Contestant(partial(ours, without=frozenset({source})), factors, conditions)
+        f"{OURS} without {source}": Contestant(
+            partial(machine, setup=replace(setup, without=frozenset({source}))), factors, conditions
+        )
         for source in (Source if arguments.ablate else ())
     }
     _print(
         f"{len(spoken) + len(prompts)} cases with audio, {len(texts)} without. The recogniser needs "
-        f"{arguments.stt_ms} ms{' and shows words only at pauses' if arguments.no_interim else ''}; endpointing: "
-        f"{arguments.endpointing}."
+        f"{arguments.stt_ms} ms{', shows words only at pauses' if arguments.no_interim else ''}"
+        f"{', writes whole sentences' if arguments.sentences else ''}; endpointing: {arguments.endpointing}."
     )
     _print("## Cases", "", *report.counts([*spoken, *prompts, *texts]))
     _print("## Do the cuts give the answers away?", "", *report.edges(spoken))
@@ -96,11 +109,11 @@ def main() -> None:
         _print(f"## With audio: {name}", "", *_compared(curves))
         if arguments.errors and name != Part.HELD_OUT:
             _print("Wrong or slow:", "", *report.errors(_at(curves[OURS], DELIVERED)))
-    with_memory = partial(machine_with_memory, endpointing=arguments.endpointing)
+    forgetful = replace(setup, without=frozenset({Source.PAUSES}))
     learning = {
-        OURS: Contestant(with_memory, factors, conditions),
+        OURS: Contestant(partial(machine_with_memory, setup=setup), factors, conditions),
         f"{OURS} without {Source.PAUSES}": Contestant(
-            partial(with_memory, without=frozenset({Source.PAUSES})), factors, conditions
+            partial(machine_with_memory, setup=forgetful), factors, conditions
         ),
     }
     for part in arguments.parts:
@@ -132,8 +145,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--endpointing", type=Endpointing, choices=list(Endpointing), default=Endpointing.BALANCED)
     parser.add_argument("--stt-ms", type=int, default=100, help="the recogniser's delay")
     parser.add_argument("--no-interim", action="store_true", help="words come only at pauses")
+    parser.add_argument("--sentences", action="store_true", help="words come with capitals and full stops")
     parser.add_argument("--ablate", action="store_true", help="measure this version without each source of evidence")
-    parser.add_argument("--smart-turn", type=Path, metavar="FILE", help="the weights of Smart Turn, to compare with it")
+    parser.add_argument(
+        "--smart-turn", type=Path, metavar="FILE", help="weights of Smart Turn, other than those that make has fetched"
+    )
     parser.add_argument(
         "--before", type=Path, metavar="FOLDER", help="a checkout of an older version, which judges the three classes"
     )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tests.benchmarks.turns.case import TurnCase
-from tests.benchmarks.turns.replay import Bot, ModelAnswer
+from tests.benchmarks.turns.replay import Bot
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
     Command,
@@ -23,6 +23,7 @@ from voicebot.dialogue.events import (
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    TurnModelAnswered,
 )
 from voicebot.dialogue.facts import ReplyCommitted
 from voicebot.dialogue.history import Message, Role
@@ -30,10 +31,10 @@ from voicebot.dialogue.machine import step
 from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import Rules, State
 
+NO_PAUSES = PauseHistory()
+
 BotOf = Callable[[TurnCase], Bot]
 """Makes the bot for one case."""
-
-NO_PAUSES = PauseHistory()
 
 CLASSES_S = {Completeness.COMPLETE: 0.608, Completeness.UNKNOWN: 0.704, Completeness.INCOMPLETE: 1.5}
 USUAL_S = 0.5
@@ -41,22 +42,35 @@ USUAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class ScaledRules(Rules):
-    """The machine's rules with all endpointing delays multiplied by `factor`."""
+class ChangedRules(Rules):
+    """The machine's rules with all endpointing delays multiplied by `factor`, and then shifted within their bounds."""
 
     factor: float = 1.0
+    shift_s: float = 0.0
 
     @property
     def endpointing_delays(self) -> EndpointingDelays:
-        delays = DELAYS[self.endpointing]
-        return replace(
-            delays,
-            even_s=delays.even_s * self.factor,
-            per_log_odds_s=delays.per_log_odds_s * self.factor,
-            least_s=delays.least_s * self.factor,
-            most_s=delays.most_s * self.factor,
-            unsettled_s=delays.unsettled_s * self.factor,
+        usual = DELAYS[self.endpointing]
+        delays = replace(
+            usual,
+            even_s=usual.even_s * self.factor,
+            per_log_odds_s=usual.per_log_odds_s * self.factor,
+            least_s=usual.least_s * self.factor,
+            most_s=usual.most_s * self.factor,
+            unsettled_s=usual.unsettled_s * self.factor,
         )
+        return delays.shifted(self.shift_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How the machine is set up: the user's preference, and the sources of evidence that do not count."""
+
+    endpointing: Endpointing = Endpointing.BALANCED
+    without: frozenset[Source] = frozenset()
+
+
+USUAL = Setup()
 
 
 class MachineBot:
@@ -68,16 +82,23 @@ class MachineBot:
     def __init__(
         self,
         case: TurnCase,
-        factor: float,
-        endpointing: Endpointing,
-        without: frozenset[Source],
+        setup: Setup,
+        *,
+        factor: float = 1.0,
+        shift_s: float = 0.0,
         pauses: PauseHistory = NO_PAUSES,
     ) -> None:
         self.ended_s: float | None = None
         self._case = case
         usual = EndpointRules()
         self.endpoint_rules = replace(usual, stop_s=usual.stop_s * factor, sure_s=usual.sure_s * factor)
-        rules = ScaledRules(language=case.language, endpointing=endpointing, unused_sources=without, factor=factor)
+        rules = ChangedRules(
+            language=case.language,
+            endpointing=setup.endpointing,
+            unused_sources=setup.without,
+            factor=factor,
+            shift_s=shift_s,
+        )
         history = (Message(Role.ASSISTANT, case.asked),) if case.asked else ()
         self._state = State(rules=rules, history=history, merge_next=not history, pauses=pauses)
 
@@ -87,9 +108,7 @@ class MachineBot:
         cut_off = self.ended_s is not None and not self._case.over
         return self._state.pauses.after_correction() if cut_off else self._state.pauses
 
-    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
-        if isinstance(input, ModelAnswer):
-            return ()
+    def take(self, input: Input, at_s: float) -> Iterable[Command]:
         self._state, commands, facts = step(self._state, input, at_s)
         if self.ended_s is None and any(isinstance(fact, ReplyCommitted) for fact in facts):
             self.ended_s = at_s
@@ -111,7 +130,7 @@ class RuleBot:
         self._known = False
         """Whether all words before the pause are known."""
 
-    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+    def take(self, input: Input, at_s: float) -> Iterable[Command]:
         match input:
             case SpeechStarted() | SpeechContinued():
                 self._pause, self._known = 0, False
@@ -141,7 +160,7 @@ class ModelBot:
         self._pause = 0
         self._known = self._over = False
 
-    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]:
+    def take(self, input: Input, at_s: float) -> Iterable[Command]:
         match input:
             case SpeechStarted() | SpeechContinued():
                 self._pause, self._known, self._over = 0, False, False
@@ -149,7 +168,7 @@ class ModelBot:
                 self._pause = pause
             case PartialTranscript(_, _, pause):
                 self._known |= pause == self._pause > 0
-            case ModelAnswer(_, pause, probability):
+            case TurnModelAnswered(_, pause, probability):
                 self._over |= pause == self._pause and probability > self._threshold
             case SpeechEnded():
                 self._over = True
@@ -160,22 +179,23 @@ class ModelBot:
         return ()
 
 
-def machine(
-    factor: float, endpointing: Endpointing = Endpointing.BALANCED, without: frozenset[Source] = frozenset()
-) -> BotOf:
-    """Returns the bots of this project, whose delays are multiplied by `factor`, `without` some evidence."""
-    return lambda case: MachineBot(case, factor, endpointing, without)
+def machine(factor: float, setup: Setup = USUAL) -> BotOf:
+    """Returns the bots of this project, whose delays are multiplied by `factor`."""
+    return lambda case: MachineBot(case, setup, factor=factor)
 
 
-def machine_with_memory(
-    factor: float, endpointing: Endpointing = Endpointing.BALANCED, without: frozenset[Source] = frozenset()
-) -> BotOf:
-    """Returns the same bots for cases that are the turns of users, one after the other: `speaker` names the user."""
+def shifted_machine(shift_s: float, setup: Setup = USUAL) -> BotOf:
+    """Returns the bots of this project, whose delays are `shift_s` longer, within their bounds."""
+    return lambda case: MachineBot(case, setup, shift_s=shift_s)
+
+
+def machine_with_memory(factor: float, setup: Setup = USUAL) -> BotOf:
+    """Returns the first bots for cases that are the turns of users, one after the other: `speaker` names the user."""
     last: dict[str, MachineBot] = {}
 
     def of(case: TurnCase) -> MachineBot:
         pauses = last[case.speaker].pauses if case.speaker in last else NO_PAUSES
-        last[case.speaker] = bot = MachineBot(case, factor, endpointing, without, pauses)
+        last[case.speaker] = bot = MachineBot(case, setup, factor=factor, pauses=pauses)
         return bot
 
     return of

@@ -34,6 +34,7 @@ from voicebot.dialogue.events import (
     StopTimer,
     TimedOut,
     Timer,
+    TurnModelAnswered,
 )
 from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmenter
 
@@ -46,15 +47,6 @@ TurnModel = Callable[[Samples], float]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """The end-of-turn model has heard an utterance up to a pause."""
-
-    utterance: int
-    pause: int
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class Conditions:
     """The engines around the bot. Times are in seconds."""
 
@@ -62,6 +54,9 @@ class Conditions:
     """The recogniser's delay."""
     interim: bool = True
     """Whether words come while the user speaks, and not only at pauses."""
+    sentences: bool = False
+    """Whether the words before a pause are written as a sentence, with a capital and a full stop, wherever the user
+    pauses. The embedded recogniser does that."""
     model: TurnModel | None = None
     model_s: float = 0.1
     """The time of one answer of the model."""
@@ -74,7 +69,7 @@ class Bot(Protocol):
     ended_s: float | None
     """When it took the turn for over, in seconds of the audio; None if it has not."""
 
-    def take(self, input: Input | ModelAnswer, at_s: float) -> Iterable[Command]: ...
+    def take(self, input: Input, at_s: float) -> Iterable[Command]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +98,11 @@ def replay(case: TurnCase, bot: Bot, conditions: Conditions) -> Outcome:
     return Outcome(case, None if ended_s is None else ended_s - case.pause_at_s)
 
 
+def as_sentence(text: str) -> str:
+    """Returns the text with a capital and a full stop; an empty text stays empty."""
+    return f"{text[0].upper()}{text[1:]}." if text else text
+
+
 class _Replay:
     def __init__(
         self, case: TurnCase, audio: Audio, probabilities: Probabilities, bot: Bot, conditions: Conditions
@@ -111,7 +111,7 @@ class _Replay:
         self._samples = audio.samples[: len(probabilities) * StoredProbabilities.window_samples]
         self._segmenter = UtteranceSegmenter(StoredProbabilities(probabilities), bot.endpoint_rules)
         self._now_s = 0.0
-        self._due: list[tuple[float, int, Input | ModelAnswer]] = []
+        self._due: list[tuple[float, int, Input]] = []
         self._order = itertools.count()
         self._timers: dict[Timer, int] = {}
         self._transcribing: set[int] = set()
@@ -144,10 +144,10 @@ class _Replay:
                 self._transcribing.discard(input.utterance)
             self._take(input)
 
-    def _at(self, at_s: float, input: Input | ModelAnswer) -> None:
+    def _at(self, at_s: float, input: Input) -> None:
         heapq.heappush(self._due, (at_s, next(self._order), input))
 
-    def _take(self, input: Input | ModelAnswer) -> None:
+    def _take(self, input: Input) -> None:
         for command in self._bot.take(input, self._now_s):
             match command:
                 case SetEndpointingDelay(utterance, silence_s):
@@ -180,7 +180,7 @@ class _Replay:
                 self._at(self._now_s + self._conditions.stt_s, PartialTranscript(utterance, text, pause))
                 if self._conditions.model is not None:
                     heard = self._samples[: round(self._now_s * SPEECH_RATE_HZ)]
-                    answer = ModelAnswer(utterance, pause, self._conditions.model(heard))
+                    answer = TurnModelAnswered(utterance, pause, self._conditions.model(heard))
                     self._at(self._now_s + self._conditions.model_s, answer)
             case SpeechContinued():
                 self._went_on |= after_pause
@@ -200,4 +200,5 @@ class _Replay:
         return sum(end_s <= time_s for _, end_s in self._case.words)
 
     def _words_until(self, time_s: float) -> str:
-        return " ".join(word for word, _ in self._case.words[self._first_word : self._count_until(time_s)])
+        text = " ".join(word for word, _ in self._case.words[self._first_word : self._count_until(time_s)])
+        return as_sentence(text) if self._conditions.sentences else text

@@ -55,6 +55,8 @@ def operating_points(curves: Curves) -> Iterator[str]:
     yield "| | " + " | ".join(heads) + " |"
     yield "|---" * (len(heads) + 1) + "|"
     for name, curve in curves.items():
+        if not curve:
+            continue
         cells = [_share(least_cut_offs(curve, budget_s)) for budget_s in BUDGETS_S]
         cells += [_median(least_delay(curve, share)) for share in SHARES]
         yield f"| {name} | " + " | ".join(cells) + " |"

@@ -60,6 +60,20 @@ async def test_speech_has_a_good_level_and_no_clicks_at_its_ends(espeak: Espeak)
     assert max(abs(samples[0]), abs(samples[-1])) < 300
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("The train is late.", "Wait here."), ("The train is late,", "wait here.")]
+)
+async def test_two_texts_one_after_the_other_have_the_pause_that_they_have_as_one(
+    espeak: Espeak, first: str, second: str
+) -> None:
+    """A reply is spoken sentence by sentence, and its first clause may be spoken alone."""
+    whole = await said(espeak, f"{first} {second}")
+    parts = Audio.joined([await said(espeak, first), await said(espeak, second)], whole.rate_hz)
+    assert len(onsets_s(whole)) == 2
+    assert onsets_s(parts) == pytest.approx(onsets_s(whole), abs=0.03)
+    assert parts.duration_s == pytest.approx(whole.duration_s, abs=0.05)
+
+
 async def test_the_first_audio_of_a_long_text_arrives_long_before_the_last(espeak: Espeak) -> None:
     start_s = time.monotonic()
     arrived_s = [time.monotonic() - start_s async for _ in espeak.synthesize(STORY)]

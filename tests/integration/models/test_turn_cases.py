@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.benchmarks.turns import detector, report, spoken
 from tests.benchmarks.turns.case import Kind, Part, TurnCase
 from tests.benchmarks.turns.cases import text_cases
 from tests.benchmarks.turns.curve import Point, least_cut_offs, least_delay
-from tests.benchmarks.turns.decide import ModelBot, fixed_silence, machine, machine_with_memory, three_classes
+from tests.benchmarks.turns.decide import ModelBot, RuleBot, fixed_silence, machine, machine_with_memory, three_classes
 from tests.benchmarks.turns.edges import inserted, score_edges
 from tests.benchmarks.turns.measure import Contestant, measure
 from tests.benchmarks.turns.pauses import (
@@ -33,6 +33,7 @@ from tests.benchmarks.turns.users import users_turns
 from tests.support.shared import recordings
 from tests.support.speech import spoken as flite
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import Command, Input, PartialTranscript
 
 TRIED = ("espeak en-us+m3", "espeak en-gb-scotland+f2", "espeak en-gb-x-rp+m1", "espeak en-us-nyc+f4")
 """Voices that are there wherever the tests run, and quickly made."""
@@ -196,6 +197,22 @@ def test_no_turn_ends_before_the_words_are_known() -> None:
     slow = Conditions(stt_s=0.7, interim=False)
     for bot_of in (fixed_silence(0.3), machine(1.0)):
         assert replay(end, bot_of(end), slow).delay_s > 0.7
+
+
+def test_a_recogniser_may_write_every_piece_as_a_sentence() -> None:
+    pause, _ = pair("espeak en-us+m3", "I would like to book a table for four people.", 7, 0.8)
+    heard: list[str] = []
+
+    class Listener(RuleBot):
+        def take(self, input: Input, at_s: float) -> Iterable[Command]:
+            if isinstance(input, PartialTranscript) and input.pause is not None:
+                heard.append(input.text)
+            return super().take(input, at_s)
+
+    for sentences_ in (False, True):
+        replay(pause, Listener(lambda _: 1.2), replace(CONDITIONS, sentences=sentences_))
+    assert heard[-1] == "I would like to book a table."
+    assert heard[0] == "i would like to book a table"
 
 
 def test_the_machine_answers_a_question_sooner_than_half_a_sentence() -> None:

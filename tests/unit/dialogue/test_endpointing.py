@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
 from voicebot.dialogue.endpointing import WINDOW_S, Endpointer, EndpointRules, SpeechEvent
-from voicebot.dialogue.preferences import InterruptionThresholds, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptionThresholds, Sensitivity
 
 SUSPICION = {SpeechEvent.SUSPECTED, SpeechEvent.CLEARED}
 
@@ -213,3 +214,90 @@ def test_every_sensitivity_keeps_the_speech_thresholds_and_start_time_in_range(
         assert 0 < rules.threshold - rules.hysteresis < rules.threshold < 1
         assert rules.start_s >= 0.032
     assert EndpointRules(threshold=threshold).over_the_bot(InterruptionThresholds()).threshold == threshold
+
+
+# Push-to-talk -----------------------------------------------------------------------------------------------------
+
+
+def pushed(endpointer: Endpointer, probabilities: list[float]) -> list[SpeechEvent]:
+    """Returns the events of utterances that these windows bring about."""
+    events = [event for value in probabilities if (event := endpointer.push(value)) is not None]
+    return [event for event in events if event not in SUSPICION]
+
+
+def test_while_the_button_is_held_no_pause_ends_the_utterance() -> None:
+    endpointer = Endpointer(EndpointRules())
+    assert endpointer.press(), "the press must begin an utterance before any speech"
+    endpointer.endpointing_delay_s = 0.6
+    found = pushed(endpointer, [0.0] * 100 + [0.9] * 10 + [0.0] * 200 + [0.9] * 10)
+    assert found == [SpeechEvent.CONTINUED, SpeechEvent.PAUSED, SpeechEvent.CONTINUED]
+    assert endpointer.speaking
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.9])
+def test_letting_go_of_the_button_ends_the_utterance_after_160_ms_with_or_without_speech(probability: float) -> None:
+    endpointer = Endpointer(EndpointRules())
+    endpointer.press()
+    pushed(endpointer, [0.9] * 10)
+    endpointer.release()
+    assert endpointer.is_open
+    found = [endpointer.push(probability) for _ in range(5)]
+    assert found.index(SpeechEvent.RELEASED) == 4
+    assert not endpointer.is_open
+    assert not endpointer.speaking
+
+
+def test_pressing_again_before_the_utterance_has_ended_continues_it() -> None:
+    endpointer = Endpointer(EndpointRules())
+    endpointer.press()
+    endpointer.release()
+    endpointer.push(0.0)
+    assert not endpointer.press()
+    assert pushed(endpointer, [0.9] * 50) == [SpeechEvent.CONTINUED]
+
+
+def test_a_button_held_in_silence_ends_the_utterance_after_the_longest_duration() -> None:
+    endpointer = Endpointer(EndpointRules(longest_s=1.0))
+    endpointer.press()
+    found = [endpointer.push(0.0) for _ in range(200)]
+    assert [(index, event) for index, event in enumerate(found) if event] == [(31, SpeechEvent.ENDED)]
+    assert pushed(endpointer, [0.9] * 3) == [SpeechEvent.STARTED], "speech after that must begin another utterance"
+
+
+def test_a_button_let_go_without_an_utterance_changes_nothing() -> None:
+    endpointer = Endpointer(EndpointRules())
+    endpointer.release()
+    assert not endpointer.is_open
+    assert pushed(endpointer, [0.9] * 5 + [0.0] * 16) == [SpeechEvent.STARTED, SpeechEvent.PAUSED, SpeechEvent.ENDED]
+
+
+@given(st.lists(st.floats(0, 1) | st.sampled_from(["press", "release"]), max_size=300))
+def test_utterances_begin_and_end_in_turn_whatever_the_user_does_with_the_button(script: list[float | str]) -> None:
+    endpointer, open_now, cut = Endpointer(EndpointRules(longest_s=2.0)), False, False
+    for each in script:
+        if isinstance(each, str):
+            if each == "press":
+                assert endpointer.press() == (not open_now)
+                open_now = True
+            else:
+                endpointer.release()
+            continue
+        match endpointer.push(each):
+            case SpeechEvent.STARTED:
+                assert cut or not open_now
+                open_now, cut = True, False
+            case SpeechEvent.ENDED | SpeechEvent.RELEASED:
+                assert open_now
+                open_now = cut = endpointer.goes_on
+            case _:
+                pass
+    endpointer.release()
+    pushed(endpointer, [0.0] * 80)
+    assert not endpointer.speaking, "no utterance may stay open"
+
+
+@pytest.mark.parametrize("endpointing", Endpointing)
+def test_the_silence_that_ends_an_utterance_without_words_follows_the_endpointing(endpointing: Endpointing) -> None:
+    found = edges([0.9] * 5 + [0.0] * 60, EndpointRules().with_endpointing(endpointing))
+    silence_s = (found[-1][0] - 4) * WINDOW_S
+    assert silence_s == pytest.approx(DELAYS[endpointing].even_s, abs=WINDOW_S)

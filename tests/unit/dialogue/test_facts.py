@@ -148,7 +148,7 @@ def test_the_text_of_a_preemptive_reply_is_reported_once_the_turn_has_ended() ->
     session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "good day", pause=1))
     session.post(TextReceived(1, "Good "), TextReceived(1, "day."), SentenceReady(1, 0, "Good day."), TextEnded(1))
     assert texts(session) == []
-    session.post(SpeechEnded(1, 0.6))
+    session.post(SpeechEnded(1, 1.5))
     assert texts(session) == ["Good day.", "Good day."]
 
 

@@ -22,7 +22,7 @@ STORY = ("Once upon a time.", "There was a king.")
 
 
 def telling(played: int, words: int, **changes: Any) -> State:
-    reply = Reply(1, sentences=STORY, first_token=True, text_ended=True, started=True, played=played, words=words)
+    reply = Reply(1, sentences=STORY, tokens=1, text_ended=True, started=True, played=played, words=words)
     return State(history=ASKED, reply=replace(reply, **changes))
 
 

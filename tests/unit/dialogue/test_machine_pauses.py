@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
 from voicebot.audio.prosody import Prosody
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     CancelReply,
     ConversationCleared,
@@ -32,9 +35,11 @@ from voicebot.dialogue.events import (
     TextTyped,
     TimedOut,
     Timer,
+    TokenReceived,
     VerdictDisputed,
     WordsHeard,
 )
+from voicebot.dialogue.facts import ReplyCommitted, ReplyFinished
 from voicebot.dialogue.interruption.verdict import Decision, Speech
 from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, State
@@ -268,6 +273,108 @@ def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> 
     assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], (
         "the new reply must start at once and not be preemptive"
     )
+
+
+def test_complete_interim_words_begin_a_reply_before_the_recogniser_answers_the_pause() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), PartialTranscript(1, "tell me about the"), SpeechPaused(1, 1, 0.064, SPOKEN))
+    commands = session.post(PartialTranscript(1, "tell me about the weather"))
+    assert StartReply(1, (user("tell me about the weather"),), preemptive=True) in commands
+    assert not session.state.utterances[0].settled
+    assert CancelReply(1) not in session.post(PartialTranscript(1, "Tell me about the weather.", pause=1))
+    assert ResumePlayback(1) in session.post(SpeechEnded(1, 0.5))
+    assert session.state.last_reply == 1
+
+
+def test_complete_interim_words_that_came_before_the_pause_was_noticed_begin_a_reply_at_once() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), PartialTranscript(1, "what time is it"))
+    assert session.state.last_reply == 0, "the user may be speaking on"
+    commands = session.post(SpeechPaused(1, 1, 0.064, SPOKEN))
+    assert StartReply(1, (user("what time is it"),), preemptive=True) in commands
+
+
+def test_interim_words_from_before_the_silence_begin_no_reply_as_the_last_word_is_missing() -> None:
+    """A recogniser reports a word after it was spoken, so what it reported while the user spoke is not the end."""
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), PartialTranscript(1, "what day is it"))
+    session.now_s += 0.1
+    session.post(SpeechPaused(1, 1, 0.064, SPOKEN))
+    assert session.state.last_reply == 0
+    commands = session.post(PartialTranscript(1, "what day is it today"))
+    assert StartReply(1, (user("what day is it today"),), preemptive=True) in commands
+
+
+@pytest.mark.parametrize("text", ["I want to", "I went there with my brother"])
+def test_interim_words_that_do_not_look_complete_begin_no_reply(text: str) -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.064, SPOKEN), PartialTranscript(1, text))
+    assert session.state.last_reply == 0
+
+
+@pytest.mark.parametrize(
+    "final",
+    ["What time is it?", "what time is it", "WHAT TIME IS IT", "um what time is it", "What, uh, time is it?"],
+)
+def test_a_preemptive_reply_is_kept_when_the_final_text_says_the_same(final: str) -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.064, SPOKEN), PartialTranscript(1, "what time is it"))
+    session.answer_quietly("It is ten.")
+    session.now_s += 0.4
+    session.post(SpeechEnded(1, 0.5))
+    assert ResumePlayback(1) in session.post(FinalTranscript(1, final))
+    assert session.state.last_reply == 1
+    assert session.state.history == (user(final),), "the history must hold the final text"
+    assert ReplyCommitted(1, preemptive=True) in session.facts
+
+
+@pytest.mark.parametrize("final", ["what time is it not", "what times is it", "what is it", ""])
+def test_a_preemptive_reply_is_not_spoken_when_the_final_text_says_something_else(final: str) -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.064, SPOKEN), PartialTranscript(1, "what time is it"))
+    session.now_s += 1.5
+    session.post(SpeechEnded(1, 1.5))
+    assert CancelReply(1) in session.post(FinalTranscript(1, final))
+    commands = session.post(ReplyEnded(1))
+    assert [each.history for each in commands if isinstance(each, StartReply)] == [(user(final),)] * bool(final)
+
+
+def test_a_turn_discards_a_limited_number_of_replies_and_is_then_answered_at_its_end() -> None:
+    session = Session(replace(EAGER, preemptive_discards_per_turn=2))
+    said = "what time is it"
+    session.post(SpeechStarted(1))
+    for pause, more in enumerate((" in tokyo", " in winter", " today"), 1):
+        session.post(SpeechPaused(1, pause, 0.1, SPOKEN), PartialTranscript(1, said, pause=pause))
+        said += more
+        session.post(SpeechContinued(1), PartialTranscript(1, said), ReplyEnded(session.state.last_reply))
+    assert session.state.last_reply == 2, "the third pause must begin no reply"
+    session.post(SpeechPaused(1, 4, 0.1, SPOKEN), PartialTranscript(1, said, pause=4))
+    assert session.state.last_reply == 2
+    assert StartReply(3, (user(said),)) in session.post(SpeechEnded(1, 0.5))
+    session.answer("It is ten.")
+    session.post(PlaybackFinished(3), ReplyEnded(3))
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1, SPOKEN))
+    commands = session.post(PartialTranscript(2, "and what time is it in paris", pause=1))
+    assert any(isinstance(each, StartReply) and each.preemptive for each in commands), "each turn counts anew"
+
+
+def test_a_reply_that_fails_in_a_pause_is_not_begun_again_and_again() -> None:
+    session = pausing("what time is it")
+    error = ErrorReport(ErrorCode.ENGINE, "it failed")
+    for number in range(1, 10):
+        session.post(ReplyEnded(number, error))
+    assert session.state.last_reply == EAGER.preemptive_discards_per_turn
+    assert StartReply(4, (user("what time is it"),)) in session.post(SpeechEnded(1, 0.5))
+
+
+def test_the_tokens_of_a_discarded_reply_are_reported_and_those_of_a_kept_one_are_not() -> None:
+    session = pausing("what time is it")
+    session.post(TokenReceived(1), TokenReceived(1), PartialTranscript(1, "what time is it in tokyo"))
+    session.post(TokenReceived(1), ReplyEnded(1), SpeechPaused(1, 2, 0.1))
+    session.post(PartialTranscript(1, "what time is it in tokyo", pause=2), TokenReceived(2), SpeechEnded(1, 0.5))
+    session.post(TokenReceived(2), InterruptPressed(), ReplyEnded(2))
+    finished = [fact for fact in session.facts if isinstance(fact, ReplyFinished)]
+    assert [(fact.committed, fact.tokens_discarded) for fact in finished] == [(False, 3), (True, 0)]
 
 
 def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:

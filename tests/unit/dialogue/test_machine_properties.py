@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.machine_world import ANY_INPUT, PLAUSIBLE, RULES, WORDS, World
+from tests.support.machine_world import ANY_INPUT, PLAUSIBLE, REWRITTEN_WORDS, RULES, TURN, WORDS, World
 from voicebot.dialogue.events import Input, SessionStarted
 from voicebot.dialogue.history import Role
 from voicebot.dialogue.state import Phase, Rules, State
@@ -33,6 +33,20 @@ def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rule
     world = World(State(rules=rules))
     for each in [SessionStarted(), *script]:
         world.post(each)
+    world.leave()
+    assert world.state.phase is Phase.IDLE
+
+
+@given(RULES, st.lists(st.tuples(TURN, REWRITTEN_WORDS, st.integers(0, 5)), max_size=60))
+@settings(max_examples=1000)
+def test_each_word_is_answered_once_however_the_words_change_before_and_after_pauses(
+    rules: Rules, script: list[tuple[str, str, int]]
+) -> None:
+    """`World` checks each step with a `ReplyLedger`."""
+    world = World(State(rules=rules))
+    for kind, text, pick in script:
+        world.happen(kind, text, pick)
+    world.post(SessionStarted())
     world.leave()
     assert world.state.phase is Phase.IDLE
 

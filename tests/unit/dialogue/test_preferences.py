@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
 from tests.support.verdict_cases import case_of_line
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
 from voicebot.dialogue.events import (
     ApplyPreferences,
     CancelReply,
@@ -17,6 +18,7 @@ from voicebot.dialogue.events import (
     PartialTranscript,
     PreferencesChanged,
     ReplyEnded,
+    SetEndpointingDelay,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
@@ -27,7 +29,7 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
 from voicebot.dialogue.interruption.verdict_case import VerdictCase
-from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 
 GERMAN = Preferences(language="de")
@@ -47,6 +49,14 @@ def test_choices_made_in_an_idle_session_apply_at_once() -> None:
     assert session.state.rules.language == "de"
     assert session.state.preferences == GERMAN
     assert session.post(PreferencesChanged(GERMAN)) == [], "unchanged preferences must cause no command"
+
+
+def test_the_chosen_endpointing_decides_how_long_the_next_turn_waits_for_more() -> None:
+    session = Session()
+    session.post(PreferencesChanged(Preferences(endpointing=Endpointing.PATIENT)))
+    commands = session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1), PartialTranscript(1, "I want to", pause=1))
+    assert SetEndpointingDelay(1, DELAYS[Endpointing.PATIENT].most_s) in commands
+    assert DELAYS[Endpointing.PATIENT] != DELAYS[Endpointing.BALANCED]
 
 
 def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
@@ -133,6 +143,7 @@ def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     session.post(PreferencesChanged(Preferences(sensitivity=Sensitivity.HARD)))
     session.ask()
     session.answer("Once upon a time there was a cat.")
+    session.now_s += 2.0
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "to Paris"))
     (record,) = session.state.verdicts
     assert (record.verdict.decision, record.verdict.rule) == (Decision.RESUME, "brief")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.turn_models import ScriptedTurnModel
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
@@ -84,6 +85,16 @@ async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing(
     assert "you can type" in engine_health.typing_only
     assert "moonshine-voice is not installed" in engine_health.typing_only
     await engines.close()
+
+
+async def test_an_end_of_turn_model_that_does_not_work_is_shown_and_is_no_problem() -> None:
+    status = EngineStatus("smart-turn", ready=False, reason="its file can't be read", code=ErrorCode.ENGINE)
+    usual = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    engine_health = EngineHealth(replace(usual, end_of_turn=ScriptedTurnModel(status=status)))
+    assert (await engine_health.check())["end_of_turn"] == (status,)
+    assert engine_health.problem is None
+    assert engine_health.typing_only is None
+    assert "end_of_turn" not in EngineHealth(usual).health
 
 
 async def test_concurrent_checks_cause_one_probe() -> None:

@@ -21,6 +21,7 @@ from voicebot.languages.schema import (
     LexiconTable,
     PlaceNames,
     Prompts,
+    QuestionWords,
     SegmentationRules,
     SpokenForms,
     UsualVoices,
@@ -53,6 +54,7 @@ def test_the_complete_languages_have_all_that_a_conversation_needs() -> None:
         (("spoken_forms",), SpokenForms),
         (("lexicon",), LexiconTable),
         (("end_of_turn",), EndOfTurnWords),
+        (("questions",), QuestionWords),
         (("segmentation",), SegmentationRules),
         (("voices",), UsualVoices),
         (("places",), PlaceNames),
@@ -138,6 +140,7 @@ def test_only_a_name_is_needed(folder: Path) -> None:
         ('name = "E"\n[end_of_turn]\ndangling = "la, de la"', "eo.toml: end_of_turn.dangling: may only have single"),
         ('name = "E"\n[end_of_turn]\nstalls = "a b c d e f g h"', "eo.toml: end_of_turn.stalls: may only have phrases"),
         ('name = "E"\n[end_of_turn]\nverb_last = "ne"', "eo.toml: end_of_turn.verb_last: Input should be a valid"),
+        ('name = "E"\n[questions.digits]\nten = "numero"', "eo.toml: questions.digits: may only have keys such as 4"),
         ('name = "E"\n[voices]\npiper = "x"', "eo.toml: voices.piper: is no key of a language file"),
     ],
 )

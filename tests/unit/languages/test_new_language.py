@@ -13,7 +13,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot.agent.personas import system_prompt
 from voicebot.agent.tools.fillers import Fillers
 from voicebot.check.trials import sentence_in
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
 from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
 from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.tts.espeak import usual_voice

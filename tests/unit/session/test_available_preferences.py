@@ -146,7 +146,7 @@ def parsed(**fields: Any) -> ClientRequest:
 
 def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: AvailablePreferences) -> None:
     before = Preferences(persona="sales", interrupted_history=InterruptedHistory.MERGE)
-    message = parsed(sensitivity="hard", tts="espeak")
+    message = parsed(sensitivity="hard", tts="espeak", push_to_talk=True)
     assert isinstance(message, ConfigureMessage)
     assert cloud.changed(message.changes, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
 
@@ -155,6 +155,11 @@ def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: Avail
     ("fields", "complaint"),
     [
         ({"sensitivity": "deaf"}, "configure.sensitivity: Input should be 'hard', 'balanced' or 'easy'"),
+        ({"endpointing": "500"}, "configure.endpointing: Input should be 'quick', 'balanced' or 'patient'"),
+        (
+            {"push_to_talk": "perhaps"},
+            "configure.push_to_talk: Input should be a valid boolean, unable to interpret input",
+        ),
         ({"interrupted_history": 3}, "configure.interrupted_history: Input should be 'heard' or 'merge'"),
         ({"persona": None}, "configure.persona: Input should be a valid string"),
         ({"voice": "x" * 101}, "configure.voice: String should have at most 100 characters"),

@@ -17,6 +17,7 @@ from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, 
 from tests.support.errors import engine_error
 from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from tests.support.steps import Watcher
+from tests.support.turn_models import ScriptedTurnModel
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.dialogue.events import InterruptPressed, ReplyEnded, TextTyped
@@ -48,6 +49,17 @@ async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
         assert session.tts.said == ["It is ten.", "Good morning."]
         assert any(utterance.text == "what" for state in session.states for utterance in state.utterances)
         assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
+
+
+async def test_the_answer_of_the_end_of_turn_model_reaches_the_state_before_the_turn_ends() -> None:
+    model = ScriptedTurnModel([0.9])
+    async with running(hears=[["what time is it"]], thinks=[["It is ten."]], turn_model=model) as session:
+        session.bot.speech_input.receive_audio(loud(0.4))
+        session.bot.speech_input.receive_audio(Audio.silence(0.2, 48_000))
+        await session.until(lambda state: any(each.model_probability == 0.9 for each in state.utterances))
+        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        await session.until(idle)
+        assert session.history == ["what time is it", "It is ten."]
 
 
 async def test_two_sentences_are_synthesised_ahead_of_the_one_to_be_played() -> None:
@@ -132,7 +144,7 @@ async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_fi
     agent = CountingAgent(scripts=[["Let me ", never], ["Sure."]])
     async with running(engines=(ScriptedStt(), agent, ToneTts())) as session:
         session.bot.mailbox.post(TextTyped("first"))
-        await session.until(lambda state: state.reply and state.reply.first_token)
+        await session.until(lambda state: state.reply and state.reply.tokens)
         session.bot.mailbox.post(TextTyped("second"))
         await session.until(idle)
         assert session.history == ["first second", "Sure."]

@@ -22,7 +22,7 @@ from voicebot.dialogue.events import (
     SpeechStarted,
     SpeechSuspected,
 )
-from voicebot.dialogue.preferences import Sensitivity
+from voicebot.dialogue.preferences import Endpointing, Sensitivity
 from voicebot.engines.protocols import Pause
 from voicebot.session.utterance_segmenter import PRE_ROLL_S, SpeechChange, UtteranceAudio, UtteranceSegmenter
 
@@ -52,6 +52,10 @@ class Listener:
         for start in range(0, len(audio.samples), size):
             for event in self.segmenter.receive_audio(Audio(audio.samples[start : start + size], audio.rate_hz)):
                 self._heard(event)
+
+    def press(self) -> None:
+        for event in self.segmenter.press():
+            self._heard(event)
 
     def utterance(self, number: int) -> Audio:
         return Audio.joined(self.sound[number], 16_000)
@@ -305,3 +309,58 @@ def test_each_pause_tells_how_the_speech_before_it_ends() -> None:
     assert falling.pitch_st == pytest.approx(-5.5, abs=1.5)
     assert rising.pitch_st == pytest.approx(5.5, abs=1), "the utterance goes on at a higher pitch"
     assert another.pitch_st == pytest.approx(0, abs=1), "another utterance has another usual pitch"
+
+
+# Push-to-talk -----------------------------------------------------------------------------------------------------
+
+
+def test_a_press_begins_an_utterance_at_once_which_holds_only_the_sound_after_it() -> None:
+    listener = Listener()
+    listener.receive_audio(Audio(np.full(16_000, 300, np.int16), 16_000))
+    listener.press()
+    assert listener.edges == [SpeechStarted(1, held=True)]
+    for audio in (loud(0.5, 16_000), Audio.silence(2, 16_000), loud(0.5, 16_000), Audio.silence(0.4, 16_000)):
+        listener.receive_audio(audio)
+    listener.segmenter.release()
+    listener.receive_audio(Audio.silence(1, 16_000))
+    kinds = [type(edge) for edge in listener.edges]
+    assert kinds == [SpeechStarted, SpeechContinued, SpeechPaused, SpeechContinued, SpeechPaused, SpeechEnded]
+    ended = listener.edges[-1]
+    assert ended.released
+    assert ended.silence_s == pytest.approx(0.56, abs=0.04)
+    sound = listener.utterance(1)
+    assert sound.duration_s == pytest.approx(3.56, abs=0.05)
+    assert np.abs(sound.samples[600:1000]).max() > 1000, "the first words after the press must be in the utterance"
+
+
+def test_the_bots_echo_after_a_press_is_not_the_users_speech() -> None:
+    listener = Listener()
+    hear_while_bot_speaks(listener, 1.5, speech=False)
+    listener.press()
+    hear_while_bot_speaks(listener, 0.5, speech=False)
+    listener.segmenter.release()
+    listener.receive_audio(Audio.silence(0.3, 16_000))
+    ended = [edge for edge in listener.edges if isinstance(edge, SpeechEnded)][-1]
+    assert (ended.released, ended.speech.duration_s) == (True, 0.0)
+
+
+def test_an_utterance_held_for_too_long_is_cut_into_held_utterances_without_a_gap() -> None:
+    listener = Listener()
+    listener.segmenter = UtteranceSegmenter(LoudnessVad(), EndpointRules(longest_s=1.0))
+    listener.press()
+    listener.receive_audio(loud(2.5, 16_000))
+    started = [edge for edge in listener.edges if isinstance(edge, SpeechStarted)]
+    assert started == [SpeechStarted(number, held=True) for number in range(1, len(started) + 1)]
+    assert len(started) > 2
+    assert not any(edge.released for edge in listener.edges if isinstance(edge, SpeechEnded))
+    heard_s = sum(listener.utterance(edge.utterance).duration_s for edge in started if edge.utterance in listener.sound)
+    assert heard_s == pytest.approx(2.5, abs=0.04)
+
+
+def test_the_endpointing_of_the_session_sets_the_silence_after_which_speech_without_words_ends() -> None:
+    listener = Listener()
+    for endpointing, silence_s in ((Endpointing.PATIENT, 1.0), (Endpointing.QUICK, 0.35)):
+        listener.segmenter.set_endpointing(endpointing)
+        listener.receive_audio(loud(0.5))
+        listener.receive_audio(Audio.silence(2, 48_000))
+        assert listener.edges[-1].silence_s == pytest.approx(silence_s, abs=0.03)

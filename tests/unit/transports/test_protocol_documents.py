@@ -112,7 +112,7 @@ def test_the_example_of_the_options_has_the_fields_of_the_real_ones() -> None:
     real = AvailablePreferences(engines, Preferences()).view()
     assert real.keys() == OPTIONS.keys()
     assert real["default"].keys() == OPTIONS["default"].keys()
-    for field in ("persona", "language", "sensitivity", "interrupted_history"):
+    for field in ("persona", "language", "sensitivity", "endpointing", "interrupted_history"):
         assert shape(real[field]) == shape(OPTIONS[field])
     for stage, engines_of_stage in real["engines"].items():
         (example,) = OPTIONS["engines"][stage]

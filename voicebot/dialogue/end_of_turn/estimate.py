@@ -19,7 +19,7 @@ class EndpointingDelays:
     """The silence that ends a turn, in seconds: `even_s` if the turn is as likely to be over as not."""
 
     even_s: float = 0.6
-    per_log_odds_s: float = 0.2
+    per_log_odds_s: float = 0.3
     """How much each unit of log-odds shortens or lengthens it."""
     least_s: float = 0.15
     most_s: float = 1.5
@@ -39,7 +39,7 @@ class EndpointingDelays:
 DELAYS = {
     Endpointing.QUICK: EndpointingDelays(even_s=0.45, most_s=1.2),
     Endpointing.BALANCED: EndpointingDelays(),
-    Endpointing.PATIENT: EndpointingDelays(even_s=1.4, per_log_odds_s=0.35, least_s=0.5, most_s=3.0, unsettled_s=0.5),
+    Endpointing.PATIENT: EndpointingDelays(even_s=1.4, per_log_odds_s=0.55, least_s=0.5, most_s=3.0, unsettled_s=0.5),
 }
 
 

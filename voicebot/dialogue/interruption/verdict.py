@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voicebot.dialogue.interruption.continuation import goes_on, may_yet_go_on
 from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
 from voicebot.dialogue.interruption.similarity import contains, similarity
 from voicebot.dialogue.preferences import Sensitivity
@@ -35,6 +36,8 @@ class Verdict:
     reason: str
     text: str
     answer: bool = True
+    continues: bool = False
+    """The words go on with the user's message: the reply began too soon, and answers only a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class VerdictContext:
     """A backchannel that sounds nearly the same, as the recogniser reports it; empty if there is none."""
     speech: Speech = Speech()
     sensitivity: Sensitivity = Sensitivity.BALANCED
+    message: str = ""
+    """The user's message that the reply answers, if the speech began so soon that it may go on with it; else empty."""
 
 
 ECHO_HEARD = 0.35
@@ -104,8 +109,8 @@ def _resume(evidence: Evidence, rule: str, reason: str) -> Verdict:
     return Verdict(Decision.RESUME, rule, reason, evidence.text)
 
 
-def _give_way(evidence: Evidence, rule: str, reason: str, *, answer: bool = True) -> Verdict:
-    return Verdict(Decision.REGENERATE, rule, reason, evidence.text, answer)
+def _give_way(evidence: Evidence, rule: str, reason: str, *, answer: bool = True, continues: bool = False) -> Verdict:
+    return Verdict(Decision.REGENERATE, rule, reason, evidence.text, answer, continues)
 
 
 def _no_words(evidence: Evidence) -> Verdict | None:
@@ -245,6 +250,13 @@ def _faint(evidence: Evidence) -> Verdict | None:
     )
 
 
+def _continuation(evidence: Evidence) -> Verdict | None:
+    """Applies to words that begin with the reply, or soon after, and go on with the message that it answers."""
+    if not goes_on(evidence):
+        return None
+    return _give_way(evidence, "continuation", f"{evidence.quoted} goes on with what you had said", continues=True)
+
+
 def _brief(evidence: Evidence) -> Verdict | None:
     """Applies to too few words for a bot that is set to be hard to interrupt, unless they ask for something."""
     least = evidence.context.sensitivity.interruption_thresholds.least_words
@@ -259,7 +271,7 @@ def _words(evidence: Evidence) -> Verdict:
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     *(_no_words, _audible_echo, _stop, _answer, _backchannel, _probably_backchannel, _hesitation),
-    *(_repeated_words, _loud_echo, _unclear, _faint, _brief),
+    *(_repeated_words, _loud_echo, _unclear, _faint, _continuation, _brief),
 )
 
 
@@ -281,7 +293,11 @@ def _so_far(evidence: Evidence) -> Verdict:
     words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
     least, tell = (needed - 1, 1) if evidence.asks else (needed, needed - 1)
     if len(words) >= least and len(telling) >= tell:
-        return _give_way(evidence, "words", f"{evidence.quoted} is already more than a listener says")
+        if may_yet_go_on(evidence):
+            return waiting
+        return _continuation(evidence) or _give_way(
+            evidence, "words", f"{evidence.quoted} is already more than a listener says"
+        )
     return waiting
 
 

@@ -30,6 +30,7 @@ class VerdictCase:
         known = {
             "confidence": context.confidence,
             "backchannel": context.backchannel or None,
+            "message": context.message or None,
             "sensitivity": None if context.sensitivity is Sensitivity.BALANCED else context.sensitivity.value,
             "speech": speech or None,
             "why": self.why or None,

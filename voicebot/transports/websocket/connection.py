@@ -28,6 +28,7 @@ from voicebot.session.messages import (
     ServerMessage,
     SpeechEnd,
     SpeechStart,
+    TalkMessage,
     client_message,
 )
 from voicebot.session.services import AppServices
@@ -210,6 +211,9 @@ class WebSocketConnection:
                 await self._sound.upload(encoded.encode())
             case ClientPlaybackStarted() | ClientPlaybackComplete() | ClipPlayed():
                 raise AssertionError("these messages are handled as soon as they arrive")
+            case TalkMessage():
+                self._sound.require_live("talk")
+                self.session.take(message)
             case _:
                 self.session.take(message)
 

@@ -80,6 +80,11 @@ class IncomingSound:
         self._start_decoder()
         await self._upload(data, in_message=True)
 
+    def require_live(self, message_type: str) -> None:
+        """Raises MessageError if the session uploads recordings, and cannot send live sound too."""
+        if self._uploads:
+            raise MessageError(f"{message_type}: this session uploads its utterances (speech_end)")
+
     def fail_upload(self) -> None:
         """Ends the utterance, because the message with its recording cannot be read."""
         if self._uploads:

@@ -104,6 +104,7 @@ export class UserAudio {
     /** @type {LevelMeter | undefined} */
     this._meter = undefined;
     this._isMicrophone = false;
+    this._isGated = false;
   }
 
   /** Whether the system, or a key of the microphone's own, has muted it. */
@@ -115,7 +116,7 @@ export class UserAudio {
   useMicrophone(track) {
     this._use(track);
     this._isMicrophone = true;
-    track.enabled = !this.muted;
+    this._enable();
     this._meter = new LevelMeter(track, this._events.level);
     track.addEventListener("ended", () => void this._unplugged(track));
     for (const change of ["mute", "unmute"]) {
@@ -131,7 +132,18 @@ export class UserAudio {
   /** @param {boolean} muted */
   mute(muted) {
     this.muted = muted;
-    if (this.track) this.track.enabled = !muted;
+    this._enable();
+  }
+
+  /** @param {boolean} gated whether silence is sent because of push-to-talk */
+  gate(gated) {
+    this._isGated = gated;
+    this._enable();
+  }
+
+  /** A disabled microphone sends silence. */
+  _enable() {
+    if (this.track && this._isMicrophone) this.track.enabled = !this.muted && !this._isGated;
   }
 
   close() {

@@ -41,7 +41,7 @@ export class Conversation {
   update(view) {
     this.view = view;
     this.wrongVerdicts.update(this._session, view.verdicts);
-    if (!this._untouched || !view.chat.length) return;
+    if (!this._untouched || view.chat.every((message) => message.interim)) return;
     rememberConversation(this._untouched);
     this._untouched = null;
   }

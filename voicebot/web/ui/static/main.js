@@ -16,6 +16,7 @@ import {
 } from "./panel.js";
 import { Preflight, drawPreflight, preflightHint } from "./preflight.js";
 import { serverProblem } from "./problems.js";
+import { TalkButton } from "./push_to_talk.js";
 import { Session } from "./session.js";
 import { SettingsDialog } from "./settings.js";
 import { drawLevel, drawTalk, drawVoice } from "./talk.js";
@@ -36,6 +37,7 @@ function start() {
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
   const settings = new SettingsDialog(session);
+  const talkButton = new TalkButton(session, find(talk, "#vb-talk-button"), () => void session.toggleTalk());
   const tour = new GuidedTour(session, find(document, "#vb-tour"));
   const preflight = new Preflight({
     changed: () => session.changed(),
@@ -45,7 +47,9 @@ function start() {
   session.changed = () => {
     if (!isDisconnected(session.state)) preflight.stop();
     const focused = document.activeElement;
+    talkButton.sessionChanged();
     draw(session, talk, chat, preflight);
+    drawTalk(talk, session, preflightHint(preflight), talkButton.isKept);
     settings.draw();
     tour.sessionChanged();
     keepFocus(focused, find(talk, "#vb-talk-button"));
@@ -64,7 +68,6 @@ function draw(session, talk, chat, preflight) {
   const { conversation, server, state } = session;
   const view = session.view ?? NOTHING_YET;
   preflight.updateEngines(server.stages);
-  drawTalk(talk, session, preflightHint(preflight));
   drawPreflight(find(talk, ".vb-preflight"), preflight);
   drawProblem(session);
   drawTransfer(session);
@@ -78,11 +81,11 @@ function draw(session, talk, chat, preflight) {
   drawVerdicts(find(document, "#vb-verdicts"), view.verdicts, state.link === "on");
   drawWrongVerdicts(find(document, "#vb-verdicts"), conversation.wrongVerdicts.count);
   drawLastVerdict(find(document, ".vb-last-verdict"), view.verdicts.at(0));
-  drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
+  drawTurn(find(document, "#vb-turn"), view.turn, view.medians, view.ended_by ?? "");
   drawBudget(find(document, "#vb-turn"), view.budget ?? null, names);
   write(find(document, "#vb-notice"), server.notice);
   const live = view.chat.some((message) => message.live);
-  enable("#vb-mute", session.talking);
+  enable("#vb-mute", session.canMute);
   find(document, "#vb-mute").setAttribute("aria-pressed", String(session.muted));
   enable("#vb-interrupt", live || view.phase === "thinking" || view.phase === "held");
   enable("#vb-clear", view.chat.length > 0);
@@ -119,7 +122,6 @@ function enable(selector, enabled) {
 /** @param {Session} session @param {Preflight} preflight */
 function wire(session, preflight) {
   wireTransfer(session);
-  onClick("#vb-talk-button", () => void session.toggleTalk());
   onClick("#vb-mute", () => session.toggleMute());
   onClick("#vb-interrupt", () => session.interrupt());
   onClick("#vb-clear", () => void session.startNewConversation());

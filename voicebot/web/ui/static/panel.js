@@ -88,8 +88,9 @@ export function drawWrongVerdicts(root, count) {
 // The response time
 
 /** Draws the steps from the user's last word to the bot's first. @param {HTMLElement} root @param {Step[]} steps
- * the ones that have come @param {Record<string, number>} medians */
-export function drawTurn(root, steps, medians) {
+ * the ones that have come @param {Record<string, number>} medians @param {string} endedBy what ended the user's turn */
+export function drawTurn(root, steps, medians, endedBy) {
+  write(find(root, ".vb-ended-by"), endedByText(endedBy));
   const total_ms = Math.max(0, ...steps.map((step) => step.to_ms));
   const budget_ms = Number(root.dataset.budgetMs);
   const scale_ms = Math.max(total_ms, budget_ms);
@@ -102,6 +103,11 @@ export function drawTurn(root, steps, medians) {
   const answered = byName.has(root.dataset.lastStep ?? "");
   write(find(root, "tfoot .vb-now"), answered ? String(total_ms) : "–");
   write(find(root, "tfoot .vb-median"), String(medians["response gap"] ?? "–"));
+}
+
+/** @param {string} endedBy for example "words: a whole question"; empty if nothing has */
+export function endedByText(endedBy) {
+  return endedBy ? `What ended your turn: ${endedBy.replace(/^([^:]+): (.+)$/, "$1 ($2)")}.` : "";
 }
 
 /** @param {Element} row @param {Step | undefined} step @param {number} scale_ms
@@ -141,7 +147,12 @@ function format(value) {
 // Engines
 
 /** @type {Record<string, string>} */
-const STAGES = { stt: "Speech to text", llm: "Language model", tts: "Text to speech" };
+const STAGES = {
+  stt: "Speech to text",
+  llm: "Language model",
+  tts: "Text to speech",
+  end_of_turn: "End of turn",
+};
 
 /**
  * @param {HTMLElement} root

@@ -7,6 +7,7 @@
 const STORAGE_KEY = "voicebot.preferences";
 
 export const STAGE_FIELDS = ["stt", "llm", "tts"];
+export const RADIO_FIELDS = ["endpointing", "sensitivity", "interrupted_history"];
 
 export class Preferences {
   constructor() {
@@ -20,7 +21,7 @@ export class Preferences {
   get current() {
     const current = { ...this.available?.default };
     // The engines depend on the language, and the voice on both.
-    for (const field of ["persona", "language", "sensitivity", "interrupted_history", ...STAGE_FIELDS, "voice"]) {
+    for (const field of ["persona", "language", ...RADIO_FIELDS, ...STAGE_FIELDS, "voice"]) {
       const isAvailable = this.options(field, current).some(({ value }) => value === this._wanted[field]);
       if (isAvailable) current[field] = this._wanted[field];
     }
@@ -40,8 +41,9 @@ export class Preferences {
       const voices = this._firstEngine("tts", current)?.voices[current.language] ?? [];
       return [{ value: "", label: "Default" }, ...voices];
     }
-    const { persona, language, sensitivity, interrupted_history } = this.available;
-    return new Map(Object.entries({ persona, language, sensitivity, interrupted_history })).get(field) ?? [];
+    const { persona, language, sensitivity, endpointing, interrupted_history } = this.available;
+    const options = { persona, language, sensitivity, endpointing, interrupted_history };
+    return new Map(Object.entries(options)).get(field) ?? [];
   }
 
   /** The engine that speaks first. */
@@ -56,8 +58,13 @@ export class Preferences {
 
   /** @param {string} field @param {string} value */
   set(field, value) {
-    this._wanted = { ...this.current, [field]: value };
+    this._wanted = { ...this.current, push_to_talk: this._wanted.push_to_talk ?? "", [field]: value };
     this._store();
+  }
+
+  /** Whether the bot hears the user only while they hold the talk button. */
+  get pushToTalk() {
+    return this._wanted.push_to_talk === "on";
   }
 
   reset() {

@@ -152,7 +152,8 @@ export class Preflight {
 export function enginesItem(stages) {
   const all = Object.values(stages);
   if (!all.length) return ENGINES.unknown;
-  const down = Object.keys(stages).filter((stage) => !stages[stage].some(({ ready }) => ready));
+  const needed = Object.keys(stages).filter((stage) => stage !== "end_of_turn");
+  const down = needed.filter((stage) => !stages[stage].some(({ ready }) => ready));
   if (down.length) return down.every((stage) => stage === "stt") ? ENGINES.typing : ENGINES.down;
   return all.some((engines) => !engines[0].ready) ? ENGINES.limited : ENGINES.ready;
 }

@@ -64,6 +64,9 @@ export class Session {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._endingTimer = undefined;
     this._wasConnected = false;
+    /** Whether the user holds the talk button. */
+    this.pressed = false;
+    this._userAudio.gate(this.preferences.pushToTalk);
   }
 
   get view() {
@@ -75,8 +78,18 @@ export class Session {
     return this.state.microphone === "on";
   }
 
+  /** With push-to-talk there is nothing to mute. */
+  get canMute() {
+    return this.talking && !this.preferences.pushToTalk;
+  }
+
   get muted() {
     return this._userAudio.muted;
+  }
+
+  /** Whether the bot hears the user only while they hold the talk button. */
+  get holdsToTalk() {
+    return this.preferences.pushToTalk && this.talking && this.state.link === "on";
   }
 
   get mutedBySystem() {
@@ -154,12 +167,31 @@ export class Session {
 
   /** Tells the server the user's preferences, for this session. The next one is told when it begins. */
   sendPreferences() {
+    this._applyPushToTalk();
     this._connection.send(this.preferences.message);
     this.changed();
   }
 
+  /** On its own, so that it holds even if another preference is no longer available. */
+  _applyPushToTalk() {
+    const { pushToTalk } = this.preferences;
+    if (pushToTalk) this._userAudio.mute(false);
+    else this.setPressed(false);
+    this._userAudio.gate(pushToTalk && !this.pressed);
+    this._connection.send({ type: "configure", push_to_talk: pushToTalk });
+  }
+
+  /** The user presses the talk button, while it is one to hold, or lets go of it. @param {boolean} pressed */
+  setPressed(pressed) {
+    if (pressed === this.pressed || (pressed && !this.holdsToTalk)) return;
+    this.pressed = pressed;
+    this._userAudio.gate(this.preferences.pushToTalk && !pressed);
+    this._connection.send({ type: "talk", pressed });
+    this.changed();
+  }
+
   toggleMute() {
-    if (!this.talking) return;
+    if (!this.canMute) return;
     this._userAudio.mute(!this.muted);
     this.changed();
   }
@@ -217,6 +249,7 @@ export class Session {
   /** Ends the session. Problems that were about it are solved with it. */
   hangUp() {
     clearTimeout(this._endingTimer);
+    this.setPressed(false);
     this._connection.close();
     this._userAudio.close();
     this._botAudio.stop();
@@ -274,6 +307,7 @@ export class Session {
   /** The connection broke. The microphone stays open while it is repaired. @param {number} retry */
   _lost(retry) {
     clearTimeout(this._endingTimer);
+    this.setPressed(false);
     this._botAudio.stop();
     this.conversation.end();
     if (this.state.link !== "reconnecting") this.problem = null;
@@ -288,6 +322,7 @@ export class Session {
 
   /** @param {unknown} error */
   _microphoneLost(error) {
+    this.setPressed(false);
     this.problem = microphoneLostProblem(error);
     this._step({ type: "microphone closed" });
   }
@@ -298,7 +333,7 @@ export class Session {
       case "connected":
         this.conversation.begin(message);
         this.preferences.available = message.options;
-        if (this.preferences.differ) this.sendPreferences();
+        if (this.preferences.differ || this.preferences.pushToTalk) this.sendPreferences();
         this.server.engines = message.engines;
         this.transfer.status = "";
         this._announceEnd(message.ends_in_s, message.conversation !== null);

@@ -1,14 +1,14 @@
 /** The settings dialog, in which the user sets preferences. */
 
 import { find, make, write } from "./dom.js";
-import { STAGE_FIELDS } from "./preferences.js";
+import { RADIO_FIELDS, STAGE_FIELDS } from "./preferences.js";
 
 /** @typedef {import("./types.d.ts").PreferenceOption} PreferenceOption */
 /** @typedef {import("./session.js").Session} Session */
 
 const SELECTS = ["persona", "language", "voice", ...STAGE_FIELDS];
-const RADIOS = ["sensitivity", "interrupted_history"];
 const SAVED = "Saved. Changes apply from your next turn.";
+const SAVED_NOW = "Saved. This applies at once.";
 const RENEW_MS = 1_500;
 
 export class SettingsDialog {
@@ -67,12 +67,13 @@ export class SettingsDialog {
     const current = preferences.current;
     write(find(this._dialog, "#vb-voice-note"), this._voiceNote);
     const ready = Object.values(server.stages).map((engines) => engines.map(({ name, ready }) => [name, ready]));
-    const drawn = JSON.stringify([current, ready]);
+    const drawn = JSON.stringify([current, preferences.pushToTalk, ready]);
     if (drawn === this._drawn && preferences.available === this._drawnAvailable) return;
     this._drawn = drawn;
     this._drawnAvailable = preferences.available;
     for (const field of SELECTS) this._drawSelect(field, this._annotatedOptions(field, current), current[field]);
-    for (const field of RADIOS) this._drawRadios(field, preferences.options(field, current), current[field]);
+    for (const field of RADIO_FIELDS) this._drawRadios(field, preferences.options(field, current), current[field]);
+    this._pushToTalk.checked = preferences.pushToTalk;
     this._select("persona").disabled ||= !preferences.followsPersona;
     find(this._dialog, "#vb-persona-note").hidden = preferences.followsPersona;
   }
@@ -105,6 +106,10 @@ export class SettingsDialog {
     for (const input of group.querySelectorAll("input")) input.checked = input.value === value;
   }
 
+  get _pushToTalk() {
+    return /** @type {HTMLInputElement} */ (find(this._dialog, "input[name=push_to_talk]"));
+  }
+
   /** @param {string} field */
   _select(field) {
     return /** @type {HTMLSelectElement} */ (find(this._dialog, `select[name=${field}]`));
@@ -113,19 +118,21 @@ export class SettingsDialog {
   /** @param {Event} event */
   _changed({ target }) {
     const field = /** @type {HTMLSelectElement | HTMLInputElement} */ (target);
-    this._session.preferences.set(field.name, field.value);
-    this._save();
+    const isSwitch = field === this._pushToTalk;
+    this._session.preferences.set(field.name, isSwitch && !this._pushToTalk.checked ? "" : field.value);
+    this._save(isSwitch ? SAVED_NOW : SAVED);
     if (field.name === "voice") this._renewLater();
   }
 
   _reset() {
     this._session.preferences.reset();
-    this._save();
+    this._save(SAVED);
   }
 
-  _save() {
+  /** @param {string} saved what is said of it */
+  _save(saved) {
     this._session.sendPreferences();
-    write(find(this._dialog, ".vb-saved"), SAVED);
+    write(find(this._dialog, ".vb-saved"), saved);
   }
 }
 
@@ -136,5 +143,5 @@ function makeRadio(field, { value, label, meaning }) {
   const text = make("span", "", [make("strong", ""), make("span", "vb-meaning")]);
   write(text.children[0], label);
   write(text.children[1], meaning ?? "");
-  return make("label", "vb-radio", [input, text]);
+  return make("label", "vb-choice", [input, text]);
 }

@@ -12,6 +12,7 @@ const STATES = {
   listening: ["Listening", "Go ahead, ask something."],
   reconnecting: ["Reconnecting…", "Please wait a moment."],
   muted: ["Muted", "Press Mute again to be heard."],
+  waiting: ["Not listening", "Hold the button while you speak."],
   silenced: ["No sound", "Your system has muted the microphone."],
   hearing: ["Hearing you", "Take your time."],
   understanding: ["Understanding", "Working out your words."],
@@ -33,28 +34,57 @@ const PHASES = {
   cancelling: "stopping",
 };
 
-/** @param {Pick<Session, "state" | "view" | "muted" | "mutedBySystem">} session */
-export function talkState({ state: { link, microphone }, view, muted, mutedBySystem }) {
+/** What the user can do in some states with push-to-talk. @type {Record<string, string>} */
+const HINTS_HOLDING = { speaking: "Hold the button to interrupt.", thinking: "Hold the button to say more." };
+const LET_GO = "Let go when you are done.";
+const PRESS_AGAIN = "Press again when you are done.";
+
+/** @typedef {Pick<Session, "state" | "view" | "muted" | "mutedBySystem" | "holdsToTalk" | "pressed">} TalkSession */
+
+/** @param {TalkSession} session */
+export function talkState({ state: { link, microphone }, view, muted, mutedBySystem, holdsToTalk, pressed }) {
   if (link === "off" && microphone === "asking") return "connecting";
   if (link !== "on") return link;
   const phase = PHASES[view?.phase ?? ""];
   if (phase) return phase;
   if (microphone !== "on") return microphone === "asking" ? "connecting" : "ready";
-  return muted ? "muted" : mutedBySystem ? "silenced" : "listening";
+  if (muted || mutedBySystem) return muted ? "muted" : "silenced";
+  if (!holdsToTalk) return "listening";
+  return pressed ? "hearing" : "waiting";
 }
 
-/** @param {HTMLElement} root @param {Session} session @param {string} hintBefore shown before the user talks */
-export function drawTalk(root, session, hintBefore) {
+/** @param {string} state @param {TalkSession} session @param {boolean} kept whether the button stays down by itself */
+export function talkHint(state, { holdsToTalk, pressed }, kept) {
+  if (pressed) return kept ? PRESS_AGAIN : LET_GO;
+  return (holdsToTalk && HINTS_HOLDING[state]) || STATES[state][1];
+}
+
+/** @param {HTMLElement} root @param {Session} session @param {string} hintBefore shown before the user talks
+ * @param {boolean} kept whether the talk button stays down by itself */
+export function drawTalk(root, session, hintBefore, kept) {
   const state = talkState(session);
-  const [label, hint] = STATES[state];
+  const [label] = STATES[state];
   const { link, microphone } = session.state;
   const hangsUp = microphone !== "off" || link === "connecting";
   root.dataset.state = state;
   write(find(root, ".vb-label"), label);
-  write(find(root, ".vb-hint"), state === "off" ? hintBefore : hint);
-  write(find(root, ".vb-talk-action"), link === "reconnecting" ? "Cancel" : hangsUp ? "Hang up" : "Talk");
+  write(find(root, ".vb-hint"), state === "off" ? hintBefore : talkHint(state, session, kept));
   write(find(root, ".vb-transport-text"), transportText(session));
-  find(root, ".vb-hang-up").hidden = link !== "on" || hangsUp;
+  find(root, ".vb-hang-up").hidden = link !== "on" || (hangsUp && !session.holdsToTalk);
+  drawTalkButton(find(root, "#vb-talk-button"), session, hangsUp);
+}
+
+/** @param {HTMLElement} button @param {Session} session @param {boolean} hangsUp what the button does if not held */
+function drawTalkButton(button, { state: { link }, holdsToTalk, pressed }, hangsUp) {
+  const action = link === "reconnecting" ? "Cancel" : holdsToTalk ? "Hold to talk" : hangsUp ? "Hang up" : "Talk";
+  write(find(button, ".vb-talk-action"), action);
+  if (holdsToTalk) {
+    button.setAttribute("aria-pressed", String(pressed));
+    button.setAttribute("aria-keyshortcuts", "Space");
+  } else {
+    button.removeAttribute("aria-pressed");
+    button.removeAttribute("aria-keyshortcuts");
+  }
 }
 
 /** Draws the user's level. @param {HTMLElement} root @param {number} level 0 to 1 */

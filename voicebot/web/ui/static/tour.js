@@ -127,9 +127,9 @@ export class GuidedTour {
 }
 
 /** @param {Session} session @returns {import("./tour_steps.js").Seen} */
-function seen({ state, talking, muted, view }) {
+function seen({ state, talking, muted, holdsToTalk: holds, view }) {
   const { phase = "idle", older = 0, chat = [], verdicts = [] } = view ?? {};
-  return { on: state.link === "on", talking, muted, phase, older, chat, verdicts };
+  return { on: state.link === "on", talking, muted, holds, phase, older, chat, verdicts };
 }
 
 /** The browser may block its storage. Then the tour is offered as new each time. */

@@ -8,6 +8,7 @@
  * @property {boolean} on whether it is connected
  * @property {boolean} talking with a microphone
  * @property {boolean} muted
+ * @property {boolean} holds whether the talk button has to be held
  * @property {string} phase
  * @property {number} older how many messages came before those in `chat`
  * @property {Message[]} chat

@@ -71,8 +71,14 @@ function storyText({ over, waiting }) {
   });
 }
 
+/** Returns what a user whom the bot cannot hear has to do. @param {Seen} seen */
+function unheardHint({ muted, holds }) {
+  if (muted) return "You are muted: press Mute to be heard.";
+  return holds ? "Hold the talk button while you speak." : "";
+}
+
 /** @param {Tour} tour @param {Seen} seen */
-function humText({ missed, over, waiting }, { muted, phase }) {
+function humText({ missed, over, waiting }, seen) {
   const title = "Say “uh-huh” out loud";
   if (missed) {
     return makeText({
@@ -88,10 +94,10 @@ function humText({ missed, over, waiting }, { muted, phase }) {
     part: "2 of 3",
     title,
     text:
-      phase === "paused"
+      seen.phase === "paused"
         ? "It has paused and is working out what you meant."
         : "Say it during the story, as you would to a friend. The bot pauses at the first sound, then decides.",
-    hint: over ? "The story is over." : muted ? "You are muted: press Mute to be heard." : late,
+    hint: over ? "The story is over." : unheardHint(seen) || late,
     buttons: over ? [AGAIN, ["next", "Next"]] : [],
     highlights: "talk",
   });
@@ -110,7 +116,8 @@ function silentHumText({ over }) {
 }
 
 /** @param {Tour} tour @param {Seen} seen */
-function askText({ verdict, missed, over, waiting }, { talking, muted }) {
+function askText({ verdict, missed, over, waiting }, seen) {
+  const { talking } = seen;
   const praise = verdict ? `Well done. It paused, then continued where it stopped: ${verdict.reason}.` : "";
   const again = missed ? `It continued: ${missed.reason}. Ask a whole question.` : "";
   const late = waiting && talking ? "Or press a button." : "";
@@ -118,7 +125,7 @@ function askText({ verdict, missed, over, waiting }, { talking, muted }) {
     part: "3 of 3",
     title: talking ? "Now ask over it: “What is two plus two?”" : "Now interrupt it",
     text: again || praise || "Do it in the middle of the story, as you would with a friend who goes on and on.",
-    hint: over ? "The story is over." : muted ? "You are muted: press Mute to be heard." : late,
+    hint: over ? "The story is over." : unheardHint(seen) || late,
     buttons: over ? [AGAIN] : talking && !waiting ? [] : BY_HAND,
     highlights: verdict || missed ? "verdict" : "talk",
   });

@@ -63,6 +63,8 @@ export interface View {
   verdicts: Verdict[];
   /** The steps of the last turn that have come. */
   turn: Step[];
+  /** What ended that turn of the user's. */
+  ended_by?: string;
   budget?: Budget | null;
   medians: Record<string, number>;
   error: ServerError | null;
@@ -103,6 +105,7 @@ export interface AvailablePreferences {
   persona: PreferenceOption[];
   language: PreferenceOption[];
   sensitivity: PreferenceOption[];
+  endpointing: PreferenceOption[];
   interrupted_history: PreferenceOption[];
   engines: Record<string, EngineOption[]>;
 }

@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, EndpointingDelays, completeness, endpointing_delay_s
+from tests.benchmarks.turns.text_report import PARTS, result, word_tallies, words
+from tests.benchmarks.turns.texts import turn_texts
+from voicebot.dialogue.end_of_turn.evidence import Source
+from voicebot.dialogue.end_of_turn.words import (
+    RULE_TALLIES,
+    STRONGEST,
+    Completeness,
+    completeness,
+    word_evidence,
+)
+from voicebot.languages.loader import language_of
 
-RULES = EndpointingDelays()
 LANGUAGES = ("en", "es", "hi", "de", "fr")
 
 # One text for each language and label. "/" separates the cases.
@@ -169,21 +178,20 @@ def test_an_incomplete_text_is_never_judged_complete_nor_the_reverse(
 
 
 @pytest.mark.parametrize(
-    ("text", "silence_s", "reason"),
+    ("text", "sign", "reason"),
     [
-        ("what time is it", 0.608, "a whole question or request"),
-        ("i like music", 0.704, "nothing tells whether more follows"),
-        ("i went to the", 1.5, "“the” can't be the last word"),
-        ("well,", 1.5, "ends with “,”"),
-        ("what is the, um", 1.5, "hesitates (“um”)"),
-        ("I met Mr.", 1.5, "“mr.” is an abbreviation that something follows"),
-        ("my number is five five one", 1.5, "a number is being said"),
-        ("", 0.704, "no words yet"),
-        ("...", 0.704, "no words yet"),
+        ("what time is it", 1, "a whole question or request"),
+        ("i went to the", -1, "“the” can't be the last word"),
+        ("well,", -1, "ends with “,”"),
+        ("what is the, um", -1, "hesitates (“um”)"),
+        ("I met Mr.", -1, "“mr.” is an abbreviation that something follows"),
+        ("my number is five five one", -1, "a number is being said"),
     ],
 )
-def test_the_words_set_the_endpointing_delay_and_its_reason(text: str, silence_s: float, reason: str) -> None:
-    assert endpointing_delay_s(text, RULES, "en") == (silence_s, reason)
+def test_the_words_speak_for_or_against_the_end_and_say_why(text: str, sign: int, reason: str) -> None:
+    found = word_evidence(text, "en")
+    assert found.log_odds * sign > 0
+    assert found.reason == reason
 
 
 def test_a_full_stop_after_a_word_that_cannot_be_the_last_is_not_trusted() -> None:
@@ -224,10 +232,10 @@ def test_only_punctuation_decides_completeness_in_an_unknown_language(language: 
 
 
 @given(st.text(max_size=60), st.sampled_from(LANGUAGES))
-def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: str) -> None:
-    silence_s, reason = endpointing_delay_s(text, RULES, language)
-    assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
-    assert reason
+def test_any_text_gets_bounded_evidence_and_a_reason(text: str, language: str) -> None:
+    found = word_evidence(text, language)
+    assert abs(found.log_odds) < 10
+    assert found.reason
 
 
 @pytest.mark.parametrize(
@@ -235,12 +243,12 @@ def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: st
     [
         ("well i see", "a whole answer"),
         ("what do you have", "a whole question or request"),
-        ("that's what i want", "nothing tells whether more follows"),
+        ("that's what i want", "could be whole, or go on"),
         ("what would you", "“would you” needs more"),
     ],
 )
 def test_the_whole_sentence_decides_whether_the_last_words_need_more(text: str, reason: str) -> None:
-    assert endpointing_delay_s(text, RULES, "en")[1] == reason
+    assert word_evidence(text, "en").reason == reason
 
 
 def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
@@ -248,9 +256,120 @@ def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
     assert completeness("you", "en") is Completeness.UNKNOWN
 
 
-def test_scaled_rules_lengthen_every_endpointing_delay_in_proportion() -> None:
-    longer = RULES.scaled(1.0)
-    for text in ("what time is it", "i like music", "i went to the"):
-        assert endpointing_delay_s(text, longer, "en")[0] == pytest.approx(
-            2 * endpointing_delay_s(text, RULES, "en")[0]
-        )
+TEXTS = turn_texts()
+
+
+@pytest.mark.parametrize(
+    ("weaker", "stronger"),
+    [
+        ("my name is", "my daughter"),
+        ("my daughter", "i live in berlin"),
+        ("i live in berlin", "what time is it"),
+        ("i bought a new", "i bought a new car"),
+        ("what time is it um", "what time is it"),
+        ("if it rains tomorrow", "if it rains tomorrow we'll stay at home"),
+        ("can you can you", "can you help me"),
+        ("set an alarm for six i mean", "set an alarm for six i mean seven o'clock"),
+        ("how do you make", "how do you make bread"),
+        ("the password is x t", "the password is tiger"),
+    ],
+)
+def test_the_evidence_is_graded(weaker: str, stronger: str) -> None:
+    assert word_evidence(weaker, "en").log_odds < word_evidence(stronger, "en").log_odds
+
+
+def test_words_that_can_be_whole_speak_for_the_end_and_begun_phrases_against_it() -> None:
+    for text in ("my name is john", "i live in berlin", "what time is it", "no thanks", "one more time please"):
+        assert word_evidence(text, "en").log_odds > 1, text
+    for text in ("my name is", "i live in", "and", "because", "um", "my number is five five", "i want no i mean"):
+        assert word_evidence(text, "en").log_odds < -1, text
+
+
+def test_evidence_from_words_names_its_source_and_its_reason() -> None:
+    evidence = word_evidence("i went to the", "en")
+    assert (evidence.source, evidence.reason) == (Source.WORDS, "“the” can't be the last word")
+    assert evidence.log_odds == -STRONGEST
+
+
+def test_no_words_are_no_evidence() -> None:
+    assert word_evidence("", "en").log_odds == 0
+
+
+@given(st.text(max_size=60), st.sampled_from(LANGUAGES))
+def test_the_evidence_of_any_text_is_bounded_and_has_a_reason(text: str, language: str) -> None:
+    evidence = word_evidence(text, language)
+    assert -STRONGEST <= evidence.log_odds <= STRONGEST
+    assert evidence.reason
+
+
+SAID = st.one_of(
+    st.sampled_from([(case.language, case.text) for case in TEXTS if case.part == "development"]),
+    st.tuples(st.sampled_from(LANGUAGES), st.text(max_size=60)),
+)
+
+
+@given(SAID, st.data())
+def test_a_hesitation_more_never_makes_the_end_likelier(said: tuple[str, str], data: st.DataObject) -> None:
+    language, text = said
+    hesitation = data.draw(st.sampled_from(sorted(language_of(language).end_of_turn.hesitations)))
+    mark = data.draw(st.sampled_from(["", ",", ".", "..."]))
+    hesitating = f"{text} {hesitation}{mark}"
+    assert word_evidence(hesitating, language).log_odds <= word_evidence(text, language).log_odds
+
+
+def test_capitals_make_no_difference_to_the_evidence() -> None:
+    for case in TEXTS:
+        for form in (case.text.upper(), case.text.capitalize(), case.text.lower()):
+            assert word_evidence(form, case.language) == word_evidence(case.text, case.language), form
+
+
+def test_marks_inside_a_sentence_make_no_difference_to_the_evidence() -> None:
+    for case in TEXTS:
+        said = case.text.split()
+        marked = " ".join(f"{word}," if at == 1 and len(said) > 3 else word for at, word in enumerate(said))
+        assert word_evidence(marked, case.language) == word_evidence(case.text, case.language), marked
+
+
+def test_a_full_stop_never_turns_the_evidence_of_a_whole_turn_against_the_end() -> None:
+    for case in TEXTS:
+        evidence = word_evidence(case.text, case.language)
+        if evidence.log_odds > 0 and case.text[-1].isalnum():
+            assert word_evidence(f"{case.text}.", case.language).log_odds > 0, case.text
+
+
+def test_two_hundred_words_are_judged_in_less_than_a_millisecond() -> None:
+    text = " ".join(case.text for case in TEXTS if case.language == "en" and case.text.islower())
+    text = " ".join(text.split()[:200])
+    took_s = []
+    for _ in range(50):
+        began_s = time.thread_time()
+        word_evidence(text, "en")
+        took_s.append(time.thread_time() - began_s)
+    assert sorted(took_s)[len(took_s) // 2] < 0.001
+
+
+def test_the_figures_of_the_rules_are_the_counts_of_the_development_cases() -> None:
+    counted = {rule: (tally.over, tally.unfinished) for rule, tally in RULE_TALLIES.items()}
+    assert counted == word_tallies(TEXTS)
+
+
+REACHED = {
+    ("development", "de"): 0.809,
+    ("development", "en"): 0.806,
+    ("development", "es"): 0.827,
+    ("development", "fr"): 0.832,
+    ("development", "hi"): 0.861,
+    ("held out", "de"): 0.78,
+    ("held out", "en"): 0.813,
+    ("held out", "es"): 0.804,
+    ("held out", "fr"): 0.837,
+    ("held out", "hi"): 0.869,
+}
+"""The share of the text-only cases whose evidence has the right sign, by part and language. It may not fall."""
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("part", PARTS)
+def test_words_judge_as_many_text_only_cases_rightly_as_they_did(part: str, language: str) -> None:
+    cases = [case for case in TEXTS if (case.part, case.language) == (part, language)]
+    assert result(cases, words).right >= REACHED[part, language]
