@@ -472,7 +472,7 @@ def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
     evidence = (
         word_evidence(words, rules.language) if words else None,
         question_evidence(asked, words, rules.language) if asked and words else None,
-        None if utterance.prosody is None else sound_evidence(utterance.prosody),
+        sound_evidence(utterance.prosody),
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
         None if utterance.model_probability is None else model_evidence(utterance.model_probability),
