@@ -61,7 +61,7 @@ class Session:
 
     def say(self, duration_s: float = 0.4) -> None:
         """Lets the user say something and fall silent."""
-        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
+        for audio in (loud(duration_s), Audio.silence(1.6, 48_000)):
             self.bot.speech_input.receive_audio(audio)
 
     async def play(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.end_of_turn.estimate import DELAYS, Estimate
+from voicebot.dialogue.end_of_turn.estimate import DELAYS, WEIGHTS, Estimate
 from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
 from voicebot.dialogue.end_of_turn.pauses import KEPT, MOST, PauseHistory, pause_evidence
 from voicebot.dialogue.preferences import Endpointing
@@ -48,10 +48,10 @@ def test_the_bounds_are_150_ms_and_one_and_a_half_seconds_or_three_for_patient_s
 
 def test_evidence_adds_up_and_what_is_missing_says_nothing() -> None:
     estimate = Estimate.of([evidence(2.0), None, evidence(-1.0, Source.SOUND)])
-    assert estimate.log_odds == 1.0
-    assert estimate.probability == pytest.approx(0.731, abs=0.001)
+    assert estimate.log_odds == pytest.approx(2 * WEIGHTS[Source.WORDS] - WEIGHTS[Source.SOUND])
+    assert Estimate.of([evidence(1.0, Source.PAUSES)]).probability == pytest.approx(0.731, abs=0.001)
     assert Estimate().probability == 0.5
-    assert estimate.without(frozenset({Source.SOUND})).log_odds == 2.0
+    assert estimate.without(frozenset({Source.SOUND})).log_odds == 2 * WEIGHTS[Source.WORDS]
 
 
 def test_the_strongest_evidence_for_the_end_is_the_reason() -> None:

@@ -57,7 +57,7 @@ async def test_the_answer_of_the_end_of_turn_model_reaches_the_state_before_the_
         session.bot.speech_input.receive_audio(loud(0.4))
         session.bot.speech_input.receive_audio(Audio.silence(0.2, 48_000))
         await session.until(lambda state: any(each.model_probability == 0.9 for each in state.utterances))
-        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(1.6, 48_000))
         await session.until(idle)
         assert session.history == ["what time is it", "It is ten."]
 
@@ -110,7 +110,7 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
         player.next_frame()  # The sound fades out in this frame, unless the clock has already taken it.
         paused_at = player.cursor
         assert not player.next_frame().any()
-        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(1.6, 48_000))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         left = player.audio_from(paused_at)
         assert left is not None
@@ -174,7 +174,7 @@ async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> 
         assert state.history == ()
         await asyncio.sleep(0.1)  # virtual time, in which no sound may be played
         assert session.bot.player.cursor == 0
-        session.bot.speech_input.receive_audio(Audio.silence(0.7, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(1.6, 48_000))
         await session.until(idle)
         assert session.history == ["what time is it", "It is ten."]
         assert len(session.agent.asked) == 1
@@ -188,7 +188,7 @@ async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
             session.bot.speech_input.receive_audio(audio)
         await session.until(lambda state: state.last_reply == 1)
-        for audio in (loud(0.4), Audio.silence(0.9, 48_000)):
+        for audio in (loud(0.4), Audio.silence(1.6, 48_000)):
             session.bot.speech_input.receive_audio(audio)
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
@@ -205,7 +205,7 @@ async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utt
         state = await session.until(lambda state: state.verdicts)
         assert state.phase is Phase.SPEAKING
         assert state.speaking, "the utterance must not have ended yet"
-        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(1.6, 48_000))
         session.playing.set()
         await session.until(idle)
         assert len(session.bot.state.verdicts) == 1
@@ -269,7 +269,7 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         assert whole is not None
         word_starts_at = whole.starts[1]
         assert word_starts_at + MAX_OFFSET < paused_at < whole.starts[2]
-        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(1.6, 48_000))
         await session.until(lambda state: state.verdicts)
         resumed_at = player.cursor
         assert resumed_at == pytest.approx(word_starts_at, abs=MAX_OFFSET)

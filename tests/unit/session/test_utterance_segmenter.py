@@ -13,6 +13,7 @@ from tests.support.sounds import babble
 from tests.support.voices import hold, recorded, silence, syllables
 from voicebot.audio.echo import EchoDetector
 from voicebot.audio.sound import Audio
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
 from voicebot.dialogue.endpointing import WINDOW_S, EndpointRules
 from voicebot.dialogue.events import (
     SpeechCleared,
@@ -391,8 +392,8 @@ def test_an_utterance_held_for_too_long_is_cut_into_held_utterances_without_a_ga
 
 def test_the_endpointing_of_the_session_sets_the_silence_after_which_speech_without_words_ends() -> None:
     listener = Listener()
-    for endpointing, silence_s in ((Endpointing.PATIENT, 1.0), (Endpointing.QUICK, 0.35)):
+    for endpointing in (Endpointing.PATIENT, Endpointing.QUICK):
         listener.segmenter.set_endpointing(endpointing)
         listener.receive_audio(loud(0.5))
-        listener.receive_audio(Audio.silence(2, 48_000))
-        assert listener.edges[-1].silence_s == pytest.approx(silence_s, abs=0.03)
+        listener.receive_audio(Audio.silence(3, 48_000))
+        assert listener.edges[-1].silence_s == pytest.approx(DELAYS[endpointing].even_s, abs=0.035)
