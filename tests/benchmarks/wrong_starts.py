@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from tests.benchmarks.answers import ANSWER_S, QUIET_S
 from tests.benchmarks.bots import LEAD_S, Bot, User, calling
 from tests.benchmarks.figures import Figures
-from tests.benchmarks.heard_audio import Track, hush
+from tests.benchmarks.heard_audio import Run, Track, hush, runs
 from tests.benchmarks.overlaps import Overlap, watch
 from tests.benchmarks.users import Clip
 
 AFTER_S = (0.3, 0.6, 0.9, 0.45, 0.75)
 """The times from the bot's first sound to the onset of the user's next words, in turn."""
+
+EARLY_S = 0.2
+"""A bot may hear a soft "w" this long before the onset, which is the first loud 10 ms, and be silent by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class WrongStart:
     kind: str
     first: Clip
     overlap: Overlap
+    heard: list[Run]
+    """The stretches of sound from `EARLY_S` before the onset of these words."""
     chat: list[str]
     """The last messages, each with the role before it."""
 
@@ -55,12 +60,13 @@ async def _go_on(user: User, kind: str, first: Clip, rest: Clip, after_s: float)
     overlap = await watch(user, kind, await user.say(rest, "short"))
     states = [message for message in user.client.messages if message.get("type") == "state"]
     chat = [f"{each['role']}: {each.get('text', each.get('heard'))}" for each in states[-1]["chat"]] if states else []
-    return WrongStart(kind, first, overlap, chat)
+    heard = runs(user.heard.frames, overlap.spoken.onset_s - EARLY_S)
+    return WrongStart(kind, first, overlap, heard, chat)
 
 
 def _tell(figures: Figures, start: WrongStart, track: Track) -> None:
     """Counts the outcome. Sound whose reply is not known, because it is too short, counts as another reply's."""
-    spoken, heard = start.overlap.spoken, start.overlap.heard
+    spoken, heard = start.overlap.spoken, start.heard
     if not heard:
         figures.note(f"“{spoken.clip.name}” was said after the end of the reply")
         return
