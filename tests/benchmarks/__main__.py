@@ -21,13 +21,13 @@ from pathlib import Path
 
 import httpx
 
-from tests.benchmarks import answers, bots, losses, overlaps, users
+from tests.benchmarks import answers, bots, losses, overlaps, users, wrong_starts
 from tests.benchmarks.bots import Bot, Kind
 from tests.benchmarks.figures import Figures, table
 from tests.support.rtc_client import OfferRefusedError
 
 KINDS = {"ours": bots.OURS, "fastrtc": bots.FASTRTC, "pipecat": bots.PIPECAT}
-SCENARIOS = ("answers", "overlaps", "turns", "losses", "no-delays", "services")
+SCENARIOS = ("answers", "overlaps", "wrong-starts", "turns", "losses", "no-delays", "services")
 
 FAILURES = (TimeoutError, OSError, httpx.HTTPError, OfferRefusedError)
 """The exceptions that a hanging or failing bot causes here. They end the scenario, with a note."""
@@ -38,6 +38,7 @@ ROUND_S = 25.0
 ANSWERS = [
     ("gap", "last sample of the question → first sound of the answer", "ms"),
     ("cut off", "answered before the end", "of"),
+    ("discarded", "turns with a reply that was begun and discarded", "of"),
 ]
 OVERLAPS = [
     ("interruption stop", "interruption: onset of speech → bot silent", "ms"),
@@ -57,6 +58,16 @@ VERDICTS = [
         (f"{kind}: went on", f"**{name}**: the reply went on", "of"),
         (f"{kind}: new reply", f"{name}: another reply", "of"),
         (f"{kind}: dropped", f"{name}: silence", "of"),
+    )
+]
+WRONG_STARTS = [
+    row
+    for kind, name in (("first", "the session's first reply"), ("later", "a later reply"))
+    for row in (
+        (f"{kind} start: stop", f"**{name}**: onset of the words that go on → bot silent", "ms"),
+        (f"{kind} start: repaired", "one message with all words, nothing of the first reply", "of"),
+        (f"{kind} start: answered", "another reply", "of"),
+        (f"{kind} start: answer", "end of the words → the other reply", "ms"),
     )
 ]
 TURNS = [
@@ -135,6 +146,9 @@ async def measure(bot: Bot, figures: Figures, plan: Plan) -> None:
         backchannels, interruptions = users.backchannels(rounds), users.interruptions(rounds)
         work = overlaps.measure(bot, figures, backchannels, interruptions)
         await attempt(f"{name}: overlaps", 2 * rounds, figures, work)
+    if "wrong-starts" in plan.scenarios:
+        work = wrong_starts.measure(bot, figures, users.wrong_starts(rounds))
+        await attempt(f"{name}: wrong starts", 2 * rounds, figures, work)
     if "turns" in plan.scenarios:
         some = plan.rounds(bot, 2)
         for kind, clips in (("long", users.long_turns(some)), ("hesitation", users.hesitations(some))):
@@ -192,6 +206,7 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
         ("Answers", [*ANSWERS, *_parts(delayed)], "answers"),
         ("Speech over the bot", OVERLAPS, "overlaps"),
         ("Verdicts", VERDICTS, "overlaps"),
+        ("Wrong starts: the user goes on 0.3 to 0.9 s after the bot's first sound", WRONG_STARTS, "wrong-starts"),
         ("End of turn", TURNS, "turns"),
         ("Lost packets", LOSSES, "losses"),
     ):

@@ -24,7 +24,9 @@ async def measure(bot: Bot, figures: Figures, clips: list[Clip]) -> None:
     """Measures the `gap` in ms for each question after silence, and for our bot its steps as `part: …`."""
     async with calling(bot) as user:
         for each in clips:
+            begun = len((await bot.log())["replies"])
             gap_ms = await ask(user, each, figures)
+            figures.count("discarded", len((await bot.log())["replies"]) > begun + 1)
             if gap_ms is None:
                 continue
             figures.count("cut off", gap_ms < RATHER_EARLY_S * 1000)

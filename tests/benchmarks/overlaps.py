@@ -78,10 +78,10 @@ async def speak_over(user: User, question: Clip, clip: Clip, kind: str) -> Overl
         await user.heard.wait_for_sound(ANSWER_S, after_s=since_s)
     talking_s = time.monotonic() - runs(user.heard.frames, since_s)[-1].began_s
     await asyncio.sleep(max(0.0, TALKING_S - talking_s))
-    return await _watch(user, kind, await user.say(clip))
+    return await watch(user, kind, await user.say(clip))
 
 
-async def _watch(user: User, kind: str, spoken: Spoken) -> Overlap:
+async def watch(user: User, kind: str, spoken: Spoken) -> Overlap:
     """Listens until the bot's reaction is clear."""
     while True:
         heard, now_s = runs(user.heard.frames, spoken.onset_s), time.monotonic()

@@ -57,6 +57,20 @@ HESITATIONS = (
 
 HESITATION_S = 0.6
 
+WRONG_STARTS = (
+    ("what time is it", "in tokyo"),
+    ("tell me about the weather", "for tomorrow morning"),
+    ("book a table", "for two people at eight"),
+    ("how far is it", "to the moon"),
+    ("turn on the light", "in the kitchen please"),
+    ("what is ten times three", "plus five"),
+    ("please call me", "when i get home"),
+    ("what can you do", "with my photos"),
+    ("play some music", "from the eighties"),
+    ("set a timer", "for ten minutes"),
+)
+"""Questions that could be complete, and the words with which the user goes on after the bot has begun to answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -117,6 +131,12 @@ def backchannels(count: int) -> list[Clip]:
             case _:
                 clips.append(next(words))
     return clips
+
+
+def wrong_starts(count: int) -> list[tuple[Clip, Clip]]:
+    """Returns questions and the words that go on with them, each pair in one voice."""
+    firsts, rests = (_spoken(texts, count) for texts in zip(*WRONG_STARTS, strict=True))
+    return list(zip(firsts, rests, strict=True))
 
 
 def _spoken(texts: tuple[str, ...], count: int) -> list[Clip]:

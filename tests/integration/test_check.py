@@ -208,14 +208,14 @@ async def test_hugging_face_is_checked_and_a_token_without_permission_is_reporte
 async def test_the_end_of_turn_model_hears_the_sentence_and_a_damaged_one_is_no_failure(tmp_path: Path) -> None:
     file = tmp_path / "turn.onnx"
     file.write_bytes(tiny_model())
-    text, status = await report(turn_model=str(file))
+    text, status = await report(end_of_turn_model=str(file))
     assert status == 0, text
     assert re.search(r"ok +smart-turn \(end of turn\): it answers in \d+ ms: the sentence is over with", text), text
     file.write_bytes(b"no model")
-    text, status = await report(turn_model=str(file))
+    text, status = await report(end_of_turn_model=str(file))
     assert status == 0, text
     assert re.search(r"smart-turn \(end of turn\): onnxruntime can't use its file", text), text
-    assert "Check TURN_MODEL" in text
+    assert "Check END_OF_TURN_MODEL" in text
 
 
 async def test_a_host_that_does_not_exist_is_reported_with_its_setting() -> None:

@@ -21,7 +21,16 @@ from tests.support.ws_client import ws_client
 from voicebot.access.refusal import Reason
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
+from voicebot.dialogue.facts import (
+    EngineChanged,
+    ErrorRaised,
+    Fact,
+    ReplyCommitted,
+    ReplyFinished,
+    TurnAnswered,
+    VerdictGiven,
+    WrongStartRepaired,
+)
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
 from voicebot.dialogue.state import Turn, VerdictRecord
 from voicebot.engines.errors import EngineError, Fault
@@ -60,6 +69,25 @@ def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None
     assert found["voicebot_verdicts_total", "regenerate", "words"] == 1
     assert found["voicebot_verdict_seconds_sum",] == 0.3
     assert found["voicebot_barge_ins_total",] == 1
+
+
+def test_an_answer_that_was_taken_back_is_no_interruption() -> None:
+    finished = ReplyFinished(1, unheard="a time", interrupted=False, cancelled=True, committed=True, started=True)
+    found = counted(WrongStartRepaired(1, "Once upon"), finished)
+    assert found["voicebot_wrong_starts_total",] == 1
+    assert found["voicebot_barge_ins_total",] == 0
+
+
+def test_preemptive_replies_are_counted_by_outcome_with_the_tokens_of_discarded_ones() -> None:
+    ended = ReplyFinished(1, unheard="", interrupted=False, cancelled=True, committed=False, started=False)
+    discarded = replace(ended, tokens_discarded=7)
+    kept = replace(ended, reply=3, cancelled=False, committed=True, started=True)
+    found = counted(
+        ended, discarded, ReplyCommitted(3, preemptive=True), kept, ReplyCommitted(4), replace(kept, reply=4)
+    )
+    assert found["voicebot_preemptive_replies_total", "discarded"] == 2
+    assert found["voicebot_preemptive_replies_total", "kept"] == 1
+    assert found["voicebot_preemptive_tokens_discarded_total",] == 7
 
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:

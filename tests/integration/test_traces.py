@@ -25,6 +25,7 @@ from tests.support.ws_client import WsClient, recording, ws_client
 from voicebot.dialogue.events import (
     ConversationCleared,
     EngineReported,
+    FinalTranscript,
     Input,
     PartialTranscript,
     PlaybackStarted,
@@ -217,6 +218,14 @@ def test_clearing_the_conversation_does_not_lose_the_turn() -> None:
     heard = (TokenReceived(1), SentenceReady(1, 0, "Yes."), PlaybackStarted(1))
     (turn,) = spans_of(TextTyped("zither"), *heard, ConversationCleared(), ReplyEnded(1)).turns()
     assert values(turn.attributes)["voicebot.turn.outcome"] == "interrupted"
+
+
+def test_an_answer_that_was_taken_back_is_told_from_an_interrupted_one() -> None:
+    heard = (TokenReceived(1), SentenceReady(1, 0, "It is ten past four."), PlaybackStarted(1))
+    went_on = (SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in tokyo"), ReplyEnded(1), ReplyEnded(2))
+    spoken = (SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"), *heard, *went_on)
+    turns = spans_of(*spoken, rules=Rules(debounce_s=0, preemptive_replies=False)).turns(2)
+    assert [values(turn.attributes)["voicebot.turn.outcome"] for turn in turns] == ["taken_back", "completed"]
 
 
 def test_an_abandoned_preemptive_reply_makes_no_turn() -> None:

@@ -116,7 +116,7 @@ async def test_the_bot_is_not_interrupted_by_its_own_echo() -> None:
 
 async def test_an_interruption_stops_the_reply_and_is_recognised_from_its_first_syllable() -> None:
     text = "what is ten times three"
-    async with talking(STORY, ["Thirty it is."]) as talk:
+    async with talking(STORY, *[["Thirty it is."]] * 3) as talk:
         await talk.start_story()
         await talk.say(spoken(text))
         state = await talk.state(lambda state: "Thirty it is" in heard(state) and state["phase"] == "idle")
@@ -126,7 +126,7 @@ async def test_an_interruption_stops_the_reply_and_is_recognised_from_its_first_
         assert len(story["heard"].split()) < len(FULL_STORY.split())
         assert words(question["text"]) == words(text)
         assert answer["heard"] == "Thirty it is."
-        assert talk.agent.asked[-1][-1].text == question["text"]
+        assert words(talk.agent.asked[-1][-1].text) == words(question["text"])
 
 
 async def test_a_recorded_interruption_stops_the_reply() -> None:
@@ -141,7 +141,7 @@ async def test_a_recorded_interruption_stops_the_reply() -> None:
 @pytest.mark.alone
 async def test_speech_over_an_echo_interrupts_the_reply() -> None:
     question = spoken("what is ten times three")  # made first, as it would hold up the room too
-    async with talking(STORY, ["Thirty it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
+    async with talking(STORY, *[["Thirty it is."]] * 3, room=Room(synthetic_response(), -14.0)) as talk:
         await talk.start_story(10)
         await talk.say(question)
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
@@ -170,6 +170,22 @@ async def test_yes_after_a_question_is_an_answer(source: str) -> None:
         await talk.say(yes)
         state = await talk.state(lambda state: "Here it is." in heard(state) and state["phase"] == "idle")
         assert [message["role"] for message in state["chat"]] == ["user", "assistant", "user", "assistant"]
+
+
+# The bot began too soon -------------------------------------------------------------------------------------------
+
+
+async def test_words_after_the_first_sound_of_the_answer_join_the_message() -> None:
+    rest = spoken("about a captain and a ship")  # made first, as it would hold up the client
+    async with talking(STORY, *[["She sailed away."]] * 3) as talk:  # a preemptive reply may be begun again
+        await talk.say(spoken("please tell me a story"))
+        await talk.client.heard.wait_for_sound()
+        await talk.say(rest)
+        state = await talk.state(lambda state: heard(state) == "She sailed away." and state["phase"] == "idle")
+        assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
+        assert words(said(state)[0]) == words("please tell me a story about a captain and a ship")
+        assert state["verdicts"][0]["rule"] == "continuation"
+        assert talk.agent.asked[-1][-1].text == said(state)[0]
 
 
 # Whole turns ------------------------------------------------------------------------------------------------------

@@ -61,8 +61,9 @@ from voicebot.dialogue.facts import (
     ReplyFinished,
     TranscriptCompleted,
     VerdictGiven,
+    WrongStartRepaired,
 )
-from voicebot.dialogue.history import Role, first_words
+from voicebot.dialogue.history import History, Role, first_words
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
@@ -70,7 +71,7 @@ from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 
 WORDS = st.sampled_from(
     [
-        *("", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"),
+        *("", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay", "in tokyo"),
         *("What time is it?", "um what time is it", "what time is it in tokyo", "Book it.", "tell me"),
     ]
 )
@@ -176,6 +177,8 @@ class World:
     heard: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     ledger: ReplyLedger = field(default_factory=ReplyLedger)
+    repaired: list[History] = field(default_factory=list)
+    """The history after each wrong start. No other reply may answer the same message as it was."""
 
     def post(self, input: Input) -> None:
         before = self.state
@@ -188,6 +191,7 @@ class World:
                     assert before.reply is None or isinstance(input, ReplyEnded), "two replies run at once"
                     assert reply == before.last_reply + 1
                     assert text or history[-1].role is Role.USER
+                    assert text or history not in self.repaired, "a message without more words is answered again"
                     self.paused = False
                 case CancelReply(reply):
                     assert before.live is not None
@@ -230,6 +234,8 @@ class World:
                 self.heard.setdefault(reply, [0] * 50)[index] = 1000
             case TimedOut(timer, token) if self.timers.get(timer) == token:
                 del self.timers[timer]
+            case ConversationCleared():
+                self.repaired.clear()
             case _:
                 pass
 
@@ -279,6 +285,12 @@ class World:
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
         assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
         assert bool(facts_of(HistoryChanged)) == (after.history != before.history)
+        if repaired := facts_of(WrongStartRepaired):
+            assert before.reply is not None
+            assert before.reply.wrong_start
+            assert (repaired[0].reply, repaired[0].heard) == (before.reply.number, before.reply.heard)
+            assert not any(message.role is Role.ASSISTANT for message in after.history[len(before.history) :])
+            self.repaired.append(before.history)
         if facts_of(ConversationEnded):
             assert after.is_idle, "the session ended while it was busy"
             assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "the session ended without a goodbye"

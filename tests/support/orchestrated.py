@@ -32,14 +32,14 @@ class Session:
         stt: ScriptedStt,
         agent: ScriptedAgent,
         tts: ToneTts,
-        turn_model: EndOfTurnModel | None = None,
+        end_of_turn_model: EndOfTurnModel | None = None,
         **options: Any,
     ) -> None:
         self.states: list[State] = []
         self._changed = Signal()
         settings = config.load(verdict_timeout_s=0.2, transcript_timeout_s=1, **options)
         self.ended: list[ConversationEnded] = []
-        engines = replace(scripted(stt, agent, tts), end_of_turn=turn_model)
+        engines = replace(scripted(stt, agent, tts), end_of_turn=end_of_turn_model)
         self.bot = Orchestrator(engines, settings, Watcher(self._observe))
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()

@@ -52,7 +52,7 @@ from voicebot.dialogue.events import (
     Timer,
     TokenReceived,
 )
-from voicebot.dialogue.facts import ConversationEnded
+from voicebot.dialogue.facts import ConversationEnded, WrongStartRepaired
 from voicebot.dialogue.history import History, Role
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
@@ -119,6 +119,7 @@ class Simulation:
         self.paused_s: float | None = None
         self.longest_pause_s = 0.0
         self.pauses = 0
+        self.wrong_starts = 0
         self.ended_transcriptions: set[int] = set()
         self.endpointing_delay_s: dict[int, float] = {}
         self.goodbyes = 0
@@ -211,6 +212,7 @@ class Simulation:
     def post(self, input: Input) -> None:
         before = self.state
         self.state, commands, facts = step(before, input, self.now_s)
+        self.wrong_starts += any(isinstance(fact, WrongStartRepaired) for fact in facts)
         if any(isinstance(fact, ConversationEnded) for fact in facts):
             assert self.state.is_idle, "the session ended while it was busy"
             self.goodbyes += 1
@@ -218,7 +220,9 @@ class Simulation:
             self._execute(command, before)
         self.ledger.check(before, input, self.state, commands, facts)
         if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:
-            self._check_history(input.reply, before.history, forgotten=before.reply.forgotten)
+            self._check_history(
+                input.reply, before.history, forgotten=before.reply.forgotten or before.reply.wrong_start
+            )
         paused = self.state.committed is not None and self.state.committed.paused
         if paused:
             assert Timer.VERDICT in dict(self.state.timers), "playback is paused without a deadline"
@@ -416,7 +420,7 @@ class Simulation:
 
     def _words_of(self, number: int) -> list[str]:
         chance = self.random
-        kind = chance.choices(("noise", "backchannel", "stop", "question"), (2, 4, 1, 6))[0]
+        kind = chance.choices(("noise", "backchannel", "stop", "question", "more"), (2, 4, 1, 5, 3))[0]
         match kind:
             case "noise":
                 return []
@@ -424,6 +428,8 @@ class Simulation:
                 return chance.choice(BACKCHANNELS).split()
             case "stop":
                 return chance.choice(STOPS).split()
+            case "more":
+                return f"in the place of question{number}".split()
             case _:
                 more = chance.choice(("", "", " in tokyo", " please"))
                 return f"what is the answer to question{number}{more}".split()

@@ -149,12 +149,12 @@ def test_a_persona_is_a_name_or_the_path_of_a_file(value: str, name: str, file: 
 
 
 def test_the_end_of_turn_model_is_named_or_is_the_path_of_a_file() -> None:
-    assert (config.load().turn_model, config.load().turn_model_file) == ("", None)
-    assert config.load(turn_model=" Smart-Turn ").turn_model == "smart-turn"
-    assert config.load(turn_model="smart-turn").turn_model_file is None
-    assert config.load(turn_model="./Own.onnx").turn_model_file == Path("Own.onnx")
-    with pytest.raises(SettingsError, match="TURN_MODEL: The value must be smart-turn, or the path of a file"):
-        config.load(turn_model="smart")
+    assert (config.load().end_of_turn_model, config.load().turn_model_file) == ("", None)
+    assert config.load(end_of_turn_model=" Smart-Turn ").end_of_turn_model == "smart-turn"
+    assert config.load(end_of_turn_model="smart-turn").turn_model_file is None
+    assert config.load(end_of_turn_model="./Own.onnx").turn_model_file == Path("Own.onnx")
+    with pytest.raises(SettingsError, match="END_OF_TURN_MODEL: The value must be smart-turn, or the path of a file"):
+        config.load(end_of_turn_model="smart")
 
 
 def test_engine_lists_are_split_at_commas_and_addresses_lose_their_trailing_slash(

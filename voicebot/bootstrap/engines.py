@@ -79,7 +79,7 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
         if settings.persona_name not in known:
             problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
     if (file := settings.turn_model_file) is not None and not file.is_file():
-        problems.append(f"TURN_MODEL: There is no file {settings.turn_model!r}")
+        problems.append(f"END_OF_TURN_MODEL: There is no file {settings.end_of_turn_model!r}")
     stages: tuple[tuple[str, Sequence[EngineEntry[object]], Sequence[str]], ...] = (
         ("STT_ENGINE", registry.STT, settings.stt_engine),
         ("LLM_ENGINE", registry.LLM, settings.llm_engine),
@@ -155,7 +155,7 @@ def voice_activity_detector() -> VoiceActivityDetector:
 
 def end_of_turn_model(settings: Settings) -> EndOfTurnModel | None:
     """Creates the end-of-turn model, if the settings name one."""
-    if not settings.turn_model:
+    if not settings.end_of_turn_model:
         return None
     from voicebot.engines.turn.smart_turn import SmartTurn
 

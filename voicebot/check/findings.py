@@ -64,7 +64,7 @@ async def check_turn_model(engines: Engines, sound: Audio | None) -> Finding | N
     probability = await model.probability(samples)
     status = model.status
     if probability is None:
-        advice = "Check TURN_MODEL, or leave it empty."
+        advice = "Check END_OF_TURN_MODEL, or leave it empty."
         return Finding(name, Outcome.WARNING, status.reason or "no answer", advice)
     took = f"it answers in {status.probe_ms} ms"
     if sound is None:

@@ -472,7 +472,7 @@ def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
     evidence = (
         word_evidence(words, rules.language) if words else None,
         question_evidence(asked, words, rules.language) if asked and words else None,
-        sound_evidence(utterance.prosody),
+        None if utterance.prosody is None else sound_evidence(utterance.prosody),
         pause_evidence(t.state.pauses),
         RECOGNISER_SURE if utterance.turn_over else None,
         None if utterance.model_probability is None else model_evidence(utterance.model_probability),
@@ -592,7 +592,8 @@ def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Uttera
         return utterance
     context = _context(t, live, utterance)
     verdict = give_verdict(utterance.text, context, final=final)
-    if utterance.speaking and context.message and verdict.rule == "hesitation":
+    is_echo = (context.speech.echo or 0.0) >= ECHO_LIKELY
+    if utterance.speaking and context.message and verdict.rule == "hesitation" and not is_echo:
         return utterance  # "what time is it ... um": the user may go on as long as the utterance lasts
     return _record_verdict(t, utterance, verdict, context)
 

@@ -13,27 +13,56 @@ MAX_KEY_LETTERS = 60
 
 
 class PhraseKind(StrEnum):
-    """What a phrase does in a conversation. Each value but YES_SOUND is a key of the files' table [lexicon]."""
+    """What a phrase does in a conversation. Each value but those of `_UNLISTED` is a key of the table [lexicon]."""
 
     SOUND = "sound"
     YES_SOUND = "yes_sound"
     LAUGHTER = "laughter"
     AGREEMENT = "agreement"
     REACTION = "reaction"
+    ECHO_QUESTION = "echo_question"
+    ECHO_STATEMENT = "echo_statement"
     OPENER = "opener"
     DEGREE = "degree"
     EVALUATION = "evaluation"
     THEME = "theme"
+    STANCE = "stance"
+    CLOSING = "closing"
     GO_ON = "go_on"
     FILLER = "filler"
+    HESITATION = "hesitation"
+    STALL = "stall"
     FRAGMENT = "fragment"
     POLITE = "polite"
     AROUND = "around"
     NO = "no"
     CORRECTION = "correction"
+    DENIAL = "denial"
     STOP = "stop"
     QUESTION = "question"
     REQUEST = "request"
+
+
+_UNLISTED = {
+    PhraseKind.YES_SOUND,
+    PhraseKind.HESITATION,
+    PhraseKind.ECHO_QUESTION,
+    PhraseKind.ECHO_STATEMENT,
+}
+
+
+class WordRole(StrEnum):
+    """What a word does in a short sentence such as "it does". Each value is a key of the table [lexicon]."""
+
+    PRONOUN = "pronoun"
+    SPEAKER = "speaker"
+    ADDRESSEE = "addressee"
+    AUXILIARY = "auxiliary"
+    MODAL = "modal"
+    NEGATION = "negation"
+    QUESTION_PARTICLE = "question_particle"
+    ARTICLE = "article"
+    CONJUNCTION = "conjunction"
 
 
 class Lexicon:
@@ -46,15 +75,21 @@ class Lexicon:
         self._kinds: dict[str, frozenset[PhraseKind]] = {}
         self._collapsed: dict[str, frozenset[PhraseKind]] = {}
         self._beginnings: set[str] = set()
+        self._roles: dict[str, frozenset[WordRole]] = {}
+        self.free_order = any(table.free_order for table in tables)
         self.longest_phrase = 1
         """How many words the longest phrase has."""
         for kind in PhraseKind:
             for phrase in self.phrases(kind):
                 self._add(kind, phrase)
+        for role in WordRole:
+            for word in (word for table in tables for word in getattr(table, role)):
+                key = "".join(self.key(each) for each in spoken_words(word))
+                self._roles[key] = self.roles(key) | {role}
 
     def phrases(self, kind: PhraseKind) -> list[str]:
         """Returns the phrases of a kind as the files have them; those that match `sound_kind` need not be listed."""
-        if kind is PhraseKind.YES_SOUND:
+        if kind in _UNLISTED:
             return []
         return [phrase for table in self._tables for phrase in getattr(table, kind)]
 
@@ -72,11 +107,21 @@ class Lexicon:
         if not known and drawn_out(key):
             known = self._collapsed.get(collapsed(key), frozenset())
         sound = sound_kind(key)
+        if sound is PhraseKind.HESITATION:
+            return known | {sound, PhraseKind.FILLER}
         return known if sound is None else known | {sound}
+
+    def roles(self, key: str) -> frozenset[WordRole]:
+        """Returns what the word with this key may be in a short sentence."""
+        return self._roles.get(key, frozenset())
 
     def may_begin(self, key: str) -> bool:
         """Tells whether more words can make this the phrase of a listener."""
         return key in self._beginnings
+
+    def words(self, role: WordRole) -> frozenset[str]:
+        """Returns the keys of the words that may have this role."""
+        return frozenset(key for key, roles in self._roles.items() if role in roles)
 
     def _add(self, kind: PhraseKind, phrase: str) -> None:
         keys = [self.key(word) for word in spoken_words(phrase)]
@@ -92,6 +137,8 @@ class Lexicon:
 
 _NOT_WAITED_FOR = {
     PhraseKind.STOP,
+    PhraseKind.STALL,
+    PhraseKind.CLOSING,
     PhraseKind.QUESTION,
     PhraseKind.REQUEST,
     PhraseKind.AROUND,
@@ -117,5 +164,5 @@ def sound_kind(key: str) -> PhraseKind | None:
     if _LAUGHTER.fullmatch(key):
         return PhraseKind.LAUGHTER
     if _HESITATION.fullmatch(key):
-        return PhraseKind.FILLER
+        return PhraseKind.HESITATION
     return PhraseKind.SOUND if _SOUND.fullmatch(key) else None

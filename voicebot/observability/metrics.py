@@ -31,6 +31,7 @@ from voicebot.dialogue.facts import (
     ReplyFinished,
     TurnAnswered,
     VerdictGiven,
+    WrongStartRepaired,
 )
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
@@ -155,6 +156,9 @@ class Metrics:
             "The tokens that models had sent for the discarded ones of these answers. Services also charge for the"
             " tokens of the request.",
         )
+        self._wrong_starts = self._counter(
+            "wrong_starts", "The answers that were taken back, because the user went on with the message."
+        )
         self._engine_errors = self._counter(
             "engine_errors",
             "The failures of engines, including failed probes and failures after which a second try or another engine"
@@ -252,6 +256,8 @@ class Metrics:
                     self._tokens_discarded.inc(fact.tokens_discarded)
                 case ReplyFinished(interrupted=True):
                     self._barge_ins.inc()
+                case WrongStartRepaired():
+                    self._wrong_starts.inc()
                 case EngineChanged(stage, engine, reasons) if reasons:
                     self._fallbacks.labels(stage.value, engine).inc()
                 case ErrorRaised():

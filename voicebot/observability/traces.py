@@ -20,7 +20,7 @@ from opentelemetry.util.types import AttributeValue
 
 import voicebot
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictGiven
+from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictGiven, WrongStartRepaired
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State, Turn, VerdictRecord
 from voicebot.dialogue.timings import STEPS, turn_view
@@ -92,7 +92,7 @@ class TurnTracer:
         """The turn that the present reply answers. It survives a cleared conversation."""
         self._verdicts: list[tuple[VerdictRecord, float]] = []
         """The verdicts on speech over the present reply, with their times."""
-        self._failed = False
+        self._failed = self._wrong_start = False
 
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
@@ -101,10 +101,13 @@ class TurnTracer:
                     self._verdicts.append((record, step.at_s))
                 case ErrorRaised():
                     self._failed = True
+                case WrongStartRepaired():
+                    self._wrong_start = True
                 case ReplyFinished(cancelled=cancelled, committed=True, started=started):
-                    self._end_turn("interrupted" if cancelled else "completed", step.at_s, heard=started)
+                    outcome = "interrupted" if cancelled else "completed"
+                    self._end_turn("taken_back" if self._wrong_start else outcome, step.at_s, heard=started)
                 case ReplyBegun():
-                    self._turn, self._verdicts, self._failed = None, [], False
+                    self._turn, self._verdicts, self._failed, self._wrong_start = None, [], False, False
         self._state = step.state
         if step.state.reply is not None:
             self._turn = step.state.turn or self._turn

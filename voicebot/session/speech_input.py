@@ -62,9 +62,9 @@ class SpeechInput:
     The voice activity detector is made when the first audio comes, as many sessions never send any.
     """
 
-    def __init__(self, mailbox: Mailbox, rules: EndpointRules, turn_model: EndOfTurnModel | None = None) -> None:
+    def __init__(self, mailbox: Mailbox, rules: EndpointRules, end_of_turn_model: EndOfTurnModel | None = None) -> None:
         self._mailbox, self._rules = mailbox, rules
-        self._turn_question = None if turn_model is None else TurnQuestion(turn_model, mailbox)
+        self._turn_question = None if end_of_turn_model is None else TurnQuestion(end_of_turn_model, mailbox)
         self._segmenter: UtteranceSegmenter | None = None
         self._preferences = Preferences()
         self._push_to_talk = self._pressed = False

@@ -194,7 +194,7 @@ def _is_path(persona: str) -> bool:
 
 OLLAMA_PORT = 11434
 SMART_TURN = "smart-turn"
-"""The end-of-turn model that the setting TURN_MODEL names."""
+"""The end-of-turn model that the setting END_OF_TURN_MODEL names."""
 if TYPE_CHECKING:
     SttName: TypeAlias = str
     LlmName: TypeAlias = str
@@ -338,7 +338,7 @@ class Settings(BaseSettings):
     preemptive_discards_per_turn: int = Field(default=3, ge=0, le=100)
     """After this many discarded answers in one turn, the next one begins only when the turn is over. 0 has the same
     effect as `PREEMPTIVE_REPLIES=false`."""
-    turn_model: TurnModel = ""
+    end_of_turn_model: TurnModel = ""
     """A model that also hears whether a turn is over: `smart-turn`, which is downloaded from `huggingface.co` on first
     use (8.7 MB), or the path of its file, such as `./smart-turn-v3.2-cpu.onnx`. Empty: no model (docs/engines.md)."""
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
@@ -585,7 +585,7 @@ class Settings(BaseSettings):
     @property
     def turn_model_file(self) -> Path | None:
         """The operator's own file of the end-of-turn model; None without one."""
-        return Path(self.turn_model).expanduser() if self.turn_model not in ("", SMART_TURN) else None
+        return Path(self.end_of_turn_model).expanduser() if self.end_of_turn_model not in ("", SMART_TURN) else None
 
     @property
     def persona_name(self) -> str:

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from tests.support.machine_session import Session, bot, user
 from tests.support.replica import goes_on, replica, state, talk
+from voicebot.dialogue.events import FinalTranscript, ReplyEnded, SpeechEnded, SpeechStarted, Timer, WordsHeard
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.state import State
 from voicebot.storage.conversations import is_id
@@ -40,6 +42,25 @@ async def test_the_stored_conversation_follows_every_change_and_is_empty_once_cl
             assert await here.read(conversation.id) == talk(*turns)
         await goes_on(conversation, state("anew"))
         assert await here.read(conversation.id) == talk("anew")
+
+
+async def test_what_was_heard_of_a_wrong_start_is_deleted_when_the_user_goes_on(url: str) -> None:
+    session = Session()
+    async with replica(url) as here:
+        conversation = await here.open(None)
+        assert conversation.id is not None
+        session.ask("what time is it")
+        session.answer("It is ten past four.")
+        session.post(WordsHeard(1, 0, 2))
+        await goes_on(conversation, session.state)
+        assert await here.read(conversation.id) == (user("what time is it"), bot("It is", interrupted=True))
+        session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in tokyo"))
+        await goes_on(conversation, session.state)
+        assert await here.read(conversation.id) == (user("what time is it in tokyo"),)
+        session.post(ReplyEnded(1))
+        session.time_out(Timer.DEBOUNCE)
+        await goes_on(conversation, session.state)
+        assert await here.read(conversation.id) == (user("what time is it in tokyo"),)
 
 
 async def test_a_session_without_messages_stores_no_conversation(url: str) -> None:

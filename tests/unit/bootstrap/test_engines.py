@@ -136,7 +136,7 @@ def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: The engine elevenlabs needs this key"),
         ({"persona": "pirate"}, f"PERSONA: There is no persona 'pirate'; there are only {', '.join(personas())}"),
         ({"persona": "no/pirate.md"}, "PERSONA: no/pirate.md: No such file or directory"),
-        ({"turn_model": "no/turn.onnx"}, "TURN_MODEL: There is no file 'no/turn.onnx'"),
+        ({"end_of_turn_model": "no/turn.onnx"}, "END_OF_TURN_MODEL: There is no file 'no/turn.onnx'"),
         (
             {"language": "fr"},
             "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en; "
@@ -173,5 +173,5 @@ def test_there_is_an_end_of_turn_model_only_if_the_settings_name_one(tmp_path: P
     file.write_bytes(b"")
     assert build.build(config.load()).end_of_turn is None
     for named in ("smart-turn", " Smart-Turn ", str(file)):
-        engines = build.build(config.load(turn_model=named))
+        engines = build.build(config.load(end_of_turn_model=named))
         assert groups(engines)["end_of_turn"] == ["smart-turn"]

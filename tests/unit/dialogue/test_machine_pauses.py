@@ -251,10 +251,9 @@ def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     session = pausing("what time is it")
     assert session.post(SpeechContinued(1)) == [], "a noise must not cancel the reply"
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
-    session.post(ReplyEnded(1), SpeechPaused(1, 2))
-    commands = session.post(PartialTranscript(1, "what time is it in tokyo", pause=2))
+    commands = session.post(ReplyEnded(1), SpeechPaused(1, 2))
     assert StartReply(2, (user("what time is it in tokyo"),), preemptive=True) in commands
-    session.post(SpeechEnded(1, 0.5))
+    session.post(PartialTranscript(1, "what time is it in tokyo", pause=2), SpeechEnded(1, 0.5))
     assert session.state.history == (user("what time is it in tokyo"),)
 
 
@@ -298,7 +297,7 @@ def test_interim_words_from_before_the_silence_begin_no_reply_as_the_last_word_i
     """A recogniser reports a word after it was spoken, so what it reported while the user spoke is not the end."""
     session = Session(EAGER)
     session.post(SpeechStarted(1), PartialTranscript(1, "what day is it"))
-    session.now_s += 0.1
+    session.now_s += 0.2
     session.post(SpeechPaused(1, 1, 0.064, SPOKEN))
     assert session.state.last_reply == 0
     commands = session.post(PartialTranscript(1, "what day is it today"))

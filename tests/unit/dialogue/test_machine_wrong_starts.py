@@ -142,6 +142,12 @@ def test_the_reply_goes_on_when_nothing_follows_the_hesitation() -> None:
     assert ResumePlayback(1) in session.post(SpeechEnded(2, silence_s=1.5))
 
 
+def test_the_reply_goes_on_at_once_when_the_hesitation_was_an_echo() -> None:
+    session = answered_too_soon()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.3, echo=0.6)))
+    assert ResumePlayback(1) in session.post(PartialTranscript(2, "um", pause=1))
+
+
 def test_a_bot_that_is_hard_to_interrupt_is_silent_for_a_continuation() -> None:
     session = answered_too_soon(rules=Rules(preemptive_replies=False, sensitivity=Sensitivity.HARD))
     assert CancelReply(1) in go_on(session, "in tokyo")

@@ -15,6 +15,8 @@ TALKING = VerdictContext(sentence="Once upon a time there was a cat.", words_hea
 ASKING = VerdictContext(sentence="Shall I go on?", words_heard=4)
 ASKING_WHAT = VerdictContext(sentence="What is your name?", words_heard=4)
 NOTHING_HEARD = VerdictContext()
+OF_ITSELF = VerdictContext(sentence="I keep a list of your favourite songs.", words_heard=8)
+NEGATIVE = VerdictContext(sentence="There are no trains on Sunday, and the bus doesn't stop there.", words_heard=11)
 
 TIMED_LIKE_ECHO = Speech(duration_s=0.5, outlasted_s=0.2)
 
@@ -56,6 +58,108 @@ def test_a_word_that_may_have_been_a_backchannel_lets_the_bot_go_on() -> None:
     assert ruled("school", replace(doubtful, sensitivity=Sensitivity.EASY)) == (Decision.REGENERATE, "words")
     assert ruled("school", replace(ASKING, backchannel="Cool.")) == (Decision.REGENERATE, "words")
     assert ruled("school", replace(NOTHING_HEARD, backchannel="Cool.")) == (Decision.REGENERATE, "words")
+
+
+@pytest.mark.parametrize("text", ["did it?", "oh was it", "it really was", "yeah, it sure was", "I'm sure it was"])
+def test_short_sentences_about_what_the_bot_said_let_it_go_on(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "backchannel")
+
+
+def test_a_question_to_the_bot_is_asked_back_only_if_the_bot_spoke_of_itself() -> None:
+    assert ruled("do you", OF_ITSELF) == (Decision.RESUME, "backchannel")
+    assert ruled("do you", TALKING) == (Decision.REGENERATE, "words")
+    assert ruled("do you have any jazz", OF_ITSELF) == (Decision.REGENERATE, "words")
+    assert ruled("is it good", OF_ITSELF) == (Decision.REGENERATE, "words")
+
+
+def test_a_modal_verb_asks_back_only_if_the_bot_said_it() -> None:
+    able = VerdictContext(sentence="I can read it to you.", words_heard=6)
+    assert ruled("can you", able) == (Decision.RESUME, "backchannel")
+    assert ruled("could you", able) == (Decision.REGENERATE, "words")
+    assert ruled("can you", OF_ITSELF) == (Decision.REGENERATE, "words")
+
+
+@pytest.mark.parametrize("text", ["no", "nope", "no, no", "no, it doesn't", "probably not", "no, that's true"])
+def test_a_denial_agrees_with_a_negative_statement_and_contradicts_another(text: str) -> None:
+    assert ruled(text, NEGATIVE) == (Decision.RESUME, "backchannel")
+    assert ruled(text, TALKING) == (Decision.REGENERATE, "words")
+
+
+def test_an_agreeing_sentence_contradicts_a_negative_statement() -> None:
+    assert ruled("yes it does", NEGATIVE) == (Decision.REGENERATE, "words")
+    assert ruled("it is", NEGATIVE) == (Decision.REGENERATE, "words")
+
+
+def test_only_a_negation_in_the_last_main_clause_makes_a_statement_negative() -> None:
+    before = VerdictContext(sentence="There are no trains on Sunday, but you can take the bus.", words_heard=12)
+    assert ruled("no", before) == (Decision.REGENERATE, "words")
+    begun = replace(before, words_heard=8)
+    assert ruled("no", begun) == (Decision.RESUME, "backchannel"), "too little of the second clause was heard"
+
+
+@pytest.mark.parametrize(
+    "text", ["that's, that's great", "that's, um, that's great", "I know, I know it", "it, it was"]
+)
+def test_words_said_twice_count_once(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "backchannel")
+
+
+@pytest.mark.parametrize(
+    "text", ["yeah, but", "right, and um", "yeah um", "well I", "so the, uh", "let's see", "and", "okay, let me think"]
+)
+def test_words_that_announce_more_interrupt(text: str) -> None:
+    verdict = give_verdict(text, TALKING, final=True)
+    assert verdict.decision is Decision.REGENERATE
+    assert verdict.reason == f"“{text}” begins what you want to say"
+    assert verdict.answer
+
+
+def test_words_that_announce_more_do_not_interrupt_if_they_may_be_an_echo_or_somebody_elses() -> None:
+    joining = VerdictContext(sentence="He went home and slept.", words_heard=4)
+    assert ruled("and", joining) == (Decision.RESUME, "hesitation"), "the bot has just said it"
+    assert ruled("but", sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1)))[0] is Decision.RESUME
+    assert ruled("yeah, but", sounding(Speech(duration_s=0.5, level_db=-15.0)))[0] is Decision.RESUME
+    assert ruled("yeah, but", replace(TALKING, sensitivity=Sensitivity.HARD))[0] is Decision.RESUME
+    assert ruled("but", replace(TALKING, backchannel="Right."))[0] is Decision.RESUME
+
+
+@pytest.mark.parametrize("text", ["I hope so", "oh well", "and then?", "uh-huh, um", "that's good though"])
+def test_a_phrase_that_ends_with_such_a_word_announces_nothing(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "backchannel") or ruled(text) == (Decision.RESUME, "hesitation")
+
+
+def test_a_repeated_word_of_the_bot_with_a_backchannel_lets_it_go_on_however_long_it_sounds() -> None:
+    long = Speech(duration_s=4.0, outlasted_s=2.0)
+    opening = VerdictContext(sentence="It opens at eight on Saturday.", words_heard=6, speech=long)
+    assert ruled("Saturday, okay", opening) == (Decision.RESUME, "backchannel")
+    assert ruled("Saturday", opening) == (Decision.REGENERATE, "words")
+    assert ruled("Sunday, okay", opening) == (Decision.REGENERATE, "words")
+    asking = replace(opening, sentence="Shall I take Friday or Saturday?")
+    assert ruled("Saturday, okay", asking) == (Decision.REGENERATE, "words")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "agreeing", "asking"),
+    [
+        ("de", "Die Bäckerei macht um sechs Uhr auf.", "ja, das tut sie", "macht sie?"),
+        ("es", "El faro es muy antiguo y hermoso.", "sí, lo es", "¿lo es?"),
+        ("fr", "Le phare est très ancien et très beau.", "oui, il l'est", "ah oui, il l'est ?"),
+        ("hi", "यह मीनार दो सौ साल पुरानी है।", "हाँ, है तो", "है क्या?"),
+    ],
+)
+def test_short_sentences_have_the_word_order_of_the_language(
+    language: str, sentence: str, agreeing: str, asking: str
+) -> None:
+    context = VerdictContext(language, sentence, words_heard=len(sentence.split()))
+    assert ruled(agreeing, context) == (Decision.RESUME, "backchannel")
+    assert ruled(asking, context) == (Decision.RESUME, "backchannel")
+
+
+def test_the_first_words_of_a_message_that_could_be_a_short_sentence_hold_it_back_by_one_word() -> None:
+    assert give_verdict("do you", OF_ITSELF, final=False).decision is Decision.WAIT
+    assert give_verdict("do you have", OF_ITSELF, final=False).decision is Decision.REGENERATE
+    assert give_verdict("I'm sure it", TALKING, final=False).decision is Decision.WAIT
+    assert give_verdict("I'm sure it was in another story", TALKING, final=False).decision is Decision.REGENERATE
 
 
 @pytest.mark.parametrize("text", ["stop", "no", "um no", "who", "what now", "tell me", "okay wait"])

@@ -23,13 +23,18 @@ LANGUAGES = ["en", "es", "de", "fr", "hi"]
 KNOWN_WRONG = [
     ("de", "Oha."),
     ("en", "I did not know that"),
+    ("en", "I think that's great"),
     ("en", "Yeah, that makes total sense."),
     ("en", "loosen the soil round the edge and lift"),
+    ("en", "no, they never do"),
     ("en", "rooms left on the second flaw"),
     ("en", "shut the front door"),
     ("en", "so sunny"),
+    ("en", "wow, that's quite a range"),
     ("en", "yeah that works for me"),
+    ("en", "you can, can you?"),
     ("es", "mjm"),
+    ("es", "¿no tienes?"),
     ("es", "¿seguro?"),
 ]
 """The cases that are known to be decided wrongly. A case that is decided rightly must be removed from this list."""

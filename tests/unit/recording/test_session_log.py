@@ -112,6 +112,23 @@ def test_a_spoken_message_lasts_from_the_start_of_speech_to_the_start_of_silence
     assert [timed.period for timed in session.new] == [(4.0, 7.0), (9.5, 9.5), (12.0, 12.0)]
 
 
+def test_a_wrong_start_is_an_event_and_no_message() -> None:
+    session = Session()
+    session.post(0.0, SessionStarted())
+    session.post(4.0, SpeechStarted(1))
+    session.post(5.5, SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "what time is it"))
+    reply = session.state.last_reply
+    session.post(6.0, TokenReceived(reply), SentenceReady(reply, 0, "It is noon."), TextEnded(reply))
+    session.post(6.5, PlaybackStarted(reply), WordsHeard(reply, 0, 2))
+    assert session.new[1].message == Message(Role.ASSISTANT, "It is", interrupted=True)
+    session.post(7.0, SpeechStarted(2))
+    session.post(8.0, SpeechEnded(2, silence_s=0.5), FinalTranscript(2, "in Tokyo please"))
+    session.post(8.25, ReplyEnded(reply))
+    assert session.new == (TimedMessage(Message(Role.USER, "what time is it in Tokyo please"), (4.0, 7.5)),)
+    (event,) = [each for each in events(session.log).events if each.name == "wrong_start_repaired"]
+    assert (event.at_s, event.details) == (8.25, {"reply": reply, "heard": "It is"})
+
+
 def test_a_partial_transcript_has_its_times_when_the_final_one_never_comes() -> None:
     session = Session()
     session.post(4.0, SpeechStarted(1), PartialTranscript(1, "what time"))

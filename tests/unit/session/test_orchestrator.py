@@ -53,7 +53,7 @@ async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
 
 async def test_the_answer_of_the_end_of_turn_model_reaches_the_state_before_the_turn_ends() -> None:
     model = ScriptedTurnModel([0.9])
-    async with running(hears=[["what time is it"]], thinks=[["It is ten."]], turn_model=model) as session:
+    async with running(hears=[["what time is it"]], thinks=[["It is ten."]], end_of_turn_model=model) as session:
         session.bot.speech_input.receive_audio(loud(0.4))
         session.bot.speech_input.receive_audio(Audio.silence(0.2, 48_000))
         await session.until(lambda state: any(each.model_probability == 0.9 for each in state.utterances))

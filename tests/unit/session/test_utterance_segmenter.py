@@ -13,7 +13,7 @@ from tests.support.sounds import babble
 from tests.support.voices import hold, recorded, silence, syllables
 from voicebot.audio.echo import EchoDetector
 from voicebot.audio.sound import Audio
-from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.endpointing import WINDOW_S, EndpointRules
 from voicebot.dialogue.events import (
     SpeechCleared,
     SpeechContinued,
@@ -84,7 +84,7 @@ def test_hard_sensitivity_needs_longer_speech_only_while_the_bot_speaks() -> Non
     listener.receive_audio(Audio.silence(1, 16_000))
     listener.receive_audio(loud(0.1, 16_000))
     listener.receive_audio(Audio.silence(1, 16_000))
-    assert listener.edges[0] == SpeechStarted(1)
+    assert listener.edges[0] == SpeechStarted(1, since_s=3 * WINDOW_S)
     assert listener.utterance(1).duration_s > PRE_ROLL_S + 0.5
 
     listener.edges.clear()
@@ -96,7 +96,7 @@ def test_hard_sensitivity_needs_longer_speech_only_while_the_bot_speaks() -> Non
     assert listener.edges == []
     listener.segmenter.note_playback(bots_voice)
     listener.receive_audio(loud(0.25, 16_000))
-    assert listener.edges[0] == SpeechStarted(2)
+    assert listener.edges[0] == SpeechStarted(2, since_s=5 * WINDOW_S)
     assert listener.utterance(2).duration_s >= PRE_ROLL_S + 0.15
 
 
@@ -108,7 +108,7 @@ def test_speech_between_silences_becomes_one_complete_utterance(rate_hz: int, pi
     listener.receive_audio(loud(1.0, rate_hz), piece_s)
     listener.receive_audio(Audio.silence(1, rate_hz), piece_s)
     started, paused, ended = listener.edges
-    assert started == SpeechStarted(1)
+    assert started == SpeechStarted(1, since_s=3 * WINDOW_S)
     assert isinstance(ended, SpeechEnded)
     assert isinstance(paused, SpeechPaused)
     assert (paused.pause, paused.silence_s) == (1, pytest.approx(0.096))
@@ -263,29 +263,61 @@ def hear_while_bot_speaks(listener: Listener, duration_s: float, *, speech: bool
         listener.receive_audio(loud(0.02) if speech else Audio.silence(0.02, 48_000))
 
 
-def test_the_first_speech_over_the_bot_is_judged_once_long_enough_and_none_of_it_is_lost() -> None:
-    """The sound may be the echo of the bot, and its first tenths of a second are too short to tell."""
+def test_the_bot_is_silent_for_the_first_speech_over_it_and_an_utterance_begins_once_it_is_no_echo() -> None:
+    """The sound may be the echo of the bot, and its first tenths of a second are too short to tell. None is lost."""
     listener = Listener()
     hear_while_bot_speaks(listener, 0.3, speech=False)
-    hear_while_bot_speaks(listener, 0.4, speech=True)
+    hear_while_bot_speaks(listener, 0.1, speech=True)
+    assert listener.suspicions == [SpeechSuspected()]
+    hear_while_bot_speaks(listener, 0.3, speech=True)
     assert listener.edges == []
-    assert listener.suspicions == []
     hear_while_bot_speaks(listener, 0.2, speech=True)
-    assert listener.edges == [SpeechStarted(1)]
+    assert listener.edges == [SpeechStarted(1, since_s=3 * WINDOW_S + 13 * WINDOW_S)]
+    assert SpeechCleared() not in listener.suspicions
     listener.receive_audio(Audio.silence(0.6, 48_000))
     is_loud = np.abs(listener.utterance(1).samples) > 500
     assert is_loud.sum() / 16_000 == pytest.approx(0.58, abs=0.04)
 
     listener.edges.clear()
     hear_while_bot_speaks(listener, 0.2, speech=True)
-    assert listener.edges == [SpeechStarted(2)], "later speech must not be delayed again"
+    assert listener.edges == [SpeechStarted(2, since_s=3 * WINDOW_S)], "later speech must not be delayed again"
+
+
+def test_a_click_over_the_first_words_of_the_bot_silences_it_for_a_moment() -> None:
+    listener = Listener()
+    hear_while_bot_speaks(listener, 0.3, speech=False)
+    hear_while_bot_speaks(listener, 0.04, speech=True)
+    hear_while_bot_speaks(listener, 0.1, speech=False)
+    assert listener.suspicions == [SpeechSuspected(), SpeechCleared()]
+    hear_while_bot_speaks(listener, 0.6, speech=False)
+    assert listener.edges == []
+    assert not listener.segmenter.hears_speech
+
+
+def test_the_first_sound_over_the_bot_does_not_silence_it_if_it_sounds_like_the_bot() -> None:
+    listener = Listener()
+    voice = babble(2.0)
+    back = Audio.joined([Audio.silence(0.24, 48_000), Audio((voice.samples * 0.3).astype(np.int16), 48_000)], 48_000)
+    for start in range(0, len(voice.samples) - 960, 960):
+        listener.segmenter.note_playback(voice.samples[start : start + 960])
+        listener.receive_audio(Audio(back.samples[start : start + 960], 48_000))
+    assert listener.suspicions == []
+    assert listener.edges == []
+
+
+def test_a_client_that_sends_nothing_more_is_still_heard_while_the_first_sound_is_undecided() -> None:
+    """The session sends silence in its place, as long as the segmenter `hears_speech`."""
+    listener = Listener()
+    hear_while_bot_speaks(listener, 0.3, speech=False)
+    hear_while_bot_speaks(listener, 0.1, speech=True)
+    assert listener.segmenter.hears_speech
 
 
 def test_speech_over_a_bot_without_echo_for_a_second_starts_an_utterance_at_once() -> None:
     listener = Listener()
     hear_while_bot_speaks(listener, 1.1, speech=False)
     hear_while_bot_speaks(listener, 0.16, speech=True)
-    assert listener.edges == [SpeechStarted(1)]
+    assert listener.edges == [SpeechStarted(1, since_s=3 * WINDOW_S)]
 
 
 def test_speech_right_after_the_first_sound_of_the_bot_starts_an_utterance_at_once() -> None:
@@ -293,7 +325,7 @@ def test_speech_right_after_the_first_sound_of_the_bot_starts_an_utterance_at_on
     listener = Listener()
     hear_while_bot_speaks(listener, 0.1, speech=False)
     hear_while_bot_speaks(listener, 0.16, speech=True)
-    assert listener.edges == [SpeechStarted(1)]
+    assert listener.edges == [SpeechStarted(1, since_s=3 * WINDOW_S)]
 
 
 def test_each_pause_tells_how_the_speech_before_it_ends() -> None:

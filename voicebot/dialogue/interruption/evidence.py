@@ -6,8 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from voicebot.dialogue.interruption.heard_context import HeardContext
-from voicebot.dialogue.interruption.phrases import EVALUATING, Phrases
-from voicebot.languages.lexicon import PhraseKind
+from voicebot.dialogue.interruption.phrases import COMPOSED, Phrases
+from voicebot.dialogue.interruption.short_sentence import BotWords
+from voicebot.dialogue.interruption.similarity import contains
+from voicebot.languages.lexicon import PhraseKind, WordRole
 from voicebot.languages.loader import language_of
 
 if TYPE_CHECKING:
@@ -15,10 +17,19 @@ if TYPE_CHECKING:
 
 LISTENING = frozenset({PhraseKind.SOUND, PhraseKind.YES_SOUND, PhraseKind.LAUGHTER})
 HESITATING = frozenset({PhraseKind.FILLER, PhraseKind.FRAGMENT})
-CHEERING = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON}) | EVALUATING
+ECHOING = frozenset({PhraseKind.ECHO_QUESTION, PhraseKind.ECHO_STATEMENT})
+CHEERING = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON}) | ECHOING | COMPOSED
 BACKCHANNEL = LISTENING | CHEERING | {PhraseKind.FILLER, PhraseKind.POLITE}
 AROUND_WISH = LISTENING | {PhraseKind.AGREEMENT, PhraseKind.FILLER, PhraseKind.POLITE, PhraseKind.AROUND, PhraseKind.NO}
 """Phrases that may stand around a stop word or "go on" without being a message of their own."""
+
+SOUNDS = LISTENING | HESITATING | {PhraseKind.POLITE}
+"""Kinds of words that neither agree nor evaluate."""
+
+CLOSED = (BACKCHANNEL - COMPOSED - {PhraseKind.FILLER}) | {PhraseKind.CLOSING}
+"""Kinds of phrases that close what the user says."""
+
+ACKNOWLEDGING = LISTENING | ECHOING | {PhraseKind.AGREEMENT, PhraseKind.REACTION}
 
 EMPTY = LISTENING | HESITATING | {PhraseKind.NO, PhraseKind.AGREEMENT, PhraseKind.POLITE}
 """Kinds of words that carry no message on their own."""
@@ -33,6 +44,10 @@ ECHO_ADDS_S, WORD_S = 1.0, 0.6
 ECHO_ABSENT = 0.1
 """Below this share of echo, the sound is no echo, whatever the words."""
 MAX_QUOTED = 60
+MAX_REPEATED = 4
+"""A listener repeats at most this many words of the bot's."""
+REPEATED_LETTERS = 4
+"""Fewer letters are found in nearly any sentence."""
 
 
 class Evidence:
@@ -43,8 +58,8 @@ class Evidence:
         self.context = context
         self.speech = context.speech
         lexicon = language_of(context.language).lexicon
-        self.phrases = Phrases(text, lexicon)
         self.heard = HeardContext(context.sentence, context.previous, context.words_heard)
+        self.phrases = Phrases(text, lexicon, BotWords.heard_in(self.heard, lexicon))
         self.question = self.heard.question()
         asked = Phrases(self.question, lexicon)
         self.asks_what = bool(asked.starting(frozenset({PhraseKind.QUESTION}), asked.after(HESITATING)))
@@ -57,9 +72,13 @@ class Evidence:
     @property
     def asks(self) -> bool:
         """Whether the words begin a question or a request, possibly after a word such as "okay"."""
-        return bool(
-            self.phrases.starting(frozenset({PhraseKind.QUESTION, PhraseKind.REQUEST}), self.phrases.after(BACKCHANNEL))
-        )
+        asking = frozenset({PhraseKind.QUESTION, PhraseKind.REQUEST})
+        return bool(self.phrases.starting(asking, self._message_at))
+
+    @property
+    def _message_at(self) -> int:
+        """The first word after any backchannels. A short sentence may be the beginning of a longer one."""
+        return self.phrases.after(BACKCHANNEL - ECHOING)
 
     @property
     def letters(self) -> int:
@@ -80,6 +99,36 @@ class Evidence:
         """The stop word that the text begins with, possibly after "okay" or "um"; empty if there is none."""
         places = self.phrases.cuts(AROUND_WISH)
         return next((stop for at in places if (stop := self.phrases.starting(frozenset({PhraseKind.STOP}), at))), "")
+
+    @cached_property
+    def goes_on(self) -> bool:
+        """Whether the last words announce more: "yeah, but", "right, um", "well I", "and"."""
+        phrases = self.phrases
+        if not phrases.made_of(BACKCHANNEL | HESITATING):
+            return False
+        at, kinds = phrases.ending(BACKCHANNEL | HESITATING)
+        if PhraseKind.FILLER in kinds and kinds.isdisjoint(CLOSED) and at not in phrases.cuts(SOUNDS):
+            return True  # a word such as "but" or "um" after an agreement or an evaluation
+        sounds = LISTENING | {PhraseKind.HESITATION}
+        said = [at for at in range(len(phrases)) if phrases.kinds_of(at).isdisjoint(sounds)]
+        if not said or phrases.ending(BACKCHANNEL, said[-1] + 1)[0] < said[-1]:
+            return False  # the last word belongs to a longer phrase, such as "I hope so"
+        if phrases.has_role(said[-1], WordRole.CONJUNCTION):
+            return True
+        begun = phrases.made_of(SOUNDS) and PhraseKind.FILLER in phrases.kinds_of(said[0])
+        return begun and phrases.kinds_of(said[-1]) == {PhraseKind.FRAGMENT}
+
+    @cached_property
+    def repeats_and_acknowledges(self) -> bool:
+        """Whether some words are the bot's last ones, in this order, and otherwise there are only backchannels."""
+        words, phrases = self.words, self.phrases
+        return any(
+            len("".join(words[start:end])) >= REPEATED_LETTERS
+            and contains(self.tail, words[start:end])
+            and phrases.includes(ACKNOWLEDGING, BACKCHANNEL, end)
+            for start in phrases.cuts(BACKCHANNEL)
+            for end in range(start + 1, min(start + MAX_REPEATED, len(words) - 1) + 1)
+        )
 
     @property
     def echo_possible(self) -> bool:
@@ -105,5 +154,5 @@ class Evidence:
 
     def own_words(self, without: frozenset[PhraseKind]) -> frozenset[str]:
         """Returns the words after any backchannels that the bot has not just said and that are not of these kinds."""
-        rest, tail = self.words[self.phrases.after(BACKCHANNEL) :], frozenset(self.tail)
+        rest, tail = self.words[self._message_at :], frozenset(self.tail)
         return frozenset(word for word in rest if word not in tail and not self.phrases.is_one(word, without))

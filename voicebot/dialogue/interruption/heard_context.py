@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from voicebot.languages.spoken import spoken_words
 
@@ -12,7 +13,12 @@ FEW_WORDS = 3
 AHEAD_WORDS = 3
 """The playback position is an estimate: the user may have heard this many words more."""
 
+CLAUSE_WORDS = 5
+"""A clause with fewer words is taken together with the one before it."""
+
 _QUESTION = re.compile(r"[?？؟]+[!)\]*]*$")
+_CLAUSE_END = re.compile(r"[;:.!…。।?？؟]$")
+_COMMAS = (",", "،", "，")
 _STATEMENT = re.compile(r"[.!…。।?？؟][\"”“’»)\]*]*$")
 """A question mark before a closing quotation mark is somebody else's question."""
 
@@ -51,3 +57,20 @@ class HeardContext:
         """Returns the last `count` words heard, and the few after them that may have been heard."""
         first = max(self._count - count, 0)
         return spoken_words(" ".join(self._words[first : self._count + AHEAD_WORDS]))
+
+    def words(self) -> tuple[str, ...]:
+        """Returns the words heard of both sentences."""
+        return spoken_words(" ".join(self._words[: self._count]))
+
+    def clause(self, conjunctions: Container[str]) -> tuple[str, ...]:
+        """Returns the words heard of the last main clause, and of the one before it if they are too few.
+
+        A main clause begins after the end of a sentence, and with one of the `conjunctions` after a comma.
+        """
+        words = [spoken_words(word) for word in self._words[: self._count]]
+        for start in range(self._count - CLAUSE_WORDS, 0, -1):
+            before = self._words[start - 1]
+            joined = before.endswith(_COMMAS) and bool(words[start]) and words[start][0] in conjunctions
+            if joined or _CLAUSE_END.search(before):
+                return tuple(word for each in words[start:] for word in each)
+        return self.words()

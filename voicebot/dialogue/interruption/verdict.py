@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebot.dialogue.interruption.continuation import goes_on, may_yet_go_on
-from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
+from voicebot.dialogue.interruption.evidence import (
+    ACKNOWLEDGING,
+    AROUND_WISH,
+    BACKCHANNEL,
+    ECHOING,
+    EMPTY,
+    HESITATING,
+    LISTENING,
+    Evidence,
+)
 from voicebot.dialogue.interruption.similarity import contains, similarity
 from voicebot.dialogue.preferences import Sensitivity
 from voicebot.languages.lexicon import PhraseKind
@@ -160,7 +169,8 @@ def _answer(evidence: Evidence) -> Verdict | None:
     if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {PhraseKind.NO}):
         return None
     says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({PhraseKind.YES_SOUND}), BACKCHANNEL)
-    if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes:
+    says_something = evidence.phrases.includes(ECHOING | {PhraseKind.AGREEMENT, PhraseKind.NO}, BACKCHANNEL)
+    if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes and not says_something:
         return None
     return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
 
@@ -182,7 +192,10 @@ def _probably_backchannel(evidence: Evidence) -> Verdict | None:
 
 
 def _hesitation(evidence: Evidence) -> Verdict | None:
-    if evidence.phrases.made_of(LISTENING) or not evidence.phrases.made_of(HESITATING | LISTENING):
+    phrases = evidence.phrases
+    if phrases.made_of(LISTENING) or not phrases.made_of(HESITATING | LISTENING):
+        return None
+    if phrases.includes(frozenset({PhraseKind.NO}), BACKCHANNEL):
         return None
     return _resume(evidence, "hesitation", f"{evidence.quoted} says nothing yet")
 
@@ -191,12 +204,19 @@ def _backchannel(evidence: Evidence) -> Verdict | None:
     phrases = evidence.phrases
     if phrases.includes(frozenset({PhraseKind.GO_ON}), AROUND_WISH | BACKCHANNEL):
         return _resume(evidence, "backchannel", f"{evidence.quoted} asks the bot to go on")
-    says_something = phrases.includes(LISTENING | {PhraseKind.AGREEMENT, PhraseKind.REACTION}, BACKCHANNEL)
+    says_something = phrases.includes(ACKNOWLEDGING, BACKCHANNEL)
     if phrases.made_of(BACKCHANNEL) and (
         says_something or not phrases.made_of(frozenset({PhraseKind.POLITE, PhraseKind.FILLER}))
     ):
         return _resume(evidence, "backchannel", f"{evidence.quoted} only shows that you are listening")
     return None
+
+
+def _acknowledged(evidence: Evidence) -> Verdict | None:
+    """Applies to a repeated word of the bot's with a backchannel after it: "Monday, okay"."""
+    if evidence.question or evidence.asks or not evidence.repeats_and_acknowledges:
+        return None
+    return _resume(evidence, "backchannel", f"{evidence.quoted} repeats what the bot said")
 
 
 def _repeated_words(evidence: Evidence) -> Verdict | None:
@@ -265,13 +285,30 @@ def _brief(evidence: Evidence) -> Verdict | None:
     return _resume(evidence, "brief", f"{evidence.quoted} is too little: the bot is set to be hard to interrupt")
 
 
+_DOUBTS = (_probably_backchannel, _repeated_words, _loud_echo, _unclear, _faint, _brief)
+
+
+def _begins_to_speak(evidence: Evidence) -> Verdict | None:
+    """Applies to words after which the user goes on, such as "yeah, but", "let's see" and "well I".
+
+    They are too few to interrupt if they may be an echo, somebody else's words or no words at all.
+    """
+    phrases = evidence.phrases
+    if phrases.includes(frozenset({PhraseKind.GO_ON}), AROUND_WISH | BACKCHANNEL):
+        return None
+    stalls = phrases.includes(frozenset({PhraseKind.STALL}), BACKCHANNEL | HESITATING)
+    if not (stalls or evidence.goes_on) or any(rule(evidence) is not None for rule in _DOUBTS):
+        return None
+    return _give_way(evidence, "words", f"{evidence.quoted} begins what you want to say")
+
+
 def _words(evidence: Evidence) -> Verdict:
     return _give_way(evidence, "words", f"{evidence.quoted} is meant for the bot")
 
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
-    *(_no_words, _audible_echo, _stop, _answer, _backchannel, _probably_backchannel, _hesitation),
-    *(_repeated_words, _loud_echo, _unclear, _faint, _continuation, _brief),
+    *(_no_words, _audible_echo, _stop, _answer, _begins_to_speak, _backchannel, _probably_backchannel, _hesitation),
+    *(_acknowledged, _repeated_words, _loud_echo, _unclear, _faint, _continuation, _brief),
 )
 
 

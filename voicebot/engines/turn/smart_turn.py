@@ -1,7 +1,7 @@
 """Smart Turn: a small model, made by Pipecat, that hears from the way of speaking whether a turn is over.
 
 It is a Whisper encoder with a classifier (version 3.2, 8 million parameters in 8 bits, licence BSD-2). One answer takes
-33 to 107 ms of one core, depending on the machine. All sessions share the model, and it answers one question at a time.
+34 to 107 ms of one core, depending on the machine. All sessions share the model, and it answers one question at a time.
 """
 
 from __future__ import annotations

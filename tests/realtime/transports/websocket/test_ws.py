@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import serving
+from tests.support.machine_session import user
 from tests.support.ws_bot import bot, history, play, until_empty, until_heard, words
 from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot.access.rates import TOO_MANY_TEXTS
@@ -98,6 +99,27 @@ async def test_only_acknowledged_sentences_enter_the_history() -> None:
         await client.next("state", phase="idle")
         assert words(server)[1] == "First sentence here."
         assert history(server)[1].interrupted
+
+
+async def test_words_that_go_on_with_the_message_take_back_the_answer_that_began() -> None:
+    replies, heard = [[LONG], ["It is noon."]], [["what time is it"], ["in tokyo"]]
+    async with bot(replies, heard, letter_s=0.04) as server, ws_client(server) as client:
+        for _ in heard:
+            await client.send("speech_start")
+            await client.next("state", phase="listening" if not client.all("play_audio") else "paused")
+            await client.send("speech_end", audio=recording("wav"))
+            if not client.all("play_audio"):
+                await client.next("play_audio")
+                await client.send("client_playback_started")
+                await until_heard(server, 1)
+        await client.next("stop_playback")
+        await client.next("verdict", decision="regenerate", rule="continuation")
+        clip = await client.next("play_audio")
+        assert clip["text"] == "It is noon."
+        assert history(server) == (user("what time is it in tokyo"),)
+        await play(client, clip)
+        await client.next("state", phase="idle")
+        assert words(server) == ["what time is it in tokyo", "It is noon."]
 
 
 async def test_a_reply_ends_without_any_playback_message_from_the_client() -> None:

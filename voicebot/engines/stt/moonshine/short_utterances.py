@@ -70,7 +70,7 @@ _DAYS = "monday, tuesday, wednesday, thursday, friday, saturday, sunday, today, 
 _ANSWERS = frozenset([*_NUMBERS.split(", "), *_DAYS.split(", ")])
 """Words that are as common as the phrases above, and are therefore not replaced."""
 
-_UNSPECIFIC = frozenset({PhraseKind.FRAGMENT, PhraseKind.AROUND, PhraseKind.POLITE})
+_UNSPECIFIC = frozenset({PhraseKind.FRAGMENT, PhraseKind.AROUND, PhraseKind.POLITE, PhraseKind.CLOSING})
 
 
 @dataclass(frozen=True, slots=True)
