@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.turns.cases import all_cases
+from tests.benchmarks.turns.cases import Part, all_cases
 from tools import turn_sound
-from tools.turn_sound.pauses import Pause, PauseKind, development_cases, hesitation, pauses_of
+from tools.turn_sound.pauses import Pause, PauseKind, benchmark_pauses, hesitation, pauses_of
 from tools.turn_sound.recordings import Recordings, aligned_recordings
 from tools.turn_sound.synthetic import broken_off, whole_sentences
 from tools.turn_sound.train import areas, calibration, fit, left_out, measured
-from voicebot.dialogue.end_of_turn.sound import CUES
+from voicebot.dialogue.end_of_turn.sound import CUES, sound_evidence
 
 FOLDS = 6
 
@@ -23,7 +23,7 @@ FOLDS = 6
 def all_pauses(packages: Path, work: Path) -> Iterator[Pause]:
     recordings = Recordings(packages)
     aligned = aligned_recordings(recordings, work / "aligned.json")
-    yield from development_cases(all_cases())
+    yield from benchmark_pauses(all_cases(), Part.DEVELOPMENT)
     for speech in whole_sentences():
         yield from pauses_of(speech.speaker.split()[0], speech, random.Random(speech.text))
     for speech in broken_off():
@@ -41,11 +41,30 @@ def main() -> None:
     )
     parser.add_argument("packages", type=Path, help="the folder into which the Debian packages were unpacked")
     parser.add_argument("work", type=Path, help="a folder for what takes long to compute")
+    parser.add_argument("--held-out", action="store_true", help="only measure the weights that stand in the code")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    file = arguments.work / "pauses.pickle"
+    lines = report_held_out() if arguments.held_out else train(arguments.packages, arguments.work)
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def report_held_out() -> list[str]:
+    """Returns how well the weights in the code tell the held-out part of the benchmark apart."""
+    pauses = [pause for pause in benchmark_pauses(all_cases(), Part.HELD_OUT) if pause.prosody is not None]
+    evidence = [sound_evidence(pause.prosody) for pause in pauses]
+    scores = np.array([each.log_odds for each in evidence if each is not None])
+    data = measured(pauses)
+    lines = [f"held out: {len(pauses)} pauses, {int(data.over.sum())} of them ends"]
+    lines += [f"  {name} end against {kind}: {area:.3f}" for (name, kind), area in areas(data, scores).items()]
+    factor, constant = calibration(data, scores)
+    return [*lines, f"calibration (factor, constant): {factor:.2f} {constant:.2f}"]
+
+
+def train(packages: Path, work: Path) -> list[str]:
+    """Returns the weights, and how well they do for speech that was left out."""
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / "pauses.pickle"
     if not file.exists():
-        file.write_bytes(pickle.dumps(list(all_pauses(arguments.packages, arguments.work))))
+        file.write_bytes(pickle.dumps(list(all_pauses(packages, work))))
     pauses: list[Pause] = pickle.loads(file.read_bytes())
     data = measured(pauses)
     lines = [f"{len(pauses)} pauses, {len(data.over)} with enough voice, {len(set(data.speakers))} speakers"]
@@ -71,8 +90,7 @@ def main() -> None:
     fitted = fit(data)
     for place, cue in enumerate(CUES):
         lines.append(f"{cue.name}: usual={fitted.usual[place]:.3f}, weight={fitted.weights[place]:.3f}")
-    lines.append(f"BIAS = {fitted.bias:.3f}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    return [*lines, f"BIAS = {fitted.bias:.3f}"]
 
 
 if __name__ == "__main__":

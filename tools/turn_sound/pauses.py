@@ -78,14 +78,14 @@ def _measured(source: str, speaker: str, kind: PauseKind, opened: Opened) -> Ite
     yield from _heard(source, speaker, kind, opened.audio, probabilities, opened.pause_at_s)
 
 
-def development_cases(cases: Iterable[TurnCase]) -> Iterator[Pause]:
-    """Yields the pauses of the benchmark's development part."""
+def benchmark_pauses(cases: Iterable[TurnCase], part: Part) -> Iterator[Pause]:
+    """Yields the pauses of one part of the benchmark."""
     for case in cases:
-        if case.part is not Part.DEVELOPMENT or case.audio is None:
+        if case.part is not part or case.audio is None:
             continue
         holds = PauseKind.HESITATION if case.kind is Kind.HESITATION else PauseKind.CUT
-        real = case.speaker.startswith(("librivox", "one_two_three", "wavenet"))
-        source = "benchmark, recorded" if real else "benchmark, synthetic"
+        synthetic = case.speaker.startswith(("flite", "espeak", "hibari"))
+        source = "benchmark, synthetic" if synthetic else "benchmark, recorded"
         audio, probabilities = detected(case)
         kind = PauseKind.END if case.over else holds
         yield from _heard(source, case.speaker, kind, audio, probabilities, case.pause_at_s)

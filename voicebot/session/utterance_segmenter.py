@@ -286,7 +286,7 @@ class UtteranceSegmenter:
             self._note_event(event)
             return
         if event is SpeechEvent.STARTED and not goes_on:
-            self._begin_utterance()
+            self._begin_utterance(endpointer.utterance_s + self._newer_windows * WINDOW_S)
             self._before.append(before)
             self._echo.start_cancelling()
             windows = self._windows_of_speech()
@@ -298,13 +298,12 @@ class UtteranceSegmenter:
             self._powers.append(power)
         self._note_event(event)
 
-    def _begin_utterance(self) -> None:
+    def _begin_utterance(self, since_s: float = 0.0) -> None:
         self._utterance += 1
         self._pause = 0
         self._powers.clear()
         self._known = None
         self._prosody.start()
-        since_s = self._endpointer.utterance_s + self._newer_windows * WINDOW_S
         self._events.append(SpeechStarted(self._utterance, since_s=since_s, held=self._endpointer.held))
 
     def _windows_of_speech(self) -> list[_PastWindow]:

@@ -20,11 +20,13 @@ from tests.support.steps import Watcher
 from tests.support.turn_models import ScriptedTurnModel
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.dialogue.end_of_turn.estimate import DELAYS
 from voicebot.dialogue.events import InterruptPressed, ReplyEnded, TextTyped
 from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.machine import NOBODY_THERE
 from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import IdleStage, Phase, State
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import SpeechToTextFallbackGroup
@@ -48,7 +50,7 @@ async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
         assert session.history == ["what time is it", "It is ten. Good morning."]
         assert session.tts.said == ["It is ten.", "Good morning."]
         assert any(utterance.text == "what" for state in session.states for utterance in state.utterances)
-        assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
+        assert session.stt.heard[0].duration_s == pytest.approx(0.4 + DELAYS[Endpointing.BALANCED].even_s, abs=0.1)
 
 
 async def test_the_answer_of_the_end_of_turn_model_reaches_the_state_before_the_turn_ends() -> None:

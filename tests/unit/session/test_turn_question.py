@@ -109,7 +109,7 @@ async def test_the_question_is_dropped_when_the_turn_ends_without_its_answer() -
         user.say(0.5)
         user.fall_silent(0.16)
         await asyncio.sleep(0)
-        user.fall_silent(0.6)
+        user.fall_silent(1.0)
         await user.until(SpeechEnded)
         await asyncio.sleep(0)
         assert model.dropped == 1
@@ -122,7 +122,7 @@ async def test_without_an_answer_nothing_is_posted_and_the_turn_ends_as_usual() 
         user.say(0.5)
         user.fall_silent(0.16)
         await asyncio.sleep(0)
-        user.fall_silent(0.6)
+        user.fall_silent(1.0)
         await user.until(SpeechEnded)
         assert user.answers == []
         assert len(model.heard) == 1
