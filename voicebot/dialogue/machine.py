@@ -17,7 +17,7 @@ from statistics import median_high
 from typing import assert_never
 
 from voicebot.dialogue.end_of_turn.estimate import Estimate
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.model import model_evidence
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
 from voicebot.dialogue.end_of_turn.question import question_evidence
@@ -125,7 +125,7 @@ CUT_SILENCE_S = 0.05
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
 
-RECOGNISER_SURE = Evidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
+RECOGNISER_SURE = TurnEvidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
 
 CLEARLY_UNFINISHED = -1.5
 """The log-odds below which a turn is almost surely not over."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, WEIGHTS, Estimate
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.pauses import KEPT, MOST, PauseHistory, pause_evidence
 from voicebot.dialogue.preferences import Endpointing
 
@@ -15,8 +15,8 @@ LOG_ODDS = st.floats(-20, 20)
 MODES = st.sampled_from(Endpointing)
 
 
-def evidence(log_odds: float, source: Source = Source.WORDS) -> Evidence:
-    return Evidence(source, log_odds, "a whole question")
+def evidence(log_odds: float, source: Source = Source.WORDS) -> TurnEvidence:
+    return TurnEvidence(source, log_odds, "a whole question")
 
 
 @given(LOG_ODDS, st.floats(0.01, 5), MODES, st.booleans())
@@ -55,12 +55,12 @@ def test_evidence_adds_up_and_what_is_missing_says_nothing() -> None:
 
 
 def test_the_strongest_evidence_for_the_end_is_the_reason() -> None:
-    estimate = Estimate.of([evidence(1.0), Evidence(Source.SOUND, 2.0, "the voice falls")])
+    estimate = Estimate.of([evidence(1.0), TurnEvidence(Source.SOUND, 2.0, "the voice falls")])
     assert estimate.reason(0.2) == "sound: the voice falls"
 
 
 @pytest.mark.parametrize("against", [[], [evidence(-3.0)], [evidence(1.0), evidence(-3.0, Source.SOUND)]])
-def test_without_evidence_for_the_end_the_silence_is_the_reason(against: list[Evidence]) -> None:
+def test_without_evidence_for_the_end_the_silence_is_the_reason(against: list[TurnEvidence]) -> None:
     assert Estimate.of(against).reason(1.52) == "silence: 1.5 s"
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks.turns.pauses import open_after
 from tests.benchmarks.turns.spoken import say
 from voicebot.audio.prosody import Prosody, ProsodyMeter
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.sound import MOST, sound_evidence
 
 USUAL = Prosody(
@@ -21,7 +21,7 @@ USUAL = Prosody(
 """A voice in the middle of a sentence."""
 
 
-def evidence(prosody: Prosody) -> Evidence:
+def evidence(prosody: Prosody) -> TurnEvidence:
     found = sound_evidence(prosody)
     assert found is not None
     assert found.source is Source.SOUND

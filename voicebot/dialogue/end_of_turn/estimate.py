@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.preferences import Endpointing
 
 
@@ -51,10 +51,10 @@ and some are surer of themselves than they should be. Fitted by `python -m tests
 class Estimate:
     """What is known in a pause of whether the turn is over: evidence that adds up."""
 
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[TurnEvidence, ...] = ()
 
     @classmethod
-    def of(cls, evidence: Iterable[Evidence | None]) -> Estimate:
+    def of(cls, evidence: Iterable[TurnEvidence | None]) -> Estimate:
         return cls(tuple(each for each in evidence if each is not None))
 
     @property
@@ -76,5 +76,5 @@ class Estimate:
         return f"{strongest.source.value}: {strongest.reason}"
 
 
-def _counted(evidence: Evidence) -> float:
+def _counted(evidence: TurnEvidence) -> float:
     return WEIGHTS.get(evidence.source, 1.0) * evidence.log_odds

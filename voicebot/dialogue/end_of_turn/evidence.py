@@ -22,7 +22,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class TurnEvidence:
     """How much a source changes the log-odds (natural logarithm) that the turn is over, and why.
 
     Evidence of several sources adds up. 0 changes nothing, 2 makes 50 % to 88 %, -2 makes 50 % to 12 %.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import log
 
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 
 WEIGHT = 0.25
 """How much of the model's log-odds counts. For Smart Turn after 0.1 s of silence a logistic regression gives
@@ -19,9 +19,9 @@ _LEAST = 1e-6
 """Keeps the logarithm finite."""
 
 
-def model_evidence(probability: float) -> Evidence:
+def model_evidence(probability: float) -> TurnEvidence:
     """Returns the evidence of a model that gives the end of the turn this probability, 0 to 1."""
     bounded = min(max(probability, _LEAST), 1.0 - _LEAST)
     log_odds = WEIGHT * log(bounded / (1.0 - bounded))
     sounds = "sounds finished" if probability >= 0.5 else "sounds unfinished"
-    return Evidence(Source.MODEL, min(max(log_odds, -MOST), MOST), f"it {sounds} ({probability:.0%})")
+    return TurnEvidence(Source.MODEL, min(max(log_odds, -MOST), MOST), f"it {sounds} ({probability:.0%})")

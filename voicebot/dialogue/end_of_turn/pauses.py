@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 
 NOTED_S = 0.35
 """Shorter silences within a turn are the gaps between words, and tell nothing. The time is measured until the detector
@@ -42,7 +42,7 @@ class PauseHistory:
         return PauseHistory((*self.went_on, went_on)[-KEPT:])
 
 
-def pause_evidence(pauses: PauseHistory) -> Evidence | None:
+def pause_evidence(pauses: PauseHistory) -> TurnEvidence | None:
     """Returns what the user's last pauses tell about the next one; None while nothing is known of this user."""
     if not pauses.went_on:
         return None
@@ -50,4 +50,4 @@ def pause_evidence(pauses: PauseHistory) -> Evidence | None:
     ends = len(pauses.went_on) - on
     log_odds = math.log((ends + USUAL_ENDS) / (on + USUAL_PAUSES)) - math.log(USUAL_ENDS / USUAL_PAUSES)
     reason = "you often go on after a pause" if log_odds < 0 else "you seldom pause within a sentence"
-    return Evidence(Source.PAUSES, max(-MOST, min(MOST, log_odds)), reason)
+    return TurnEvidence(Source.PAUSES, max(-MOST, min(MOST, log_odds)), reason)

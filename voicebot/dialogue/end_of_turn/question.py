@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from text_to_num import alpha2digit
 
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.words import Completeness, WordRule, judge_words, letters_at_end, tokens
 from voicebot.languages.loader import language_of
 from voicebot.languages.schema import EndOfTurnWords, QuestionWords
@@ -106,14 +106,14 @@ class _Question:
     """How many digits answer it."""
 
 
-def question_evidence(asked: str, text: str, language: str) -> Evidence | None:
+def question_evidence(asked: str, text: str, language: str) -> TurnEvidence | None:
     """Returns what the bot's question tells about the end of the answer; None if it tells nothing.
 
     `asked` is the bot's last message as far as the user heard it, `text` the words of the turn so far, and `language` a
     code such as "en".
     """
     found = judge_answer(asked, text, language)
-    return found and Evidence(Source.QUESTION, RULE_FITS[found[0]].log_odds, found[1])
+    return found and TurnEvidence(Source.QUESTION, RULE_FITS[found[0]].log_odds, found[1])
 
 
 def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, str] | None:

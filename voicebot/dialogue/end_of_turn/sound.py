@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicebot.audio.prosody import Prosody
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 
 MOST = 3.0
 """The sound alone never says more than this, in log-odds: 95 %."""
@@ -65,14 +65,14 @@ CUES = (
 BIAS = -0.183
 
 
-def sound_evidence(prosody: Prosody | None) -> Evidence | None:
+def sound_evidence(prosody: Prosody | None) -> TurnEvidence | None:
     """Returns how much the sound before a pause changes the log-odds that the turn is over; None without a voice."""
     if prosody is None:
         return None
     parts = [(cue.log_odds(prosody), cue) for cue in CUES]
     log_odds = BIAS + sum(part for part, _ in parts)
     strongest = max(parts, key=lambda part: part[0] if log_odds > 0 else -part[0])[1]
-    return Evidence(
+    return TurnEvidence(
         Source.SOUND,
         round(min(MOST, max(-MOST, log_odds)), 3),
         strongest.over if log_odds > 0 else strongest.goes_on,

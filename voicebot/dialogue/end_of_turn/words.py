@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voicebot.dialogue.end_of_turn.evidence import Evidence, Source
+from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.grammar import (
     could_be_statement,
     ends_with_open_number,
@@ -150,11 +150,11 @@ class WordFinding:
         return self.completeness is Completeness.INCOMPLETE
 
     @property
-    def evidence(self) -> Evidence:
-        return Evidence(Source.WORDS, _LOG_ODDS[self.rule], self.reason)
+    def evidence(self) -> TurnEvidence:
+        return TurnEvidence(Source.WORDS, _LOG_ODDS[self.rule], self.reason)
 
 
-def word_evidence(text: str, language: str) -> Evidence:
+def word_evidence(text: str, language: str) -> TurnEvidence:
     """Returns what the words of the turn so far tell about its end. `language` is a code such as "en"."""
     return judge_words(text, language).evidence
 
