@@ -38,6 +38,9 @@ _TOO_SHORT = (WordRule.WEAK_WORD, WordRule.SUBJECT_AND_VERB)
 """Words that no question makes an answer."""
 _NO_NUMBER = (WordRule.OPEN_WORD, WordRule.OPEN_PHRASE, WordRule.OPEN_MARK, WordRule.STALL, WordRule.REPAIR)
 """What is said after the number leaves the turn open, whatever the number."""
+_WITH_TRUNK_ZERO = 10
+"""A telephone number that begins with zero, as within a country, has at least this many digits (rarely nine)."""
+_OH = ("oh", "o")
 _ROUND = "00"
 """A number that is said in words and ends with these digits may go on: "nineteen hundred and five"."""
 
@@ -183,13 +186,22 @@ def _judge_number(
         WordRule.REPAIR,
     ):
         return None
-    if count < question.least:
-        return QuestionRule.FEW_DIGITS, f"{count} of {question.least} digits so far"
+    least = question.least
+    if question.most >= _WITH_TRUNK_ZERO and _begins_with_zero(numerals, of):
+        least = max(least, _WITH_TRUNK_ZERO)
+    if count < least:
+        return QuestionRule.FEW_DIGITS, f"{count} of {least} digits so far"
     if question.most > 1 and numerals[-1].endswith(_ROUND) and not said[-1].isdecimal():
         return QuestionRule.FEW_DIGITS, "a round number may go on"
     if count < question.most:
         return QuestionRule.ENOUGH_DIGITS, f"{count} digits may be enough"
     return QuestionRule.ALL_DIGITS, "the number is whole" if question.most > 1 else "a number answers the question"
+
+
+def _begins_with_zero(numerals: list[str], of: EndOfTurnWords) -> bool:
+    """Returns True if the first digit is a zero. The library leaves the English "oh" as it is."""
+    first = next(word for word in numerals if _digits(word, of))
+    return first.startswith("0") or first in _OH
 
 
 def _judge_letters(said: tuple[str, ...], of: EndOfTurnWords) -> tuple[QuestionRule, str] | None:
