@@ -30,7 +30,7 @@ from voicebot.session.utterance_segmenter import UtteranceSegmenter
 SOURCES = (Source.WORDS, Source.QUESTION, Source.SOUND)
 REAL = (Kind.TURN_PAIR, Kind.CUT_RECORDING)
 """The kinds of cases that were not made with synthetic voices of this project's tests."""
-REAL_COUNT = 5.0
+REAL_COUNT = 3.0
 SOONER_S = 0.03
 """The detector may notice the pause this much before the end of the voice that the case names."""
 

@@ -9,6 +9,9 @@ from voicebot.languages.schema import EndOfTurnWords
 
 Words = tuple[str, ...]
 
+_SHORT_QUESTION = 6
+"""The words of a short question."""
+
 
 def is_open(body: Words, of: EndOfTurnWords, *, answered: bool) -> bool:
     """Returns True when the last word needs another one. `answered`: a "yes" or "no" stood before these words."""
@@ -191,6 +194,12 @@ def _ends_with_subject(body: Words, of: EndOfTurnWords) -> bool:
 
 def _is_function_word(word: str, of: EndOfTurnWords) -> bool:
     return word in of.pronouns | of.subordinators | of.dangling | of.particles | of.statements | of.weak_endings
+
+
+def is_short_yes_no(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True for a whole question such as "are you a student", to which a speaker easily adds where or when."""
+    asks = body[0] in of.question_verbs | of.modals | of.auxiliaries | of.copulas and body[0] not in of.question_words
+    return asks and len(body) <= _SHORT_QUESTION and of.particles.isdisjoint(body[1:])
 
 
 def ends_with_open_number(body: Words, of: EndOfTurnWords) -> bool:

@@ -14,6 +14,8 @@ from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 
 MOST = 3.0
 """The sound alone never says more than this, in log-odds: 95 %."""
+MOST_AGAINST = 1.2
+"""Without a held sound it says no more than this against the end: a monotonous voice stays level at its ends, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ def _distance_st(prosody: Prosody) -> float | None:
     return None if prosody.pitch_st is None else abs(prosody.pitch_st)
 
 
+HELD = Cue("steady", lambda at: at.steady_s, 0.12, 0.6, 0.123, -7.072, "no sound is held", "a filled pause (um)")
+
 # Usual values, weights and bias are made by `python -m tools.turn_sound`, which says from which speech.
 CUES = (
     Cue("pitch", _distance_st, 0, 6, 3.201, 0.196, "the voice leaves its usual pitch", "the voice stays level"),
@@ -60,7 +64,7 @@ CUES = (
     Cue(
         "periodicity", lambda at: at.periodicity, -0.4, 0.2, -0.043, -2.091, "the voice gets rough", "the voice is full"
     ),
-    Cue("steady", lambda at: at.steady_s, 0.12, 0.6, 0.123, -7.072, "no sound is held", "a filled pause (um)"),
+    HELD,
 )
 BIAS = -0.183
 
@@ -69,9 +73,10 @@ def sound_evidence(prosody: Prosody | None) -> TurnEvidence | None:
     """Returns how much the sound before a pause changes the log-odds that the turn is over; None without a voice."""
     if prosody is None:
         return None
-    parts = [(cue.log_odds(prosody), cue) for cue in CUES]
-    log_odds = BIAS + sum(part for part, _ in parts)
-    strongest = max(parts, key=lambda part: part[0] if log_odds > 0 else -part[0])[1]
+    parts = {cue: cue.log_odds(prosody) for cue in CUES}
+    melody = BIAS + sum(part for cue, part in parts.items() if cue is not HELD)
+    log_odds = max(-MOST_AGAINST, melody) + parts[HELD]
+    strongest = max(CUES, key=lambda cue: parts[cue] if log_odds > 0 else -parts[cue])
     return TurnEvidence(
         Source.SOUND,
         round(min(MOST, max(-MOST, log_odds)), 3),

@@ -17,6 +17,7 @@ from voicebot.dialogue.end_of_turn.grammar import (
     could_be_statement,
     ends_with_open_number,
     is_open,
+    is_short_yes_no,
     is_subject_and_verb,
     is_subordinate,
     is_weak,
@@ -53,7 +54,9 @@ class WordRule(StrEnum):
     ANSWER = "a whole answer"
     POLITE_END = "closes a request"
     MARK = "question mark or exclamation mark"
-    QUESTION = "a whole question"
+    WH_QUESTION = "a whole question that begins with a question word"
+    QUESTION = "another whole question or request"
+    SHORT_YES_NO = "a short yes/no question that says no place or time"
     COMMAND = "a whole command"
     FULL_STOP = "a full stop after words that no other rule closes"
     STATEMENT = "a statement that may be whole, or five words that no rule leaves open"
@@ -89,7 +92,9 @@ RULE_TALLIES = {
     WordRule.ANSWER: RuleTally(Completeness.COMPLETE, 98, 4),
     WordRule.POLITE_END: RuleTally(Completeness.COMPLETE, 13, 0),
     WordRule.MARK: RuleTally(Completeness.COMPLETE, 16, 1),
-    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 166, 20),
+    WordRule.WH_QUESTION: RuleTally(Completeness.COMPLETE, 67, 6),
+    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 81, 9),
+    WordRule.SHORT_YES_NO: RuleTally(Completeness.COMPLETE, 18, 5),
     WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 81, 18),
     WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
     WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 155, 50),
@@ -312,8 +317,11 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
     whole = verb_last_whole(core, of) if of.verb_last else is_whole(core, of, closed=closed is not None)
     if whole and core[0] in of.commands:
         return WordFinding(WordRule.COMMAND, "a whole command")
+    if whole and not of.verb_last and is_short_yes_no(core, of):
+        return WordFinding(WordRule.SHORT_YES_NO, "a question that a place or a time may follow")
     if whole:
-        return WordFinding(WordRule.QUESTION, "a whole question or request")
+        rule = WordRule.WH_QUESTION if core[0].partition("'")[0] in of.question_words else WordRule.QUESTION
+        return WordFinding(rule, "a whole question or request")
     if is_weak(body, of):
         return WordFinding(WordRule.WEAK_WORD, f"“{body[-1]}” is rarely the last word")
     if len(body) > 2 and ends_with_open_number(body, of):
