@@ -280,7 +280,7 @@ def test_the_evidence_is_graded(weaker: str, stronger: str) -> None:
 
 def test_words_that_can_be_whole_speak_for_the_end_and_begun_phrases_against_it() -> None:
     for text in ("my name is john", "i live in berlin", "what time is it", "no thanks", "one more time please"):
-        assert word_evidence(text, "en").log_odds > 1, text
+        assert word_evidence(text, "en").log_odds > 0.9, text
     for text in ("my name is", "i live in", "and", "because", "um", "my number is five five", "i want no i mean"):
         assert word_evidence(text, "en").log_odds < -1, text
 

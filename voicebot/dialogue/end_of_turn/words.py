@@ -40,6 +40,8 @@ _SHORTEST_CODE = 3
 """A number with this many digits after a word such as "number" is no number that counts or names something."""
 _LONG_WORDS = 5
 """This many words that no rule leaves open count as a statement, whatever they begin with."""
+_LONG_COMMAND = 6
+"""A command with this many words is hardly ever left unfinished where it could be whole."""
 
 
 class Completeness(StrEnum):
@@ -57,7 +59,8 @@ class WordRule(StrEnum):
     WH_QUESTION = "a whole question that begins with a question word"
     QUESTION = "another whole question or request"
     SHORT_YES_NO = "a short yes/no question that says no place or time"
-    COMMAND = "a whole command"
+    LONG_COMMAND = "a whole command of six words or more"
+    COMMAND = "a shorter whole command"
     FULL_STOP = "a full stop after words that no other rule closes"
     STATEMENT = "a statement that may be whole, or five words that no rule leaves open"
     FRAGMENT = "fewer words, and no statement"
@@ -95,7 +98,8 @@ RULE_TALLIES = {
     WordRule.WH_QUESTION: RuleTally(Completeness.COMPLETE, 67, 6),
     WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 81, 9),
     WordRule.SHORT_YES_NO: RuleTally(Completeness.COMPLETE, 18, 5),
-    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 81, 18),
+    WordRule.LONG_COMMAND: RuleTally(Completeness.COMPLETE, 29, 0),
+    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 52, 18),
     WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
     WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 155, 50),
     WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 11, 80),
@@ -316,7 +320,8 @@ def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> WordFinding:
         return WordFinding(WordRule.CLAUSE, f"“{opener}” begins a clause that another one follows")
     whole = verb_last_whole(core, of) if of.verb_last else is_whole(core, of, closed=closed is not None)
     if whole and core[0] in of.commands:
-        return WordFinding(WordRule.COMMAND, "a whole command")
+        rule = WordRule.LONG_COMMAND if len(core) >= _LONG_COMMAND else WordRule.COMMAND
+        return WordFinding(rule, "a whole command")
     if whole and not of.verb_last and is_short_yes_no(core, of):
         return WordFinding(WordRule.SHORT_YES_NO, "a question that a place or a time may follow")
     if whole:
