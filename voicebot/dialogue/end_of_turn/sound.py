@@ -42,9 +42,9 @@ def _distance_st(prosody: Prosody) -> float | None:
     return None if prosody.pitch_st is None else abs(prosody.pitch_st)
 
 
-# Usual values, weights and bias are made by `python -m tools.turn_sound`, which says from which speech. A source of speech
-# that is left out is judged right with these areas under the curve, ends as recorded against words within a phrase:
-# actors 0.78, telephone prompts 0.98, espeak-ng 0.86, flite 0.67.
+# Usual values, weights and bias are made by `python -m tools.turn_sound`, which says from which speech. Areas under the
+# curve for a source of speech that was left out, ends as recorded against words within a phrase: actors 0.78, telephone
+# prompts 0.98, espeak-ng 0.86, flite 0.67.
 CUES = (
     Cue("pitch", _distance_st, 0, 6, 3.407, 0.241, "the voice leaves its usual pitch", "the voice stays level"),
     Cue("level", lambda at: at.level_db, -20, 3, -5.948, -0.038, "the voice dies away", "the voice stays loud"),
