@@ -54,7 +54,7 @@ def report_held_out() -> list[str]:
     scores = np.array([each.log_odds for each in evidence if each is not None])
     data = measured(pauses)
     lines = [f"held out: {len(pauses)} pauses, {int(data.over.sum())} of them ends"]
-    lines += [f"  {name} end against {kind}: {area:.3f}" for (name, kind), area in areas(data, scores).items()]
+    lines += [f"  {name}: {area:.3f}" for name, area in areas(data, scores).items()]
     factor, constant = calibration(data, scores)
     return [*lines, f"calibration (factor, constant): {factor:.2f} {constant:.2f}"]
 
@@ -77,7 +77,7 @@ def train(packages: Path, work: Path) -> list[str]:
     for title, scores in (("source", by_source), ("speaker", left_out(data, folds))):
         found = areas(data, scores)
         lines.append(f"AUC, each {title} judged by the others: mean {np.mean(list(found.values())):.3f}")
-        lines += [f"  {name} end against {kind}: {area:.3f}" for (name, kind), area in found.items()]
+        lines += [f"  {name}: {area:.3f}" for name, area in found.items()]
     lines.append(
         "calibration of sources that were left out (factor, constant): {:.2f} {:.2f}".format(
             *calibration(data, by_source)

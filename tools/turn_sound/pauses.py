@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from tests.benchmarks.turns.case import Kind, Part, TurnCase
 from tests.benchmarks.turns.detector import StoredProbabilities, detected
-from tests.benchmarks.turns.pauses import Opened, Speech, open_after
+from tests.benchmarks.turns.pauses import LEAD_S, SPEECH_DBFS, Opened, Speech, open_after, room_tone
 from voicebot.audio.prosody import Prosody
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.dialogue.endpointing import EndpointRules
@@ -26,6 +26,10 @@ SHORTEST_S = 0.5
 """A pause comes no sooner than this."""
 HEARD_S = 0.6
 """How long after the end of the voice the segmenter may notice a pause."""
+UNSURE_S = 0.1
+"""The aligner may take a word for this much longer than it is."""
+LOUD_SHARE = 0.1
+"""Samples that are louder than this share of the loudest count for the level of the speech."""
 WINDOW = StoredProbabilities.window_samples
 
 
@@ -45,6 +49,9 @@ class Pause:
     speaker: str
     kind: PauseKind
     prosody: Prosody | None
+    natural: bool = False
+    """Whether the voice dies away as recorded. All others are cut and faded as in the benchmark, which takes the soft
+    end of a sentence away, so that nothing is learnt from the way the script cuts."""
 
 
 def pauses_of(source: str, speech: Speech, rng: random.Random) -> Iterator[Pause]:
@@ -62,6 +69,23 @@ def pauses_of(source: str, speech: Speech, rng: random.Random) -> Iterator[Pause
     for kind, count in places:
         if words[count - 1].end_s >= SHORTEST_S:
             yield from _measured(source, speech.speaker, kind, open_after(speech, count, f"{speech.text} {count}"))
+            if kind is not PauseKind.CUT:
+                for pause in _measured(source, speech.speaker, kind, as_recorded(speech, count)):
+                    yield replace(pause, natural=True)
+
+
+def as_recorded(speech: Speech, count: int) -> Opened:
+    """Returns the speech up to the middle of the speaker's pause after `count` words, or to its end, and silence."""
+    end_s, whole_s = speech.words[count - 1].end_s, len(speech.signal) / SPEECH_RATE_HZ
+    stop_s = (end_s + speech.words[count].start_s) / 2 if count < len(speech.words) else whole_s
+    heard = speech.signal[: round(stop_s * SPEECH_RATE_HZ)]
+    loud = heard[np.abs(heard) > LOUD_SHARE * np.abs(heard).max()]
+    heard = heard / np.sqrt(np.mean(loud**2)) * 10 ** (SPEECH_DBFS / 20)
+    lead, rest = round(LEAD_S * SPEECH_RATE_HZ), round(HEARD_S * SPEECH_RATE_HZ)
+    signal = np.concatenate([np.zeros(lead), heard, np.zeros(rest)])
+    signal += room_tone(lead + len(heard), rest, speech.speaker)
+    samples = (signal * 32767).clip(-32768, 32767).astype(np.int16)
+    return Opened(Audio(samples, SPEECH_RATE_HZ), (), LEAD_S + end_s - UNSURE_S, HEARD_S, None)
 
 
 def hesitation(source: str, speech: Speech) -> Iterator[Pause]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,16 @@ class Measured:
     sources: npt.NDArray[np.str_]
     speakers: npt.NDArray[np.str_]
     kinds: npt.NDArray[np.str_]
+    natural: Mask
 
     def of(self, chosen: Mask) -> Measured:
         return Measured(
-            self.values[chosen], self.over[chosen], self.sources[chosen], self.speakers[chosen], self.kinds[chosen]
+            self.values[chosen],
+            self.over[chosen],
+            self.sources[chosen],
+            self.speakers[chosen],
+            self.kinds[chosen],
+            self.natural[chosen],
         )
 
 
@@ -67,6 +73,7 @@ def measured(pauses: Sequence[Pause]) -> Measured:
         np.array([pause.source for pause in known]),
         np.array([pause.speaker for pause in known]),
         np.array([pause.kind.value for pause in known]),
+        np.array([pause.natural for pause in known]),
     )
 
 
@@ -102,7 +109,7 @@ def left_out(data: Measured, groups: npt.NDArray[Any], without: int | None = Non
     values = data.values.copy()
     if without is not None:
         values[:, without] = np.nan_to_num(values[:, without]) * 0
-    data = Measured(values, data.over, data.sources, data.speakers, data.kinds)
+    data = replace(data, values=values)
     scores = np.zeros(len(data.over))
     for group in set(groups):
         inside = groups == group
@@ -110,16 +117,21 @@ def left_out(data: Measured, groups: npt.NDArray[Any], without: int | None = Non
     return scores
 
 
-def areas(data: Measured, scores: Floats) -> dict[tuple[str, str], float]:
+def areas(data: Measured, scores: Floats) -> dict[str, float]:
     """Returns the area under the curve for the ends of each source against each kind of its pauses."""
     found = {}
     for source in sorted(set(data.sources)):
-        for kind in SHARES:
-            pauses = (data.sources == source) & (data.kinds == kind.value)
-            ends = (data.sources == source) & data.over
-            if pauses.sum() >= LEAST and ends.sum() >= LEAST:
-                both = pauses | ends
-                found[source, kind.value] = float(roc_auc_score(data.over[both], scores[both]))
+        for natural in (False, True):
+            for kind in SHARES:
+                own = kind is PauseKind.OWN
+                pauses = (data.sources == source) & (data.kinds == kind.value) & (data.natural == (natural and own))
+                ends = (data.sources == source) & data.over & (data.natural == natural)
+                if pauses.sum() >= LEAST and ends.sum() >= LEAST:
+                    both = pauses | ends
+                    manner = "as recorded" if natural else "cut"
+                    found[f"{source}, ends {manner} against {kind}"] = float(
+                        roc_auc_score(data.over[both], scores[both])
+                    )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Measures how an utterance sounds at its end: pitch, loudness and rhythm, relative to the utterance itself."""
+"""Measures how an utterance sounds at its end: pitch, loudness and voice, relative to the utterance itself."""
 
 from __future__ import annotations
 
@@ -41,20 +41,12 @@ LOUD_DB = 20.0
 ABOVE_FLOOR_DB = 8.0
 """The voice is louder than the background by this."""
 
-MOVE_FRAMES = 16
-"""The movement of pitch is measured over the last 0.25 s of the voice."""
 END_FRAMES = 4
 """The final pitch is the median of this many voiced frames (64 ms)."""
 LEVEL_FRAMES = 6
 """The final loudness is that of the last 0.1 s of the voice."""
 SYLLABLE_FRAMES = 25
 """The last syllable's loudest frame is among the last 0.4 s."""
-
-SYLLABLE_BANDS = slice(2, 6)
-"""500 to 3,300 Hz: vowels are louder than consonants there."""
-DIP_DB = 2.5
-"""Two syllables are separated by a dip of this depth."""
-FAINT_SYLLABLE_DB = 25.0
 
 STEADY_DB = 5.5
 """The spectrum is the same while it differs by no more than this, root mean square over the bands."""
@@ -76,15 +68,10 @@ class Prosody:
 
     pitch_st: float | None = None
     """The final pitch above (positive) or below the median of the utterance; None if the end has no pitch."""
-    pitch_move_st: float | None = None
-    """How much the pitch rises (positive) or falls in the last 0.25 s of the voice; None if too little is voiced."""
     level_db: float | None = None
     """The loudness of the last 0.1 s above the usual loudness of the utterance."""
     syllable_db: float | None = None
     """The loudest 16 ms of the last 0.4 s above the usual loudness of the utterance."""
-    lengthening: float | None = None
-    """How long the last syllable is: natural logarithm of its duration over the usual distance of two syllables. None
-    if there are fewer than three syllables."""
     periodicity: float | None = None
     """How much more (positive) or less periodic the last voiced 0.1 s are than the utterance, as a difference of
     autocorrelations (0 to 1). A creaky or breathy voice is less periodic."""
@@ -165,10 +152,8 @@ class ProsodyMeter:
         usual_db = self._mean_level_db(loudest - LOUD_DB)
         return Prosody(
             pitch_st=float(np.median(pitch_st[voiced[-END_FRAMES:]]) - usual_st),
-            pitch_move_st=_move_st(pitch_st, voiced),
             level_db=float(levels[-LEVEL_FRAMES:].mean() - usual_db),
             syllable_db=float(levels[-SYLLABLE_FRAMES:].max() - usual_db),
-            lengthening=_lengthening(bands),
             periodicity=float(strengths[voiced[-LEVEL_FRAMES:], 0].mean() - np.median(strengths[voiced, 0])),
             steady_s=_steady_s(bands, pitch_st, int(voiced[-1])),
         )
@@ -193,40 +178,6 @@ class ProsodyMeter:
 def _semitones(hz: Floats) -> Floats:
     """Returns pitches in semitones above the lowest pitch that is measured."""
     return np.asarray(12 * np.log2(hz / LOWEST_HZ))
-
-
-def _move_st(pitch_st: Floats, voiced: npt.NDArray[np.intp]) -> float | None:
-    last = voiced[voiced > voiced[-1] - MOVE_FRAMES]
-    if len(last) < 6:
-        return None
-    return float(np.median(pitch_st[last[-3:]]) - np.median(pitch_st[last[:3]]))
-
-
-def _lengthening(bands: npt.NDArray[np.float32]) -> float | None:
-    levels = 10 * np.log10(np.sum(10 ** (bands[:, SYLLABLE_BANDS] / 10), axis=1) + 1e-12)
-    levels = np.convolve(np.pad(levels, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9, mode="valid")
-    faint = float(np.quantile(levels, 0.95)) - FAINT_SYLLABLE_DB
-    peaks, dips = _peaks_and_dips(levels.tolist(), faint)
-    if len(peaks) < 3:
-        return None
-    begin = max((dip for dip in dips if dip < peaks[-1]), default=0)
-    return float(np.log(max(1, len(levels) - 1 - begin) / np.median(np.diff(peaks))))
-
-
-def _peaks_and_dips(levels: list[float], faint: float) -> tuple[list[int], list[int]]:
-    """Returns where the syllables are loudest, and the dips between them."""
-    peaks: list[int] = []
-    dips: list[int] = []
-    rising, best = True, 0
-    for place, level in enumerate(levels):
-        if (level > levels[best]) if rising else (level < levels[best]):
-            best = place
-        elif abs(level - levels[best]) > DIP_DB:
-            (peaks if rising else dips).append(best)
-            rising, best = not rising, place
-    if rising:
-        peaks.append(best)
-    return [peak for peak in peaks if levels[peak] > faint], dips
 
 
 def _steady_s(bands: npt.NDArray[np.float32], pitch_st: Floats, last: int) -> float:

@@ -34,15 +34,11 @@ def measured(sound: Samples) -> Prosody:
 def test_a_falling_end_lies_below_the_usual_pitch() -> None:
     found = measured(recorded([silence(0.2), *syllables(LEVEL), hold("a", 0.25, 125, 90), PAUSE]))
     assert found.pitch_st == pytest.approx(-5.5, abs=1.0)
-    assert found.pitch_move_st is not None
-    assert found.pitch_move_st < -2
 
 
 def test_a_rising_end_lies_above_the_usual_pitch() -> None:
     found = measured(recorded([silence(0.2), *syllables(LEVEL), hold("a", 0.25, 130, 190), PAUSE]))
     assert found.pitch_st == pytest.approx(5.5, abs=1.0)
-    assert found.pitch_move_st is not None
-    assert found.pitch_move_st > 3
 
 
 def test_a_level_end_keeps_the_usual_pitch() -> None:
@@ -62,14 +58,6 @@ def test_a_soft_end_is_told_from_a_loud_one_at_any_gain() -> None:
         found[gain] = loud.level_db - soft.level_db
     assert found[0.3] > 5
     assert found[0.02] == pytest.approx(found[0.3], abs=0.5)
-
-
-def test_a_drawn_out_last_syllable_is_longer_than_the_others() -> None:
-    usual = measured(recorded([*syllables(LEVEL), PAUSE])).lengthening
-    drawn_out = measured(recorded([*syllables(LEVEL[:-1]), hold("i", 0.39, 132, 120), PAUSE])).lengthening
-    assert usual is not None
-    assert drawn_out is not None
-    assert drawn_out - usual == pytest.approx(np.log(2.3), abs=0.4)
 
 
 def test_a_filled_pause_is_a_held_sound_and_a_word_is_not() -> None:

@@ -15,9 +15,7 @@ from voicebot.audio.prosody import Prosody, ProsodyMeter
 from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.sound import MOST, sound_evidence
 
-USUAL = Prosody(
-    pitch_st=1.0, pitch_move_st=0.0, level_db=-4.0, syllable_db=5.0, lengthening=-0.2, periodicity=0.0, steady_s=0.1
-)
+USUAL = Prosody(pitch_st=1.0, level_db=-4.0, syllable_db=5.0, periodicity=0.0, steady_s=0.1)
 """A voice in the middle of a sentence."""
 
 
@@ -36,9 +34,8 @@ def test_without_a_voice_there_is_no_evidence() -> None:
     ("change", "over"),
     [
         ({"pitch_st": -6.0}, True),
-        ({"pitch_st": 6.0, "pitch_move_st": 5.0}, True),
+        ({"pitch_st": 6.0}, True),
         ({"level_db": -14.0, "syllable_db": 1.0}, True),
-        ({"lengthening": 0.8}, True),
         ({"periodicity": -0.3}, True),
         ({"pitch_st": 0.0}, False),
         ({"level_db": 0.0}, False),
@@ -54,16 +51,14 @@ def test_each_cue_speaks_in_its_direction(change: dict[str, float], over: bool) 
 def test_the_reason_names_what_counts_most() -> None:
     assert evidence(replace(USUAL, steady_s=0.5)).reason == "a filled pause (um)"
     assert evidence(replace(USUAL, pitch_st=-6.0, level_db=-6.0)).reason == "the voice leaves its usual pitch"
-    assert evidence(replace(USUAL, level_db=-20.0)).reason == "the voice dies away"
+    assert evidence(replace(USUAL, pitch_st=-3.5, level_db=-18.0)).reason == "the voice dies away"
     assert evidence(replace(USUAL, pitch_st=0.0)).reason == "the voice stays level"
 
 
 def test_the_evidence_is_bounded() -> None:
-    extreme = Prosody(
-        pitch_st=-40, pitch_move_st=40, level_db=-90, syllable_db=-90, lengthening=9, periodicity=-1, steady_s=0
-    )
+    extreme = Prosody(pitch_st=-40, level_db=-90, syllable_db=-90, periodicity=-1, steady_s=0)
     assert 0 < evidence(extreme).log_odds <= MOST
-    held = Prosody(pitch_st=0, pitch_move_st=0, level_db=9, syllable_db=30, lengthening=-9, periodicity=1, steady_s=9)
+    held = Prosody(pitch_st=0, level_db=9, syllable_db=30, periodicity=1, steady_s=9)
     assert evidence(held).log_odds == -MOST
 
 

@@ -18,8 +18,8 @@ from voicebot.dialogue.preferences import Endpointing
 class EndpointingDelays:
     """The silence that ends a turn, in seconds: `even_s` if the turn is as likely to be over as not."""
 
-    even_s: float = 0.95
-    per_log_odds_s: float = 0.7
+    even_s: float = 0.85
+    per_log_odds_s: float = 0.6
     """How much each unit of log-odds shortens or lengthens it."""
     least_s: float = 0.15
     most_s: float = 1.5
@@ -42,7 +42,7 @@ DELAYS = {
     Endpointing.PATIENT: EndpointingDelays(even_s=1.9, per_log_odds_s=1.0, least_s=0.5, most_s=3.0, unsettled_s=0.5),
 }
 
-WEIGHTS = {Source.WORDS: 0.8, Source.QUESTION: 1.0, Source.SOUND: 1.4}
+WEIGHTS = {Source.WORDS: 0.8, Source.QUESTION: 1.0, Source.SOUND: 1.9}
 """How much of the log-odds of a source counts; of any other source, all. The sources are not independent of each other,
 and some are surer of themselves than they should be. Fitted by `python -m tests.benchmarks.turns.weights`."""
 
