@@ -72,7 +72,11 @@ WRONG_STARTS = [
 ]
 TURNS = [
     row
-    for kind, name in (("long", "long sentences"), ("hesitation", f"{users.HESITATION_S} s of hesitation"))
+    for kind, name in (
+        ("long", "long sentences"),
+        ("hesitation", f"{users.HESITATION_S} s of hesitation"),
+        ("ambiguous", f"{users.HESITATION_S} s where the sentence could end"),
+    )
     for row in (
         (f"{kind}: answered too soon", f"**{name}**: answered before the end", "of"),
         (f"{kind}: thought too soon", "a reply begun before the end (preemptive ones count)", "of"),
@@ -151,7 +155,12 @@ async def measure(bot: Bot, figures: Figures, plan: Plan) -> None:
         await attempt(f"{name}: wrong starts", 2 * rounds, figures, work)
     if "turns" in plan.scenarios:
         some = plan.rounds(bot, 2)
-        for kind, clips in (("long", users.long_turns(some)), ("hesitation", users.hesitations(some))):
+        spoken = {
+            "long": users.long_turns(some),
+            "hesitation": users.hesitations(some),
+            "ambiguous": users.ambiguous(some),
+        }
+        for kind, clips in spoken.items():
             if clips is None:
                 figures.note("no long sentences: there is no folder `shared` beside the project")
             else:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.turns.pauses import open_after
+from tests.benchmarks.turns.spoken import say
 from tests.support.shared import SHARED, recording, recordings
 from tests.support.speech import spoken
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
@@ -54,6 +56,23 @@ HESITATIONS = (
     ("turn on the light and", "close the window"),
 )
 """Questions that are spoken with a pause of `HESITATION_S` in between."""
+
+AMBIGUOUS = (
+    "can you tell me the time | in new york please",
+    "is there a good restaurant | near the station",
+    "please turn on the lights | in the living room",
+    "i would like a table | for two people tonight",
+    "what is the weather like | in boston on sunday",
+    "could you book a flight | to paris next week",
+    "my brother lives in london | with his two children",
+    "tell me something interesting | about the history of rome",
+    "do i need an umbrella | when i go out tonight",
+    "she wants to buy a car | that is not too expensive",
+)
+"""Sentences that could end at the bar, where the user pauses for `HESITATION_S`. Each is spoken as one sentence: only
+its melody tells that more follows."""
+
+AMBIGUOUS_VOICES = ("flite rms", "flite slt")
 
 HESITATION_S = 0.6
 
@@ -155,6 +174,17 @@ def hesitations(count: int) -> list[Clip]:
         shift_s = start.end_s + HESITATION_S - rest.onset_s
         words = start.words + tuple((word, ends_s + shift_s) for word, ends_s in rest.words)
         clips.append(clip(f"{first} … {second}", joined, words))
+    return clips
+
+
+def ambiguous(count: int) -> list[Clip]:
+    clips = []
+    for number in range(count):
+        text = AMBIGUOUS[number % len(AMBIGUOUS)]
+        voice = AMBIGUOUS_VOICES[number // len(AMBIGUOUS) % len(AMBIGUOUS_VOICES)]
+        words_before = len(text.partition("|")[0].split())
+        opened = open_after(say(voice, text.replace("|", "")), words_before, f"{voice} {text}", HESITATION_S)
+        clips.append(clip(text, opened.audio, opened.words))
     return clips
 
 

@@ -70,7 +70,7 @@ def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() 
     assert session.state.last_reply == 2, "a second reply must answer all words"
     session.post(TextReceived(2, "Good "))
     assert session.texts == []
-    session.post(SpeechEnded(1, 0.6, SPEECH))
+    session.post(SpeechEnded(1, 1.5, SPEECH))
     assert session.texts == ["Good "]
     session.post(TextReceived(2, "d"))
     session.post(TextReceived(2, "ay."))
@@ -85,7 +85,7 @@ def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_ended() 
     session.post(TextReceived(1, "Hello."))
     session.post(SentenceReady(1, 0, "Hello."), TextEnded(1))
     assert session.texts == []
-    session.post(SpeechEnded(1, 0.6, SPEECH))
+    session.post(SpeechEnded(1, 1.5, SPEECH))
     assert session.texts == ["Hello.", "Hello."]
 
 
