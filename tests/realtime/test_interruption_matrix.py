@@ -124,7 +124,8 @@ async def try_sound(client: RtcClient, case: Case) -> tuple[bool, list[Json]]:
     await asyncio.sleep(0.3)  # the last frames may still be on their way
     state = await state_where(client, at_rest)
     verdicts = [record for record in state["verdicts"] if record["number"] > before]
-    interrupted = reply_count(state) > stories or state["phase"] == "idle"
+    taken_back = any(record["rule"] == "continuation" for record in verdicts)  # the next story stands in its place
+    interrupted = reply_count(state) > stories or state["phase"] == "idle" or taken_back
     return interrupted, [{key: record[key] for key in ("rule", "text", "took_ms")} for record in verdicts]
 
 

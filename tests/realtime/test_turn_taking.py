@@ -191,13 +191,28 @@ async def test_words_after_the_first_sound_of_the_answer_join_the_message() -> N
 # Whole turns ------------------------------------------------------------------------------------------------------
 
 
-async def test_two_utterances_four_hundred_milliseconds_apart_are_one_message() -> None:
+async def test_a_sentence_goes_on_after_a_pause_in_which_more_was_to_come() -> None:
     async with talking(["Fine."], ["Fine."], ["Fine."]) as talk:
-        pause = Audio.silence(0.4, WIRE_RATE_HZ)
-        await talk.say(spoken("what time is it"), pause, spoken("tell me a joke"))
+        pause = Audio.silence(0.6, WIRE_RATE_HZ)
+        await talk.say(spoken("tell me a joke and"), pause, spoken("what time is it"))
         state = await talk.state(lambda state: heard(state) == "Fine." and state["phase"] == "idle")
         assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
-        assert words(state["chat"][0]["text"]) == words("what time is it tell me a joke")
+        assert words(state["chat"][0]["text"]) == words("tell me a joke and what time is it")
+
+
+async def test_a_second_question_right_after_a_whole_one_is_not_lost() -> None:
+    """The first one is answered at once, so that the second one may come over the answer."""
+    async with talking(["Fine."], ["Fine."], ["Fine."]) as talk:
+        await talk.say(spoken("what time is it"), Audio.silence(0.4, WIRE_RATE_HZ), spoken("tell me a joke"))
+        said = words("what time is it tell me a joke")
+
+        def all_was_said(state: Json) -> bool:
+            messages = [words(message["text"]) for message in state["chat"] if message["role"] == "user"]
+            return [word for message in messages for word in message] == said
+
+        await talk.state(
+            lambda state: all_was_said(state) and state["chat"][-1].get("heard") == "Fine." and state["phase"] == "idle"
+        )
 
 
 async def test_a_microphone_muted_in_mid_speech_ends_the_utterance() -> None:

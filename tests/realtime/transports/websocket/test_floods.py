@@ -66,6 +66,10 @@ async def raw_client(server: LiveServer, query: str = "") -> AsyncIterator[RawCl
         writer.transport.abort()
 
 
+FIRST_WINDOWS_S = 0.1
+"""No sound comes before the speech, so that the detector needs its first windows to be sure."""
+
+
 async def longest_pauses_s(duration_s: float) -> list[float]:
     """Returns by how much each of many waits of 5 ms was too long on this event loop, which also runs the server.
 
@@ -95,7 +99,7 @@ async def test_sound_that_arrives_late_and_all_at_once_is_heard_whole() -> None:
         assert (await client.next("asr.final"))["text"] == "good day"
         assert time.monotonic() - begun_s < 5
     (heard,) = stt.heard
-    assert heard.duration_s == pytest.approx(7.5, abs=0.6)
+    assert 7.5 - FIRST_WINDOWS_S < heard.duration_s <= 8.5, "all of the speech, and silence after it"
 
 
 async def test_sound_sent_ahead_of_real_time_waits_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +114,7 @@ async def test_sound_sent_ahead_of_real_time_waits_and_is_not_lost(monkeypatch: 
         assert (await client.next("asr.final"))["text"] == "good day"
         assert 2.5 < time.monotonic() - begun_s < 5
     (heard,) = stt.heard
-    assert heard.duration_s == pytest.approx(4.0, abs=0.6)
+    assert 4.0 - FIRST_WINDOWS_S < heard.duration_s <= 5.0, "all of the speech, and silence after it"
 
 
 async def test_a_client_can_interrupt_and_leave_while_its_sound_waits(monkeypatch: pytest.MonkeyPatch) -> None:
