@@ -127,6 +127,9 @@ ECHO_LIKELY = 0.5
 
 RECOGNISER_SURE = TurnEvidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
 
+DISMISSED_S = 0.6
+"""The longest silence that ends an utterance which is no message to the bot."""
+
 CLEARLY_UNFINISHED = -1.5
 """The log-odds below which a turn is almost surely not over."""
 ROUND_TRIP_S = 0.2
@@ -358,8 +361,8 @@ def _speech_continued(t: Transition, number: int) -> None:
         return
     if t.state.asked is not None and t.at_s - t.state.asked.speech_ended_s >= NOTED_S:
         t.state = replace(t.state, pauses=t.state.pauses.after_pause())
-    utterance = replace(utterance, pause=None, settled=False, turn_over=False, model_probability=None, dismissed=False)
-    _update(t, utterance)
+    utterance = replace(utterance, pause=None, settled=False, dismissed=False)
+    _update(t, replace(utterance, turn_over=False, prosody=None, model_probability=None))
     _expect_verdict(t)
 
 
@@ -454,7 +457,7 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
         return
     needed_s = _endpointing_delay_s(t, utterance, _message(t) or utterance.text)
     if utterance.dismissed:
-        needed_s = min(needed_s, t.state.rules.endpointing_delays.even_s)
+        needed_s = min(needed_s, DISMISSED_S)
     if utterance.endpointing_delay_s != needed_s:
         _update(t, replace(utterance, endpointing_delay_s=needed_s))
         t.commands.append(SetEndpointingDelay(number, needed_s))
@@ -640,7 +643,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     _update(t, utterance)
     if not dismissed:
         _note_user_active(t)
-        if t.state.live is not None and not t.state.live.started:
+        if t.state.live is not None and (verdict.continues or not t.state.live.started):
             t.state = replace(t.state, pauses=t.state.pauses.after_correction())
         _cancel(t, wrong_start=verdict.continues)
     return utterance

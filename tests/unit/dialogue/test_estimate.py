@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, WEIGHTS, Estimate
 from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
-from voicebot.dialogue.end_of_turn.pauses import KEPT, MOST, PauseHistory, pause_evidence
+from voicebot.dialogue.end_of_turn.pauses import KEPT, MOST, MOST_AGAINST, PauseHistory, pause_evidence
 from voicebot.dialogue.preferences import Endpointing
 
 LOG_ODDS = st.floats(-20, 20)
@@ -79,7 +79,7 @@ def test_a_user_who_goes_on_after_pauses_is_less_likely_to_be_done() -> None:
     for history, sign in ((hesitant, -1), (fluent, 1)):
         found = pause_evidence(history)
         assert found is not None
-        assert 0 < sign * found.log_odds <= MOST
+        assert 0 < sign * found.log_odds <= MOST_AGAINST
 
 
 def test_a_turn_that_was_answered_too_soon_counts_as_a_pause() -> None:
@@ -95,4 +95,4 @@ def test_only_the_last_pauses_count(went_on: list[bool]) -> None:
         history = history.after_pause() if each else history.after_turn()
     assert history.went_on == tuple(went_on[-KEPT:])
     found = pause_evidence(history)
-    assert found is None or abs(found.log_odds) <= MOST
+    assert found is None or -MOST_AGAINST <= found.log_odds <= MOST

@@ -41,6 +41,7 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.facts import ReplyCommitted, ReplyFinished
 from voicebot.dialogue.interruption.verdict import Decision, Speech
+from voicebot.dialogue.machine import DISMISSED_S
 from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, State
 from voicebot.languages.prompts import ask_again
@@ -573,8 +574,7 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
     posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
-    delays = session.state.rules.endpointing_delays
-    assert SetEndpointingDelay(2, delays.even_s) in posted
+    assert SetEndpointingDelay(2, DISMISSED_S) in posted
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

@@ -220,6 +220,13 @@ def test_merged_histories_count_wrong_starts_too() -> None:
     assert session.state.wrong_starts == (True,)
 
 
+def test_a_wrong_start_counts_as_a_pause_of_the_user() -> None:
+    session = answered_too_soon()
+    assert session.state.pauses.went_on == (False,)
+    go_on(session, "in tokyo")
+    assert session.state.pauses.went_on == (True,)
+
+
 def test_wrong_starts_make_the_bot_wait_longer_until_enough_answers_were_right() -> None:
     session = answered_too_soon()
     go_on(session, "in tokyo")

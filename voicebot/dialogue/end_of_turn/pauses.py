@@ -15,7 +15,9 @@ KEPT = 12
 USUAL_ENDS = 2.0
 USUAL_PAUSES = 1.0
 """What is assumed of a new user: two turns that end for each pause within a turn."""
-MOST = 1.0
+MOST = 0.5
+MOST_AGAINST = 1.0
+"""The log-odds for and against the end are never more than these: to cut a user off costs more than to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +52,4 @@ def pause_evidence(pauses: PauseHistory) -> TurnEvidence | None:
     ends = len(pauses.went_on) - on
     log_odds = math.log((ends + USUAL_ENDS) / (on + USUAL_PAUSES)) - math.log(USUAL_ENDS / USUAL_PAUSES)
     reason = "you often go on after a pause" if log_odds < 0 else "you seldom pause within a sentence"
-    return TurnEvidence(Source.PAUSES, max(-MOST, min(MOST, log_odds)), reason)
+    return TurnEvidence(Source.PAUSES, max(-MOST_AGAINST, min(MOST, log_odds)), reason)
