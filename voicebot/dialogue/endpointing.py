@@ -46,9 +46,9 @@ class EndpointRules:
     """The silence that counts as a pause when the words look complete. A stop consonant can be as long, but hardly
     occurs there."""
     sure_s: float = 0.45
-    """The words look complete when the endpointing delay is shorter than this."""
+    """The turn looks complete when the endpointing delay is shorter than this."""
     stop_s: float = 0.5
-    """The silence that ends an utterance whose words have not set an endpointing delay."""
+    """The silence that ends an utterance for which no endpointing delay has been set."""
     threshold: float = 0.5
     hysteresis: float = 0.15
     longest_s: float = 30.0

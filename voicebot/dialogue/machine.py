@@ -99,7 +99,7 @@ from voicebot.dialogue.interruption.verdict import (
     give_verdict,
     give_verdict_on_sound,
 )
-from voicebot.dialogue.preemptive import asks_the_same
+from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
@@ -223,7 +223,7 @@ def _settle(t: Transition) -> None:
     live = state.live
     if live is not None and live.preemptive:
         words = _words(t)
-        if not asks_the_same(live.asked, words, state.rules.language):
+        if not (words and asks_the_same(live.asked, words, state.rules.language)):
             _cancel(t)
         elif over:
             _commit(t, live, words)
@@ -298,15 +298,16 @@ def _words_of_possible_turn(t: Transition) -> str:
     found = completeness(_message(t), t.state.rules.language)
     known = all(utterance.known for utterance in undecided)
     may_be_over = found is not Completeness.INCOMPLETE if known else found is Completeness.COMPLETE
-    return _words(t) if may_be_over else ""
+    words = _words(t)
+    return words if may_be_over and says_something(words, t.state.rules.language) else ""
 
 
 def _message(t: Transition) -> str:
     """Returns the user's whole message so far: the words that wait for an answer, after those that they will join."""
     state = t.state
     reply, last = state.reply, state.history[-1] if state.history else None
-    heard = reply is not None and reply.started and not reply.wrong_start
-    unanswered = last is not None and last.role is Role.USER and state.merge_next and not heard
+    was_heard = reply is not None and reply.started and not reply.wrong_start
+    unanswered = last is not None and last.role is Role.USER and state.merge_next and not was_heard
     return merged([last.text if last is not None and unanswered else "", _words(t)])
 
 
@@ -364,6 +365,7 @@ def _speech_continued(t: Transition, number: int) -> None:
     utterance = replace(utterance, pause=None, settled=False, dismissed=False)
     _update(t, replace(utterance, turn_over=False, prosody=None, model_probability=None))
     _expect_verdict(t)
+    _adapt_endpointing_delay(t, number)
 
 
 def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, *, released: bool = False) -> None:
@@ -377,9 +379,13 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, 
     if released and not speech.duration_s:  # nothing was said: whatever words the recogniser finds are not there
         known, utterance = True, replace(utterance, text="")
     _update(t, utterance)
+    if utterance.pause is None:
+        _note_speech_end(t, t.at_s - silence_s)
     reason = LET_GO if released else _what_ended(t, utterance, silence_s)
     _note_turn_end(t, t.at_s - silence_s, reason)
-    if silence_s < t.state.rules.debounce_s:
+    if utterance.held and not released:  # it was cut because it was too long, and the next one begins at once
+        _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s)
+    elif silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
         t.commands.append(EndTranscription(number))
@@ -514,7 +520,7 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
     if words:
         t.facts.append(WordsAccepted(utterance.number))
         _note_user_active(t)
-        if t.state.pending:
+        if t.state.pending and not utterance.held:
             t.state = replace(t.state, pauses=t.state.pauses.after_pause())
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
@@ -534,13 +540,16 @@ def _note_level(t: Transition, speech: Speech) -> None:
 
 def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
-    words = _message(t)
+    words, asked = _message(t), t.state.asked
+    estimate = _estimate(t, utterance, words)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
-    unfinished = _estimate(t, utterance, words).log_odds <= CLEARLY_UNFINISHED
-    if t.state.asked is None or utterance.held or (utterance.announced and not unfinished):
+    unfinished = estimate.log_odds <= CLEARLY_UNFINISHED
+    if asked is None or utterance.held or (utterance.announced and not unfinished):
         return
     needed_s = _endpointing_delay_s(t, utterance, words)
-    remaining_s = t.state.asked.speech_ended_s + needed_s - t.at_s
+    if not utterance.announced:  # the words may tell more now than when the silence ended the utterance
+        t.state = replace(t.state, asked=replace(asked, ended_by=estimate.reason(needed_s)))
+    remaining_s = asked.speech_ended_s + needed_s - t.at_s
     if remaining_s > t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, remaining_s)
 
@@ -643,7 +652,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     _update(t, utterance)
     if not dismissed:
         _note_user_active(t)
-        if t.state.live is not None and (verdict.continues or not t.state.live.started):
+        if verdict.continues:
             t.state = replace(t.state, pauses=t.state.pauses.after_correction())
         _cancel(t, wrong_start=verdict.continues)
     return utterance
@@ -708,6 +717,8 @@ def _give_verdict_now(t: Transition) -> None:
             what = "speech went on without a word" if utterance.speaking else "no words came in time"
             verdict = Verdict(Decision.RESUME, "silence", what, "")
             _record_verdict(t, utterance, verdict, _context_of(t, t.state.committed))
+    for utterance in t.state.utterances:
+        _adapt_endpointing_delay(t, utterance.number)
 
 
 def _with_outlasted_time(t: Transition, speech: Speech, silence_s: float) -> Speech:

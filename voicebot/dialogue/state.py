@@ -171,7 +171,7 @@ class Utterance:
     overdue: bool = False
     """The verdict time-out has passed once while the words could still change."""
     endpointing_delay_s: float | None = None
-    """The silence that ends the utterance; None while its words have not changed the usual one."""
+    """The silence that ends the utterance; None until there were words or a pause."""
     dismissed: bool = False
     """The utterance does not keep a reply paused (any more)."""
     decision: Decision | None = None

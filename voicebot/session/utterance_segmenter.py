@@ -182,6 +182,7 @@ class UtteranceSegmenter:
         if self._endpointer.press():
             self._before.clear()
             self._undecided.clear()
+            self._suspects_user = False
             self._begin_utterance()
             self._echo.start_cancelling()
         return self._take_events()

@@ -250,7 +250,7 @@ def test_a_preemptive_reply_starts_with_playback_paused() -> None:
 
 def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     session = pausing("what time is it")
-    assert session.post(SpeechContinued(1)) == [], "a noise must not cancel the reply"
+    assert CancelReply(1) not in session.post(SpeechContinued(1)), "a noise must not cancel the reply"
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
     commands = session.post(ReplyEnded(1), SpeechPaused(1, 2))
     assert StartReply(2, (user("what time is it in tokyo"),), preemptive=True) in commands
@@ -326,6 +326,17 @@ def test_a_preemptive_reply_is_kept_when_the_final_text_says_the_same(final: str
     assert session.state.last_reply == 1
     assert session.state.history == (user(final),), "the history must hold the final text"
     assert ReplyCommitted(1, preemptive=True) in session.facts
+
+
+@pytest.mark.parametrize("noise", ["[BLANK_AUDIO]", "♪", "...", "um"])
+def test_no_reply_is_begun_for_a_text_without_words(noise: str) -> None:
+    session = pausing(noise)
+    session.now_s += 1.5
+    session.post(SpeechEnded(1, 1.5, Speech(duration_s=0.3)))
+    assert session.state.last_reply == 0 or session.state.history == (user(noise),)
+    session = pausing(noise)
+    session.post(SpeechContinued(1), SpeechEnded(1, 0.9, Speech(duration_s=0.3)), FinalTranscript(1, ""))
+    assert session.state.is_idle
 
 
 @pytest.mark.parametrize("final", ["what time is it not", "what times is it", "what is it", ""])
@@ -573,8 +584,8 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
-    posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
-    assert SetEndpointingDelay(2, DISMISSED_S) in posted
+    session.post(PartialTranscript(2, "and then there was a", pause=1))
+    assert delay_s(session) == DISMISSED_S
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

@@ -106,3 +106,26 @@ def test_the_speech_timeout_ends_what_a_lost_client_has_held() -> None:
     session.post(FinalTranscript(2, ""))
     assert session.state.phase is Phase.SPEAKING
     assert bot("Once upon a") not in session.state.history
+
+
+def test_a_long_turn_that_is_cut_while_the_button_is_held_is_not_over() -> None:
+    session = Session(Rules())
+    session.post(
+        SpeechStarted(1, held=True), SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, "tell me a joke", 1)
+    )
+    session.now_s += 15
+    commands = session.post(SpeechEnded(1, 15.0, SPOKEN), SpeechStarted(2, held=True))
+    assert session.state.history == ()
+    assert not any(isinstance(each, ResumePlayback) for each in commands)
+
+
+def test_the_gap_counts_from_the_end_of_the_last_words() -> None:
+    session = Session(Rules())
+    session.post(SpeechStarted(1, held=True), SpeechPaused(1, 1, 0.1, SPOKEN), SpeechContinued(1))
+    session.now_s += 5.0
+    session.post(SpeechEnded(1, 0.03, SPOKEN, released=True), FinalTranscript(1, "what time is it"))
+    session.time_out(Timer.DEBOUNCE)
+    session.answer("It is ten.")
+    (turn,) = session.state.turns
+    assert turn.response_gap_s is not None
+    assert turn.response_gap_s < 0.5

@@ -13,7 +13,7 @@ class Source(StrEnum):
     QUESTION = "question"
     """What the bot has just asked."""
     SOUND = "sound"
-    """Pitch, loudness and length of the last syllables, and what is heard in the pause."""
+    """Pitch, loudness and roughness of the last syllable, and whether a sound is held."""
     PAUSES = "pauses"
     """How this user has paused before."""
     RECOGNISER = "recogniser"

@@ -168,8 +168,10 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
 
 def _without_hesitation(text: str, of: EndOfTurnWords) -> str:
     """Returns a plain text without the hesitations at its end."""
-    while (said := tokens(text, of)) and said[-1] in of.hesitations:
-        text = text[: text.rindex(said[-1])].rstrip()
+    for word in reversed(tokens(text, of)):
+        if word not in of.hesitations:
+            break
+        text = text[: text.rindex(word)].rstrip()
     return text
 
 
@@ -178,13 +180,7 @@ def _judge_number(
 ) -> tuple[QuestionRule, str] | None:
     numerals = _numerals(" ".join(said), language).split()
     count = sum(_digits(word, of) for word in numerals)
-    if count == 0 or words in (
-        WordRule.OPEN_WORD,
-        WordRule.OPEN_PHRASE,
-        WordRule.OPEN_MARK,
-        WordRule.STALL,
-        WordRule.REPAIR,
-    ):
+    if count == 0 or words in _NO_NUMBER:
         return None
     least = question.least
     if question.most >= _WITH_TRUNK_ZERO and _begins_with_zero(numerals, of):
