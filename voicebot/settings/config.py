@@ -330,8 +330,9 @@ class Settings(BaseSettings):
         Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
     ] = Endpointing.BALANCED
     """How soon the bot takes a silence for the end of the user's turn. With `balanced` that is between 150 ms, after a
-    whole question all words of which are known, and 1.5 s, after unfinished words ("I want to"). `quick` answers sooner and cuts in more often;
-    `patient` waits up to 3 s, for people who speak slowly, or stammer. Visitors can choose otherwise."""
+    whole question all words of which are known, and 1.5 s, after unfinished words ("I want to"). `quick` answers sooner
+    and cuts in more often; `patient` waits up to 3 s, for people who speak slowly, or stammer. Visitors can choose
+    otherwise."""
     preemptive_replies: bool = True
     """The bot begins the answer as soon as the user may be done, and speaks it when the turn is over. This is faster,
     but services charge for answers that are discarded because the user goes on. Tools with effects wait."""
