@@ -222,8 +222,8 @@ def test_clearing_the_conversation_does_not_lose_the_turn() -> None:
 
 def test_an_answer_that_was_taken_back_is_told_from_an_interrupted_one() -> None:
     heard = (TokenReceived(1), SentenceReady(1, 0, "It is ten past four."), PlaybackStarted(1))
-    went_on = (SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in tokyo"), ReplyEnded(1), ReplyEnded(2))
-    spoken = (SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"), *heard, *went_on)
+    went_on = (SpeechStarted(2), SpeechEnded(2, 1.5), FinalTranscript(2, "in tokyo"), ReplyEnded(1), ReplyEnded(2))
+    spoken = (SpeechStarted(1), SpeechEnded(1, 1.5), FinalTranscript(1, "what time is it"), *heard, *went_on)
     turns = spans_of(*spoken, rules=Rules(debounce_s=0, preemptive_replies=False)).turns(2)
     assert [values(turn.attributes)["voicebot.turn.outcome"] for turn in turns] == ["taken_back", "completed"]
 
