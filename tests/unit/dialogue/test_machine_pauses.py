@@ -501,6 +501,15 @@ def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() 
     assert session.state.history == (user("I would like a coffee and a tea please"),)
 
 
+def test_an_upload_that_clearly_needs_more_is_waited_for_but_keeps_what_ended_it() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1, announced=True), SpeechEnded(1, speech=SPOKEN), FinalTranscript(1, "I want to"))
+    assert session.state.last_reply == 0
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.turn is not None
+    assert session.state.turn.ended_by == "client: it sent a whole utterance"
+
+
 def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))

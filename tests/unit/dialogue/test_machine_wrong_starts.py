@@ -30,7 +30,7 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.facts import HistoryChanged, ReplyFinished, WrongStartRepaired
 from voicebot.dialogue.history_snapshot import history_snapshot
-from voicebot.dialogue.interruption.verdict import Speech
+from voicebot.dialogue.interruption.verdict import Decision, Speech, VerdictContext, give_verdict
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
 from voicebot.dialogue.state import Phase, Rules
 
@@ -252,3 +252,9 @@ def test_words_said_while_the_reply_was_held_join_the_message_and_are_no_wrong_s
     assert answers_of(session) == [StartReply(2, (user(f"{QUESTION} in tokyo"),))]
     assert session.state.wrong_starts == ()
     assert not any(isinstance(fact, WrongStartRepaired) for fact in session.facts)
+
+
+def test_interim_words_that_may_become_a_new_question_or_go_on_are_waited_for() -> None:
+    context = VerdictContext(message="call my mother")
+    assert give_verdict("when i get", context, final=False).decision is Decision.WAIT
+    assert give_verdict("when i get home", context, final=True).continues

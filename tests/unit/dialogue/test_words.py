@@ -291,6 +291,29 @@ def test_evidence_from_words_names_its_source_and_its_reason() -> None:
     assert evidence.log_odds == -STRONGEST
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("who i really like is", "“is” can't be the last word"),
+        ("when i was a child we", "“we” can't be the last word"),
+        ("why do cats", "nothing tells whether more follows"),
+        ("i um really", "hesitates (“um”)"),
+        ("tell me the please", "“the” can't be the last word"),
+    ],
+)
+def test_what_is_missing_is_named(text: str, reason: str) -> None:
+    assert word_evidence(text, "en").reason == reason
+
+
+def test_a_german_modal_verb_waits_for_its_infinitive() -> None:
+    waiting, whole = (word_evidence(text, "de") for text in ("was kann man heute", "was kann man heute machen"))
+    assert waiting.log_odds < whole.log_odds
+
+
+def test_a_hindi_conjunction_with_one_word_after_it_begins_a_clause() -> None:
+    assert word_evidence("किताब लाओ क्योंकि राम", "hi").reason == "“क्योंकि” begins a clause that another one follows"
+
+
 def test_no_words_are_no_evidence() -> None:
     assert word_evidence("", "en").log_odds == 0
 

@@ -159,7 +159,7 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
                 found = QuestionRule.OTHER_THAN_CHOICE, "may answer the choice"
         case _Kind.ADDRESS if len(said) < _ADDRESS_WORDS:
             found = None
-        case _Kind.PHRASE | _Kind.ADDRESS:
+        case _:
             found = QuestionRule.PHRASE, "may answer the question"
     # Somebody who hesitates goes on, so the question cannot speak for the end.
     hesitates = fluent != plain_text(text).rstrip()

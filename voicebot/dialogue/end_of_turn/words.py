@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.grammar import (
@@ -238,12 +239,9 @@ def letters_at_end(words: tuple[str, ...], of: EndOfTurnWords) -> str:
     """Returns the letters that the words end with. A letter that is also a word only counts among other letters."""
     if all(len(word) == 1 and word.isalpha() and word not in of.objects for word in words):
         return "".join(words)
-    count, no_letters = 0, of.dangling | of.particles | of.pronouns | of.auxiliaries | of.question_verbs
-    for word in reversed(words):
-        if len(word) > 1 or not word.isalpha() or word in no_letters:
-            break
-        count += 1
-    return "".join(words[len(words) - count :])
+    no_letters = of.dangling | of.particles | of.pronouns | of.auxiliaries | of.question_verbs
+    letters = takewhile(lambda word: len(word) == 1 and word.isalpha() and word not in no_letters, reversed(words))
+    return "".join(letters)[::-1]
 
 
 def _hesitates(word: str) -> WordFinding:
