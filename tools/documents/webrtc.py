@@ -42,14 +42,14 @@ STATE: dict[str, Any] = {
         }
     ],
     "turn": [
-        {"name": "end of turn", "from_ms": 0, "to_ms": 608},
-        {"name": "first frame", "from_ms": 608, "to_ms": 640},
+        {"name": "end of turn", "from_ms": 0, "to_ms": 168},
+        {"name": "first frame", "from_ms": 168, "to_ms": 200},
     ],
-    "ended_by": "words: a whole question",
+    "ended_by": "words: a whole question or request",
     "budget": {
-        **{"gap_ms": 640, "limit_ms": 800, "most": "end of turn", "stage": None, "own_ms": 32, "own_limit_ms": 40},
+        **{"gap_ms": 200, "limit_ms": 800, "most": "end of turn", "stage": None, "own_ms": 32, "own_limit_ms": 40},
     },
-    "medians": {"response gap": 640, "end of turn": 608, "first frame": 32},
+    "medians": {"response gap": 200, "end of turn": 168, "first frame": 32},
     "error": None,
 }
 """An example of the state; `tests/unit/transports/webrtc/test_document.py` compares it with the real one."""
