@@ -40,7 +40,7 @@ from voicebot.dialogue.preferences import Endpointing
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2, 2.7)
 """The positions of the knob of bots with several delays: all are multiplied by it."""
 SHIFTS_S = (-0.4, -0.3, -0.2, -0.1, 0.1, 0.2, 0.3, 0.45, 0.6)
-"""Further points of this version: its delays are so much longer, within the same bounds."""
+"""A second knob for this version: these times, in seconds, are added to its delays, within the same bounds."""
 SILENCES_S = (0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 QUICK_FACTORS = (0.5, 0.7, 1.0, 1.5)
 SHOWN_SILENCES_S = (0.3, 0.5, 0.7)

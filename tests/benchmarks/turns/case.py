@@ -1,4 +1,4 @@
-"""What a case is: a user who falls silent at a known time, and whether the turn is over there."""
+"""The case of the benchmark: a user falls silent at a known time, and it is known whether the turn is over there."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Part(StrEnum):
     """No speaker and no sentence of one part occurs in the other."""
 
     DEVELOPMENT = "development"
-    """For writing rules and choosing weights."""
+    """Rules are written and weights are chosen with these cases."""
     HELD_OUT = "held out"
-    """For judging them: nobody looks at single errors."""
+    """These cases only measure the rules: nobody looks at the errors one by one."""
 
 
 class Kind(StrEnum):

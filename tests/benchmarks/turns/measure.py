@@ -48,7 +48,7 @@ def _ends(contestant: Contestant, knob: float, cases: Sequence[TurnCase]) -> lis
 
 
 class _Worker:
-    """What a worker process works on."""
+    """Holds the cases and contestants that a worker process measures."""
 
     contestants: Contestants
     cases: Sequence[TurnCase]

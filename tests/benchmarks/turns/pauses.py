@@ -151,7 +151,7 @@ def _speech_level_db(signal: Signal) -> float:
 
 
 def _faint_db(signal: Signal) -> float:
-    """Returns the level below which nobody speaks."""
+    """Returns the level of sound below which the recording holds no speech."""
     return _speech_level_db(signal) - END_DB
 
 

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "texts"
 
 @dataclass(frozen=True, slots=True)
 class TurnText:
-    """What the user has said so far, and whether that was the whole turn."""
+    """A case without sound: the words of a user so far, and whether they were the whole turn."""
 
     language: str
     part: Part

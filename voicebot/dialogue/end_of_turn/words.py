@@ -85,7 +85,7 @@ class WordRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleTally:
-    """How many whole and how many unfinished turns a rule has judged, and the class that it puts them in."""
+    """How many whole and how many unfinished turns a rule has judged, and how complete it takes such words to be."""
 
     completeness: Completeness
     over: int
