@@ -40,8 +40,7 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
             12.3,
         ),
     )
-    show = "(session, view) => { session.receive(view); session.receive = () => {} }"  # and nothing the bot still sends
-    await visitor.in_session(show, view(State(verdicts=verdicts)))
+    await visitor.is_shown(view(State(verdicts=verdicts)))
     await expect(visitor.verdicts).to_have_count(3)
     await assert_readable(visitor)
 

@@ -184,6 +184,10 @@ class Visitor:
         main = "import(document.querySelector('script[src$=\"/main.js\"]').src)"
         return await self.page.evaluate(f"async (it) => ({script})(await (await {main}).session, it)", argument)
 
+    async def is_shown(self, message: dict[str, Any]) -> None:
+        """The page receives this message, and from then on nothing that the bot still sends."""
+        await self.in_session("(session, it) => { session.receive(it); session.receive = () => {}; }", message)
+
     async def sees_that(self, script: str) -> None:
         """Until the JavaScript expression holds."""
         await self.page.wait_for_function(script, timeout=ANSWER_S * 1000)
