@@ -19,7 +19,7 @@ from tests.support.live_server import serving
 from tests.support.llama_server import llama_server, model_file
 from tests.support.talk import WANTED
 from tests.support.waiting import until
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build
 from voicebot.dialogue.history import History, Message, Role

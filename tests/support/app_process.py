@@ -83,7 +83,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
     Unless the settings say otherwise the voice is espeak, which takes a second less of computing to start than hibari.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["voicebot.__main__", "voicebot.agent.graph", "voicebot.web.server"])
+    context.set_forkserver_preload(["voicebot.__main__", "voicebot.agent.agent", "voicebot.web.server"])
     log = folder / "app.log"
     log.touch()
     given = environment(**{"tts_engine": "espeak", **settings})

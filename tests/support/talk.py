@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from tests.support.manual_clock import StoppedClock
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, heard, said
 from voicebot.engines.llm.offline import OfflineModel

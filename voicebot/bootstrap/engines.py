@@ -126,7 +126,7 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) 
     """Creates the agent around the entry's model, with its tools."""
     from langchain_core.language_models import BaseChatModel
 
-    from voicebot.agent.graph import GraphAgent, prompt_of
+    from voicebot.agent.agent import GraphAgent, prompt_of
     from voicebot.agent.tools import toolbox
 
     created = entry.create(settings)

@@ -10,6 +10,7 @@ from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.preferences import Preferences
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
 
 class Timer(StrEnum):
@@ -302,6 +303,31 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallBegun:
+    """A tool with effects outside has begun to work. It is noted even if its reply was cancelled in that moment."""
+
+    call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationAsked:
+    """The reply ends with the question whether a tool may be called. It runs only after a clear yes to the question."""
+
+    reply: int
+    request: ConfirmationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallEnded:
+    """A tool with effects outside has ended. The reply that called it may have been cancelled long ago."""
+
+    call: str
+    """The call's identifier."""
+    status: CallStatus
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class PreferencesChanged:
     """The user has changed preferences for the turns to come."""
 
@@ -330,6 +356,7 @@ ReplyInput = (
     | WordsTakenBack
     | SentencePlayed
     | PlaybackFinished
+    | ConfirmationAsked
     | ReplyEnded
 )
 """Inputs about a reply. The machine drops those about any reply but the current one."""
@@ -350,6 +377,8 @@ Input = (
     | InterruptPressed
     | ConversationCleared
     | VerdictDisputed
+    | ToolCallBegun
+    | ToolCallEnded
     | PreferencesChanged
     | TimedOut
     | ReplyInput
@@ -365,7 +394,8 @@ class StartReply:
 
     `stood_in` is the engine of the last answer that was heard, if it stood in for others: the user knows about it.
     A `preemptive` reply is begun before the user's turn is sure to be over: until `ResumePlayback` it must do nothing
-    that cannot be undone.
+    that cannot be undone. `calls` are those of the conversation so far, the oldest first. `confirmed` is a call to
+    which the user has just said yes: the reply makes it first, and then answers.
     """
 
     reply: int
@@ -373,6 +403,8 @@ class StartReply:
     text: str | None = None
     preemptive: bool = False
     stood_in: str = ""
+    calls: tuple[CallRecord, ...] = ()
+    confirmed: CallRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    ToolCallBegun,
+    ToolCallEnded,
     TurnModelAnswered,
     VerdictDisputed,
 )
@@ -113,6 +115,7 @@ from voicebot.dialogue.state import (
     Utterance,
     VerdictRecord,
 )
+from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
 
@@ -201,6 +204,10 @@ def _apply(t: Transition, input: Input) -> None:
         case VerdictDisputed():
             _note_user_active(t)
             _dispute(t, input.verdict, input.disputed)
+        case ToolCallBegun():
+            _note_call_begun(t, input.call)
+        case ToolCallEnded():
+            _note_call_ended(t, input)
         case PreferencesChanged():
             _note_user_active(t)
             t.state = replace(t.state, next_preferences=input.preferences)
@@ -737,7 +744,9 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
     number = t.state.last_reply + 1
     turn = t.state.asked and replace(t.state.asked, begun_s=t.at_s)
     t.state = replace(t.state, reply=Reply(number, asked=words, preemptive=preemptive), last_reply=number, turn=turn)
-    t.commands.append(StartReply(number, history, preemptive=preemptive, stood_in=t.state.stood_in))
+    t.commands.append(
+        StartReply(number, history, preemptive=preemptive, stood_in=t.state.stood_in, calls=t.state.calls)
+    )
     t.facts.append(ReplyBegun(number))
     if not preemptive:
         t.facts.append(ReplyCommitted(number))
@@ -886,6 +895,21 @@ def _note_stand_in(t: Transition, reply: Reply) -> None:
 def _context_of(t: Transition, reply: Reply) -> VerdictContext:
     rules = t.state.rules
     return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
+
+
+# Calls of tools -------------------------------------------------------------------------------------------------------
+
+
+def _note_call_begun(t: Transition, call: CallRecord) -> None:
+    t.state = replace(t.state, calls=(*t.state.calls, replace(call, position=len(t.state.history))))
+
+
+def _note_call_ended(t: Transition, input: ToolCallEnded) -> None:
+    calls = tuple(
+        replace(call, status=input.status, result=input.result) if call.id == input.call else call
+        for call in t.state.calls
+    )
+    t.state = replace(t.state, calls=calls)
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.tool_calls import CallRecord
 
 DETECTION_LAG_S = 0.05
 """The detector takes the first 0.05 s of silence for speech, in the median of 74 recorded and synthetic sentences in
@@ -247,6 +248,8 @@ class State:
     next_preferences: Preferences | None = None
     """Preferences that the user has changed, and that hold from the next turn on."""
     history: History = ()
+    calls: tuple[CallRecord, ...] = ()
+    """The calls of tools with effects outside, the oldest first."""
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
     levels_dbfs: tuple[float, ...] = ()

@@ -22,6 +22,7 @@ from voicebot.engines.protocols import (
     NO_DEADLINE,
     Agent,
     CanPrepare,
+    ConversationCalls,
     Engine,
     EngineSelected,
     OutputDeadline,
@@ -243,8 +244,10 @@ class AgentFallbackGroup(OutputFallbackGroup[Agent]):
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
+        calls: ConversationCalls | None = None,
     ) -> AsyncGenerator[str | EngineSelected]:
-        answer = _AnswerRequest(history, wanted, stands_in, stood_in, spoken, self.rules.first_output_s)
+        limit_s = self.rules.first_output_s
+        answer = _AnswerRequest(history, wanted, stands_in, stood_in, spoken, calls, limit_s)
         return self._first_of(style, answer)
 
 
@@ -257,6 +260,7 @@ class _AnswerRequest:
     stands_in: bool
     stood_in: str
     spoken: asyncio.Event | None
+    calls: ConversationCalls | None
     limit_s: float
     begun: bool = False
     asked_s: float = 0.0
@@ -267,7 +271,13 @@ class _AnswerRequest:
         self.asked_s = time.monotonic()
         is_fallback = self.stands_in or stands_in
         return engine.reply(
-            self.history, self.wanted, deadline, style=style, stands_in=is_fallback, stood_in=self.stood_in
+            self.history,
+            self.wanted,
+            deadline,
+            style=style,
+            stands_in=is_fallback,
+            stood_in=self.stood_in,
+            calls=self.calls,
         )
 
     def start_with(self, engine: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from voicebot.audio.sound import Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
+from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -259,6 +260,37 @@ class OutputDeadline:
 NO_DEADLINE = OutputDeadline()
 
 
+class ConversationCalls(Protocol):
+    """The tool calls of one conversation, as one reply sees them and adds to them."""
+
+    @property
+    def conversation(self) -> str:
+        """Identifies the conversation for tools: the same after a reload of the page, different for each user."""
+        ...
+
+    @property
+    def records(self) -> tuple[CallRecord, ...]:
+        """The calls with effects outside that were made before this reply, the oldest first."""
+        ...
+
+    @property
+    def confirmed(self) -> CallRecord | None:
+        """The call to which the user has just said yes. The reply makes it first, and then answers."""
+        ...
+
+    async def run(self, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
+        """Runs a tool with effects to its end, even if this reply or the session ends; returns how it ended.
+
+        The call is noted in the conversation when it begins and when it ends. An exception of `effect` is a failure,
+        and more than `limit_s` of time leaves the call's status unknown; neither is raised.
+        """
+        ...
+
+    def ask(self, request: ConfirmationRequest) -> None:
+        """Notes that the reply ends with this question, and that the tool may run after a clear yes to it."""
+        ...
+
+
 class Agent(Engine, Protocol):
     def reply(
         self,
@@ -270,6 +302,7 @@ class Agent(Engine, Protocol):
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
+        calls: ConversationCalls | None = None,
     ) -> AsyncGenerator[str | EngineSelected]:
         """Answers the last message of the history, token by token, as the style's persona. Raises EngineError.
 
@@ -280,7 +313,7 @@ class Agent(Engine, Protocol):
         that stalls or breaks off may start over, with another `EngineSelected`; without the event it never does.
 
         With `stands_in` the engine answers in place of others that failed. `stood_in` is the engine of the last answer
-        that the user heard, if that one stood in.
+        that the user heard, if that one stood in. Without `calls`, tools with effects are not kept beyond the reply.
         """
         ...
 

@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, tool
 
 from tests.support.scripted_model import brief
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError
 from voicebot.engines.llm.groq import Groq

@@ -33,7 +33,7 @@ from tests.support.certificate import server_and_client_tls
 from tests.support.manual_clock import StoppedClock
 from tests.support.talk import MOMENT
 from tests.support.waiting import until
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault

@@ -13,7 +13,7 @@ from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import TokenLimit
 from tests.support.waiting import until
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault

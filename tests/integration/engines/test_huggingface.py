@@ -15,7 +15,7 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, INFERENCE, TOKEN, WHOAMI, HuggingFaceSimulator, token_info
 from tests.support.closed_port import closed_port
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.bootstrap import discovery
 from voicebot.bootstrap.discovery import discover, with_costs
 from voicebot.bootstrap.engines import build

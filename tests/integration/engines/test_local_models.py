@@ -20,7 +20,7 @@ from tests.simulators.http_connection import Received
 from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
 from tests.support.closed_port import closed_port
 from tests.support.waiting import until
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.bootstrap.discovery import LOCAL_S as USUAL_LOCAL_S
 from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build

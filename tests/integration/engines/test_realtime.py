@@ -31,7 +31,7 @@ from tests.simulators.faults import Planned
 from tests.simulators.realtime import RealtimeSimulator
 from tests.support.certificate import server_and_client_tls
 from tests.support.waiting import until
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.models import Models

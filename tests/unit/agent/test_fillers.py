@@ -13,7 +13,7 @@ import pytest
 from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import PURE, fillers
 from voicebot.agent.tools.fillers import Filler
 from voicebot.dialogue.history import Message, Role

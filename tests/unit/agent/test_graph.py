@@ -19,7 +19,8 @@ from langsmith.utils import get_env_var
 
 from tests.support.scripted_model import Endless, Script, Whole, brief, call
 from tests.support.talk import Talk
-from voicebot.agent.graph import MAX_TOOL_ROUNDS, GraphAgent
+from voicebot.agent.agent import GraphAgent
+from voicebot.agent.graph import MAX_TOOL_ROUNDS
 from voicebot.agent.tools import PURE, toolbox
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault

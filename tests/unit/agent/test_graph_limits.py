@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted_model import Script, brief, call
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import PURE
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import voicebot.agent.personas as personas_package
-from voicebot.agent.graph import prompt_of
+from voicebot.agent.agent import prompt_of
 from voicebot.agent.personas import MAX_CHARS, MAX_FILE_CHARS, PersonaError, personas, system_prompt
 from voicebot.engines.protocols import Style
 

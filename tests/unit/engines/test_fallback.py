@@ -59,15 +59,17 @@ async def test_an_engine_learns_if_it_is_the_fallback_and_which_engine_was_the_l
     groq, offline = Fake("groq", [["Hi"], [failure("groq")]]), Fake("offline", [["Hello."]])
     group = await group_of(groq, offline, rules=FallbackRules(retries=0, rest_s=60))
     await answer(group)
-    assert groq.keywords == {"stands_in": False, "stood_in": ""}
+    assert groq.keywords == {"stands_in": False, "stood_in": "", "calls": None}
     await answer(group)
-    assert offline.keywords == {"stands_in": True, "stood_in": ""}
+    assert offline.keywords == {"stands_in": True, "stood_in": "", "calls": None}
     async with aclosing(group.reply(HELLO, asyncio.Event(), stood_in="offline")) as tokens:
         assert [token async for token in tokens][-1] == "Hello."
-    assert offline.keywords == {"stands_in": True, "stood_in": "offline"}
+    assert offline.keywords == {"stands_in": True, "stood_in": "offline", "calls": None}
     async with aclosing(group.reply(HELLO, asyncio.Event(), style=Style(engine="offline"))) as tokens:
         assert [token async for token in tokens] == [EngineSelected("offline"), "Hello."]
-    assert offline.keywords == {"stands_in": False, "stood_in": ""}, "an engine that the user has chosen is no fallback"
+    assert offline.keywords == {"stands_in": False, "stood_in": "", "calls": None}, (
+        "an engine that the user has chosen is no fallback"
+    )
     await group.close()
 
 
@@ -378,7 +380,7 @@ async def test_the_next_engine_answers_if_an_unspoken_answer_stalls_or_breaks_of
     assert got == [EngineSelected("groq"), "Once", " upon", EngineSelected("offline", (reason,)), "Hello."]
     assert groq.open == 0, "the request that hangs must be closed"
     assert not group.health[0].ready
-    assert offline.keywords == {"stands_in": True, "stood_in": ""}
+    assert offline.keywords == {"stands_in": True, "stood_in": "", "calls": None}
     await group.close()
 
 

@@ -14,7 +14,7 @@ from langchain_core.messages import SystemMessage
 
 from tests.support.fake_engines import HELLO, QUICK, Fake, failure
 from tests.support.scripted_model import Script
-from voicebot.agent.graph import GraphAgent
+from voicebot.agent.agent import GraphAgent
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup

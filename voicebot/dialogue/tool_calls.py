@@ -1,0 +1,48 @@
+"""The calls of tools with effects outside: what the model is told of them in later replies, and what a user confirms.
+
+Calls are not messages: the history holds only what was said and heard. A call says at which message it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CallStatus(StrEnum):
+    """How far the call of a tool has come."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """The tool has reported an error."""
+    UNKNOWN = "unknown"
+    """Its time limit passed, or the bot was stopped: whether the effect happened is not known."""
+    NOT_CONFIRMED = "not confirmed"
+    """The user was asked and gave no clear yes; the tool did not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """The call of a tool with effects outside, as the machine keeps it and a model sees it in later replies."""
+
+    id: str
+    """Unique in the conversation."""
+    tool: str
+    arguments: str
+    """A JSON object."""
+    status: CallStatus = CallStatus.RUNNING
+    result: str = ""
+    """What the tool returned, or why there is no result, in words for the model."""
+    position: int = 0
+    """How many messages of the history come before the call."""
+    reported: bool = False
+    """The user has heard a reply whose model knew how the call ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationRequest:
+    """A call that waits for the user's yes, and the question that reads its arguments aloud."""
+
+    call: CallRecord
+    question: str
