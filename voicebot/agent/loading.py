@@ -14,43 +14,49 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
-from voicebot.settings.config import SettingsError
-
 QUOTED = (ImportError, SyntaxError, NameError, AttributeError, KeyError, TypeError)
 """Exceptions whose text consists of names in the code. The text of any other one may hold anything, such as a key."""
+
+BOT = Path(__file__).parents[1]
+INSTALLED = (BOT, *(Path(sysconfig.get_paths()[kind]) for kind in ("stdlib", "purelib", "platlib")))
+"""The folders of the bot itself, of Python and of installed packages."""
+
+
+class LoadingError(Exception):
+    """The code that a setting names cannot be used. The text begins with the setting, and is safe to show."""
 
 
 def load_object(reference: str, setting: str) -> object:
     """Returns what `reference` names: `package.module:name`, or `path/file.py:name`.
 
-    Raises SettingsError with the reason. `setting` is the setting that holds the reference, in capitals.
+    Raises LoadingError with the reason. `setting` is the setting that holds the reference, in capitals.
     """
     place, colon, name = reference.strip().rpartition(":")
     if not colon or not place or not name.isidentifier():
-        raise SettingsError(f"{setting}: {reference!r} must be package.module:name or path/file.py:name")
+        raise LoadingError(f"{setting}: {reference!r} must be package.module:name or path/file.py:name")
     module = load_module(place, setting)
     try:
         found: object = getattr(module, name)
     except AttributeError:
         near = get_close_matches(name, [each for each in vars(module) if not each.startswith("_")], 1)
         cure = f"; did you mean {near[0]!r}?" if near else ""
-        raise SettingsError(f"{setting}: {place} has no {name!r}{cure}") from None
+        raise LoadingError(f"{setting}: {place} has no {name!r}{cure}") from None
     return found
 
 
 def load_module(place: str, setting: str) -> ModuleType:
     """Imports a module by its name or by the path of its file, once, and returns it.
 
-    Modules are also looked for in the working directory, and a file may import its neighbours. Raises SettingsError
+    Modules are also looked for in the working directory, and a file may import its neighbours. Raises LoadingError
     with the reason; if the module fails, with the line. `setting` is the setting that names it, in capitals.
     """
     if is_path(place):
         file = Path(place).expanduser()
         if not file.is_file():
-            raise SettingsError(f"{setting}: There is no file {place!r}")
+            raise LoadingError(f"{setting}: There is no file {place!r}")
         return _imported(place, setting, lambda: _from_file(file.resolve()))
     if not re.fullmatch(r"\w+(\.\w+)*", place):
-        raise SettingsError(f"{setting}: {place!r} is neither the name of a module nor the path of a .py file")
+        raise LoadingError(f"{setting}: {place!r} is neither the name of a module nor the path of a .py file")
     return _imported(place, setting, lambda: _by_name(place))
 
 
@@ -73,8 +79,7 @@ def why_it_failed(error: BaseException) -> str:
 def _is_own(filename: str) -> bool:
     """Returns True for a file that is neither a part of the bot, nor of Python, nor of an installed package."""
     path = Path(filename)
-    not_own = (Path(__file__).parents[1], *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
-    return path.is_file() and not any(path.is_relative_to(folder) for folder in not_own)
+    return path.is_file() and not any(path.is_relative_to(folder) for folder in INSTALLED)
 
 
 def _imported(place: str, setting: str, load: Callable[[], ModuleType]) -> ModuleType:
@@ -82,8 +87,8 @@ def _imported(place: str, setting: str, load: Callable[[], ModuleType]) -> Modul
         return load()
     except (Exception, SystemExit) as error:  # boundary: whatever an operator's module does wrong is named to them
         if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
-            raise SettingsError(f"{setting}: There is no module {error.name!r}") from None
-        raise SettingsError(f"{setting}: {place} cannot be imported: {why_it_failed(error)}") from error
+            raise LoadingError(f"{setting}: There is no module {error.name!r}") from None
+        raise LoadingError(f"{setting}: {place} cannot be imported: {why_it_failed(error)}") from error
 
 
 def _by_name(name: str) -> ModuleType:

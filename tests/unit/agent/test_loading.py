@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from voicebot.agent.loading import load_module, load_object
-from voicebot.settings.config import SettingsError
+from voicebot.agent.loading import LoadingError, load_module, load_object
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def write(file: Path, code: str) -> None:
 
 
 def problem(reference: str) -> str:
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(LoadingError) as caught:
         load_object(reference, "AGENT")
     return str(caught.value)
 
