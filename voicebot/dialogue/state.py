@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from voicebot.audio.prosody import Prosody
+from voicebot.dialogue.confirmation import PendingConfirmation
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
@@ -23,6 +24,8 @@ quiet; 0.10 s at most."""
 
 MAX_VERDICTS = 20
 MAX_TURNS = 50
+MAX_CALLS = 50
+"""So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
 MAX_LEVELS = 5
 """The usual loudness is the median of this many utterances: three turns after a user moves away, it has followed."""
 
@@ -249,7 +252,9 @@ class State:
     """Preferences that the user has changed, and that hold from the next turn on."""
     history: History = ()
     calls: tuple[CallRecord, ...] = ()
-    """The calls of tools with effects outside, the oldest first."""
+    """The calls of tools with effects outside, in the order of their positions."""
+    confirmation: PendingConfirmation | None = None
+    """The question that the user's next words answer, if they have heard all of it."""
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
     levels_dbfs: tuple[float, ...] = ()
