@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EndCause, Stage
 from voicebot.dialogue.state import Phase, Turn, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,13 @@ class HistoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallChanged:
+    """The call of a tool with effects has begun or ended, was not confirmed, or its end was reported to the user."""
+
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
 class EngineChanged:
     """Another engine works for a stage now. `reasons` say why each engine that is preferred to it does not."""
 
@@ -175,6 +183,7 @@ Fact = (
     | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
+    | ToolCallChanged
     | EngineChanged
     | ErrorRaised
     | PhaseChanged

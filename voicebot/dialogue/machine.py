@@ -85,6 +85,7 @@ from voicebot.dialogue.facts import (
     ReplyTextAdded,
     ReplyTextCompleted,
     SentenceDropped,
+    ToolCallChanged,
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
@@ -901,15 +902,19 @@ def _context_of(t: Transition, reply: Reply) -> VerdictContext:
 
 
 def _note_call_begun(t: Transition, call: CallRecord) -> None:
-    t.state = replace(t.state, calls=(*t.state.calls, replace(call, position=len(t.state.history))))
+    begun = replace(call, position=len(t.state.history))
+    t.state = replace(t.state, calls=(*t.state.calls, begun))
+    t.facts.append(ToolCallChanged(begun))
 
 
 def _note_call_ended(t: Transition, input: ToolCallEnded) -> None:
-    calls = tuple(
-        replace(call, status=input.status, result=input.result) if call.id == input.call else call
-        for call in t.state.calls
-    )
-    t.state = replace(t.state, calls=calls)
+    calls = []
+    for call in t.state.calls:
+        if call.id == input.call:
+            call = replace(call, status=input.status, result=input.result)
+            t.facts.append(ToolCallChanged(call))
+        calls.append(call)
+    t.state = replace(t.state, calls=tuple(calls))
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------
