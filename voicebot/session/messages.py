@@ -291,8 +291,8 @@ class TtsDroppedMessage(_WireMessage):
 class ToolCallMessage(_WireMessage):
     """The call of a tool with effects has begun or ended, or the user has not confirmed it.
 
-    A call can end after the reply that made it was interrupted, and in a later session of the conversation. Arguments
-    and result are not sent. Tools without effects are not reported.
+    A call can end after its reply was interrupted, and in a later session of the conversation. Arguments and result are
+    not part of the message. There is none for tools without effects.
     """
 
     event: Literal["tool.call"] = "tool.call"

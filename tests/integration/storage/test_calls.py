@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -11,15 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.replica import goes_on, replica, state, talk
 from tests.support.schema import rows
+from tests.support.transcripts import transcript
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.state import State
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.recording.transcript_import import read_import
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.storage import database
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import LOST, Conversations
 from voicebot.storage.database import Database
+from voicebot.storage.record import ConversationRecord
 
 ASKED = talk("a pizza please", "Just a moment.", "and a beer")
 PIZZA = CallRecord("call_1", "order_pizza", '{"count": 1}', position=1)
@@ -171,6 +174,18 @@ async def test_texts_that_a_database_cannot_hold_are_replaced(url: str) -> None:
         (kept,) = await stored_calls(here, conversation)
     assert kept.id == "id\N{REPLACEMENT CHARACTER}" + "x" * 300
     assert (kept.tool, kept.result) == ("to?ol", "\N{REPLACEMENT CHARACTER}?")
+
+
+async def test_an_imported_conversation_has_no_calls(url: str) -> None:
+    """A stranger's file must not make the model believe that a tool has run."""
+    content = transcript(calls=[asdict(PIZZA_DONE)], messages=[{"role": "user", "text": "hello", **asdict(BEER)}])
+    _, imported = read_import(content)
+    async with replica(url) as here:
+        id = await here.put(imported, "10.0.0.1")
+        assert id is not None
+        assert await here.read(id) == ConversationRecord(talk("hello"))
+        opened = await here.open(id)
+        assert (opened.history, opened.calls) == (talk("hello"), ())
 
 
 # Calls that run when their session ends -------------------------------------------------------------------------------
