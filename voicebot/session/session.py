@@ -21,9 +21,10 @@ from voicebot.dialogue.events import (
     InterruptPressed,
     PreferencesChanged,
     TextTyped,
+    ToolCallEnded,
     VerdictDisputed,
 )
-from voicebot.dialogue.facts import ConversationEnded, SentenceDropped
+from voicebot.dialogue.facts import ConversationEnded, SentenceDropped, ToolCallChanged
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
 from voicebot.runtime.faults import Faults
@@ -42,6 +43,7 @@ from voicebot.session.messages import (
     TalkMessage,
     TelemetryMessage,
     TextMessage,
+    ToolCallMessage,
     TtsDroppedMessage,
 )
 from voicebot.session.observers import Observers
@@ -101,7 +103,7 @@ class Session(Observer):
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
         self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
-        self._recorder = services.recordings.new(conversation.history)
+        self._recorder = services.recordings.new(conversation.history, conversation.calls)
         self._faults = Faults()
         self._observers = Observers(
             recorder=self._recorder,
@@ -115,6 +117,7 @@ class Session(Observer):
             self._observers,
             turns=services.turns,
             history=conversation.history,
+            calls=conversation.calls,
             remote_player=connection,
         )
         self.heard_s: float | None = None
@@ -168,6 +171,12 @@ class Session(Observer):
     def conversation_taken_over(self) -> None:
         """Ends this session, as another one of this process goes on with the conversation."""
         self.leave(TAKEN_OVER)
+
+    def call_ended(self, ended: ToolCallEnded) -> bool:
+        """Takes note of how a call has ended. Returns False if this session is ending."""
+        if not self.leaving:
+            self._orchestrator.mailbox.post(ended)
+        return not self.leaving
 
     def watch(self, name: str, observer: Observer) -> None:
         """Adds an observer. Must be called before `run`."""
@@ -233,6 +242,8 @@ class Session(Observer):
             match fact:
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDroppedMessage(text=text))
+                case ToolCallChanged(record) if not record.reported:
+                    self._connection.send(ToolCallMessage(id=record.id, tool=record.tool, status=record.status))
                 case ConversationEnded():
                     self.leave(SessionClosed.from_fact(fact))
                 case _:
