@@ -130,6 +130,13 @@ class HistoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnLeftToPerson:
+    """The user's turn is over, and the bot does not answer it, as the conversation was handed over to a person."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineChanged:
     """Another engine works for a stage now. `reasons` say why each engine that is preferred to it does not."""
 
@@ -175,6 +182,7 @@ Fact = (
     | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
+    | TurnLeftToPerson
     | EngineChanged
     | ErrorRaised
     | PhaseChanged
