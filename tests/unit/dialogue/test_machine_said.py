@@ -62,7 +62,7 @@ def handed_over(rules: Rules | None = None) -> Session:
 # Texts to say ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_text_is_said_at_once_while_nobody_speaks():
+def test_a_text_is_said_at_once_while_nobody_speaks() -> None:
     session = Session()
     start = begun(session.post(SayRequested(NEWS)))
     assert (start.text, start.preemptive) == (NEWS, False)
@@ -71,7 +71,7 @@ def test_a_text_is_said_at_once_while_nobody_speaks():
     assert session.state.phase is Phase.IDLE
 
 
-def test_a_text_waits_until_the_user_has_spoken_and_was_answered():
+def test_a_text_waits_until_the_user_has_spoken_and_was_answered() -> None:
     session = Session()
     session.post(SpeechStarted(1))
     assert no_reply(session.post(SayRequested(NEWS), SpeechEnded(1), FinalTranscript(1, "what time is it")))
@@ -81,21 +81,21 @@ def test_a_text_waits_until_the_user_has_spoken_and_was_answered():
     assert session.state.history == (user("what time is it"), bot("Noon."), bot(NEWS))
 
 
-def test_a_text_waits_for_speech_without_words_to_end():
+def test_a_text_waits_for_speech_without_words_to_end() -> None:
     session = Session()
     session.post(SpeechStarted(1), SayRequested(NEWS), SpeechEnded(1))
     session.post(FinalTranscript(1, ""))
     assert begun(session.time_out(Timer.DEBOUNCE)).text == NEWS
 
 
-def test_a_text_waits_for_the_end_of_the_reply_that_plays():
+def test_a_text_waits_for_the_end_of_the_reply_that_plays() -> None:
     session = speaking("Once upon a time there was a cat.")
     assert session.post(SayRequested(NEWS)) == []
     reply = session.state.last_reply
     assert begun(session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))).text == NEWS
 
 
-def test_several_texts_are_said_in_order_with_the_user_between_them():
+def test_several_texts_are_said_in_order_with_the_user_between_them() -> None:
     session = Session()
     assert begun(session.post(SayRequested("One."), SayRequested("Two."), SayRequested("Three."))).text == "One."
     assert begun(hear_whole(session, "One.")).text == "Two."
@@ -104,19 +104,19 @@ def test_several_texts_are_said_in_order_with_the_user_between_them():
     assert begun(hear_whole(session, "Texts.")).text == "Three."
 
 
-def test_only_so_many_texts_wait():
+def test_only_so_many_texts_wait() -> None:
     session = Session()
     session.post(SpeechStarted(1), *(SayRequested(str(number)) for number in range(MAX_TEXTS_TO_SAY + 1)))
     assert session.state.texts_to_say == tuple(str(number) for number in range(MAX_TEXTS_TO_SAY))
 
 
-def test_an_empty_text_is_not_said():
+def test_an_empty_text_is_not_said() -> None:
     session = Session()
     assert session.post(SayRequested("  ")) == []
     assert session.state.texts_to_say == ()
 
 
-def test_speech_over_a_text_pauses_it_and_a_backchannel_lets_it_go_on():
+def test_speech_over_a_text_pauses_it_and_a_backchannel_lets_it_go_on() -> None:
     session = Session()
     session.post(SayRequested(NEWS))
     session.answer(NEWS)
@@ -125,7 +125,7 @@ def test_speech_over_a_text_pauses_it_and_a_backchannel_lets_it_go_on():
     assert ResumePlayback(1) in session.post(SpeechEnded(1), FinalTranscript(1, "uh-huh"))
 
 
-def test_a_text_that_is_interrupted_stays_as_far_as_it_was_heard():
+def test_a_text_that_is_interrupted_stays_as_far_as_it_was_heard() -> None:
     session = Session()
     session.post(SayRequested(NEWS))
     session.answer(NEWS)
@@ -138,14 +138,14 @@ def test_a_text_that_is_interrupted_stays_as_far_as_it_was_heard():
 
 
 @pytest.mark.parametrize("silence", [InterruptPressed(), ConversationCleared()])
-def test_a_user_who_wants_silence_hears_no_waiting_text(silence: InterruptPressed | ConversationCleared):
+def test_a_user_who_wants_silence_hears_no_waiting_text(silence: InterruptPressed | ConversationCleared) -> None:
     session = speaking()
     session.post(SayRequested(NEWS), silence)
     assert no_reply(session.post(ReplyEnded(session.state.last_reply)))
     assert session.state.texts_to_say == ()
 
 
-def test_a_spoken_stop_drops_waiting_texts_too():
+def test_a_spoken_stop_drops_waiting_texts_too() -> None:
     session = speaking()
     session.post(SayRequested(NEWS), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "stop"))
     assert no_reply(session.post(ReplyEnded(session.state.last_reply)))
@@ -153,7 +153,7 @@ def test_a_spoken_stop_drops_waiting_texts_too():
     assert session.state.texts_to_say == ()
 
 
-def test_the_silence_after_a_text_counts_from_its_end():
+def test_the_silence_after_a_text_counts_from_its_end() -> None:
     session = Session(Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted(), SayRequested(NEWS))
     assert Timer.IDLE not in dict(session.state.timers)
@@ -165,7 +165,7 @@ def test_the_silence_after_a_text_counts_from_its_end():
 # A person answers -----------------------------------------------------------------------------------------------------
 
 
-def test_no_model_answers_while_a_person_does():
+def test_no_model_answers_while_a_person_does() -> None:
     session = handed_over()
     assert no_reply(session.ask("is anybody there"))
     assert session.state.history == (user("is anybody there"),)
@@ -173,7 +173,7 @@ def test_no_model_answers_while_a_person_does():
     assert session.state.phase is Phase.IDLE
 
 
-def test_the_words_of_a_person_are_said_and_those_of_the_user_wait_for_the_next_ones():
+def test_the_words_of_a_person_are_said_and_those_of_the_user_wait_for_the_next_ones() -> None:
     session = handed_over()
     session.ask("is anybody there")
     assert begun(session.post(SayRequested("This is Mia."))).text == "This is Mia."
@@ -186,14 +186,14 @@ def test_the_words_of_a_person_are_said_and_those_of_the_user_wait_for_the_next_
     ]
 
 
-def test_a_text_that_waits_for_the_user_follows_as_soon_as_the_turn_is_over():
+def test_a_text_that_waits_for_the_user_follows_as_soon_as_the_turn_is_over() -> None:
     session = handed_over()
     session.post(SpeechStarted(1), SayRequested("This is Mia."), SpeechEnded(1), FinalTranscript(1, "are you there"))
     assert begun(session.time_out(Timer.DEBOUNCE)).text == "This is Mia."
     assert session.state.history == (user("are you there"),)
 
 
-def test_words_that_interrupt_a_person_come_after_what_was_heard():
+def test_words_that_interrupt_a_person_come_after_what_was_heard() -> None:
     session = handed_over()
     session.post(SayRequested("This is Mia speaking."))
     session.answer("This is Mia speaking.")
@@ -203,13 +203,13 @@ def test_words_that_interrupt_a_person_come_after_what_was_heard():
     assert TurnLeftToPerson("who are you please") in session.facts
 
 
-def test_no_preemptive_reply_begins_while_a_person_answers():
+def test_no_preemptive_reply_begins_while_a_person_answers() -> None:
     session = handed_over(Rules())
     commands = session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "What time is it?", pause=1))
     assert no_reply(commands)
 
 
-def test_a_preemptive_reply_is_cancelled_when_a_person_takes_over():
+def test_a_preemptive_reply_is_cancelled_when_a_person_takes_over() -> None:
     session = Session(Rules())
     session.post(SpeechStarted(1), SpeechPaused(1, 1))
     assert begun(session.post(PartialTranscript(1, "What time is it?", pause=1))).preemptive
@@ -218,13 +218,13 @@ def test_a_preemptive_reply_is_cancelled_when_a_person_takes_over():
     assert session.state.history == (user("What time is it?"),)
 
 
-def test_the_reply_that_announces_the_person_is_played_to_its_end():
+def test_the_reply_that_announces_the_person_is_played_to_its_end() -> None:
     session = speaking("I'll get a person for you.")
     assert session.post(HandoverChanged(to_person=True)) == []
     assert session.state.phase is Phase.SPEAKING
 
 
-def test_a_user_who_waits_for_a_person_is_not_asked_whether_they_are_there():
+def test_a_user_who_waits_for_a_person_is_not_asked_whether_they_are_there() -> None:
     session = Session(Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted())
     assert Timer.IDLE in dict(session.state.timers)
@@ -235,7 +235,7 @@ def test_a_user_who_waits_for_a_person_is_not_asked_whether_they_are_there():
     assert session.started[Timer.IDLE].delay_s == 120, "the silence counts from the moment when the bot is back"
 
 
-def test_a_person_who_takes_over_after_the_goodbye_keeps_the_session():
+def test_a_person_who_takes_over_after_the_goodbye_keeps_the_session() -> None:
     session = Session(Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted())
     session.time_out(Timer.IDLE)
@@ -247,7 +247,7 @@ def test_a_person_who_takes_over_after_the_goodbye_keeps_the_session():
     assert session.state.idle_stage is IdleStage.ACTIVE
 
 
-def test_the_bot_answers_again_when_the_person_gives_the_conversation_back():
+def test_the_bot_answers_again_when_the_person_gives_the_conversation_back() -> None:
     session = handed_over()
     session.ask("what is the refund")
     assert no_reply(session.post(HandoverChanged(to_person=False)))
@@ -256,14 +256,14 @@ def test_the_bot_answers_again_when_the_person_gives_the_conversation_back():
     )
 
 
-def test_a_new_conversation_begins_with_the_bot():
+def test_a_new_conversation_begins_with_the_bot() -> None:
     session = handed_over()
     session.post(ConversationCleared())
     assert not session.state.handed_over
     assert begun(session.ask("hello there")).text is None
 
 
-def test_a_session_without_answers_left_ends_although_a_person_answers():
+def test_a_session_without_answers_left_ends_although_a_person_answers() -> None:
     session = Session()
     session.ask()
     session.post(ReplyRefused(1, "No answers are left today."))
