@@ -122,6 +122,8 @@ class ReplyFinished:
     """Whether any of it was played."""
     tokens_discarded: int = 0
     """How many tokens the model had sent for it, if it is a preemptive reply that was discarded; else 0."""
+    heard: str = ""
+    """The words that were played."""
 
 
 @dataclass(frozen=True, slots=True)

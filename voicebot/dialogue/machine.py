@@ -888,6 +888,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             committed=not reply.preemptive,
             started=reply.started,
             tokens_discarded=reply.tokens if reply.preemptive else 0,
+            heard=reply.heard,
         )
     )
     _set_history(t, history)
