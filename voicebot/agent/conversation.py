@@ -13,31 +13,18 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from langchain_core.tools import ToolException
+from voicebot.engines.conversation import Conversation, ConversationError, Handover, HandoverEnd
 
-from voicebot.engines.conversation import Conversation
+__all__ = [
+    "Conversation",
+    "ConversationError",
+    "Handover",
+    "HandoverEnd",
+    "current_conversation",
+    "set_current_conversation",
+]
 
 _current: ContextVar[Conversation] = ContextVar("voicebot_conversation")
-
-
-class ConversationError(ToolException):
-    """What was asked of a conversation can't be done now. The text says why in words that a model may repeat."""
-
-
-class TextError(ConversationError):
-    """A text can't be said, as it is empty or too long."""
-
-
-class UserAwayError(ConversationError):
-    """The user has left, or their page is just reconnecting."""
-
-
-class TooManyTextsError(ConversationError):
-    """Too many texts wait to be said, or they come too fast."""
-
-
-class HandedOverError(ConversationError):
-    """The conversation has been handed over to a person already."""
 
 
 def current_conversation() -> Conversation:

@@ -20,6 +20,26 @@ class HandoverEnd(StrEnum):
     """The user has left."""
 
 
+class ConversationError(Exception):
+    """What was asked of a conversation can't be done now. The text says why in words that a model may repeat."""
+
+
+class TextError(ConversationError):
+    """A text can't be said, as it is empty or too long."""
+
+
+class UserAwayError(ConversationError):
+    """The user has left, or their page is just reconnecting."""
+
+
+class TooManyTextsError(ConversationError):
+    """Too many texts wait to be said, or they come too fast."""
+
+
+class HandedOverError(ConversationError):
+    """The conversation has been handed over to a person already."""
+
+
 class Handover(Protocol):
     """A conversation that a person has taken over. While it lasts, the bot answers nothing by itself.
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from hashlib import sha256
 
-from voicebot.agent.conversation import ConversationError, TextError
 from voicebot.dialogue.history import History
+from voicebot.engines.conversation import ConversationError, TextError
 from voicebot.engines.protocols import Style
 from voicebot.session.invitations import Invitations, PersonHandover
 

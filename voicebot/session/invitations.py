@@ -14,9 +14,8 @@ from typing import Protocol
 
 from voicebot.access.basic_auth import OPEN_FOLDER
 from voicebot.access.rates import TOO_MANY_TEXTS, TokenBucket, text_rate
-from voicebot.agent.conversation import HandedOverError, TooManyTextsError, UserAwayError
 from voicebot.dialogue.history import Message
-from voicebot.engines.conversation import HandoverEnd
+from voicebot.engines.conversation import HandedOverError, HandoverEnd, TooManyTextsError, UserAwayError
 
 CAPABILITY_BYTES = 24
 """192 bits, as many as in the name of a conversation."""

@@ -14,7 +14,6 @@ import numpy as np
 from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
-from voicebot.agent.conversation import TooManyTextsError
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
@@ -30,7 +29,7 @@ from voicebot.dialogue.facts import ConversationEnded, ReplyFinished, SentenceDr
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
-from voicebot.engines.conversation import HandoverEnd
+from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
 from voicebot.session.conversation import conversation_key

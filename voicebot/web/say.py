@@ -10,7 +10,7 @@ from voicebot.access.admission import MINUTE_S, RefusedError
 from voicebot.access.basic_auth import OPEN_FOLDER
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
-from voicebot.agent.conversation import TextError, TooManyTextsError, UserAwayError
+from voicebot.engines.conversation import TextError, TooManyTextsError, UserAwayError
 from voicebot.session.conversation import checked_text
 from voicebot.session.invitations import UnknownInvitationError
 from voicebot.session.services import AppServices
