@@ -79,6 +79,10 @@ SHORT_BYTES = 32 * 1024
 """At most `LONG_BODIES` bodies are read beyond `SHORT_BYTES` at the same time; the others wait. Offers are shorter and
 never wait. So hundreds of clients that each send a megabyte can neither fill the memory nor block the event loop."""
 
+SAY_BYTES = 32 * 1024
+"""Maximum size of the body of a request to `/say/…`, which needs no login. The longest text, of 2,000 characters, takes
+24 kB if each of them is written as two escapes."""
+
 MAX_PARTS = 10_000
 """Maximum number of objects and lists in the JSON of one request. It is parsed on the event loop that plays the audio,
 and a megabyte of them takes 0.2 s."""

@@ -18,17 +18,28 @@ from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Sa
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
     ConversationCleared,
+    HandoverChanged,
     InterruptPressed,
     PreferencesChanged,
+    SayRequested,
     TextTyped,
     ToolCallEnded,
     VerdictDisputed,
 )
-from voicebot.dialogue.facts import ConversationEnded, SentenceDropped, ToolCallChanged
+from voicebot.dialogue.facts import (
+    ConversationEnded,
+    ReplyFinished,
+    SentenceDropped,
+    ToolCallChanged,
+    TurnLeftToPerson,
+)
+from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
-from voicebot.dialogue.state import State
+from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
+from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
+from voicebot.session.conversation import conversation_key
 from voicebot.session.messages import (
     ByeMessage,
     ClearMessage,
@@ -100,6 +111,8 @@ class Session(Observer):
     ) -> None:
         self.transport, self.slot, self.conversation = transport, slot, conversation
         self.id = secrets.token_hex(8)
+        self.conversation_key = conversation_key(conversation.id or secrets.token_hex())
+        """Identifies the conversation for tools and graphs, without giving access to it."""
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
         self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
@@ -123,6 +136,8 @@ class Session(Observer):
         self.heard_s: float | None = None
         """When live audio came last, by the monotonic clock; None if none has come."""
         self._telemetry_s = time.monotonic()
+        self._texts_to_come = 0
+        """How many texts that the bot shall say are in the mailbox."""
         self._underruns = 0
         """How many underruns the observers know of."""
         self._quiet = QuietWatch()
@@ -193,6 +208,7 @@ class Session(Observer):
         for task in tasks:
             task.add_done_callback(self._task_ended)
         self._services.sessions.add(self)
+        self._services.invitations.session_began(self)
         try:
             self._greet()
             return await self.closed
@@ -208,6 +224,7 @@ class Session(Observer):
                     self._recorder.end()
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end()
+                self._services.invitations.session_ended(self)
                 self._services.sessions.remove(self)
                 self.slot.release()
                 self.over.set()
@@ -238,8 +255,18 @@ class Session(Observer):
             self.leave(FAULT)
 
     def stepped(self, step: SessionStep) -> None:
+        invitations = self._services.invitations
+        if isinstance(step.input, SayRequested):
+            self._texts_to_come -= 1
+        elif isinstance(step.input, ConversationCleared):
+            invitations.end(self.conversation_key, HandoverEnd.CLEARED)
         for fact in step.facts:
             match fact:
+                case TurnLeftToPerson(text=text):
+                    invitations.note_message(self.conversation_key, Message(Role.USER, text))
+                case ReplyFinished(heard=heard, unheard=unheard) if heard:
+                    message = Message(Role.ASSISTANT, heard, interrupted=bool(unheard))
+                    invitations.note_message(self.conversation_key, message)
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDroppedMessage(text=text))
                 case ToolCallChanged(record) if not record.reported:
@@ -312,6 +339,19 @@ class Session(Observer):
             self._connection.send(TelemetryMessage(stt_bytes=self.speech_input.bytes_transcribed))
         if (over := self.slot.closed_by_limit()) is not None:
             self.leave(over)
+
+    # Texts of tools and of people outside -----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Has the bot say a text as soon as nobody speaks. Raises TooManyTextsError if too many wait."""
+        if len(self.state.texts_to_say) + self._texts_to_come >= MAX_TEXTS_TO_SAY:
+            raise TooManyTextsError(f"{MAX_TEXTS_TO_SAY} texts wait to be said already")
+        self._texts_to_come += 1
+        self._orchestrator.mailbox.post(SayRequested(text))
+
+    def set_handed_over(self, *, to_person: bool) -> None:
+        """Lets a person answer from now on, or the bot."""
+        self._orchestrator.mailbox.post(HandoverChanged(to_person))
 
     # Messages -----------------------------------------------------------------------------------------------------
 
