@@ -168,8 +168,22 @@ class TextTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class SayRequested:
+    """A tool, or a person outside, wants the bot to say `text` as a reply of its own, as soon as nobody is speaking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverChanged:
+    """From now on a person answers the user (`to_person`), or the bot does so again."""
+
+    to_person: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InterruptPressed:
-    """The user wants silence: the reply ends, and no other begins."""
+    """The user wants silence: the reply ends, no other begins, and texts that wait to be said are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +395,8 @@ Input = (
     | TurnModelAnswered
     | EngineReported
     | TextTyped
+    | SayRequested
+    | HandoverChanged
     | InterruptPressed
     | ConversationCleared
     | VerdictDisputed

@@ -123,6 +123,8 @@ class ReplyFinished:
     """Whether any of it was played."""
     tokens_discarded: int = 0
     """How many tokens the model had sent for it, if it is a preemptive reply that was discarded; else 0."""
+    heard: str = ""
+    """The words that were played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,13 @@ class ToolCallConfirmed:
 
     reply: int
     call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLeftToPerson:
+    """The user's turn is over, and the bot does not answer it, as the conversation was handed over to a person."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +210,7 @@ Fact = (
     | ToolCallChanged
     | ConfirmationPending
     | ToolCallConfirmed
+    | TurnLeftToPerson
     | EngineChanged
     | ErrorRaised
     | PhaseChanged

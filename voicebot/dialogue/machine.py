@@ -8,7 +8,7 @@ does the machine edit the history and start the next reply.
 A preemptive reply begins at a pause of the user's. It is held back until the turn is over, and cancelled if the user
 says more. A call that needs the user's yes is made only after a clear yes to the whole question. A user who stays
 silent for long is asked whether they are still there. After the user was told that there are no more answers today,
-the session ends.
+the session ends. While a person answers the user, no model does, and nobody asks whether the user is still there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,10 @@ from voicebot.dialogue.confirmation import (
     is_clear_yes,
     may_repeat,
 )
-from voicebot.dialogue.end_of_turn.estimate import Estimate
-from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
-from voicebot.dialogue.end_of_turn.model import model_evidence
-from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
-from voicebot.dialogue.end_of_turn.question import question_evidence
-from voicebot.dialogue.end_of_turn.sound import sound_evidence
-from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
-from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
+from voicebot.dialogue.end_of_turn.pauses import NOTED_S
+from voicebot.dialogue.end_of_turn.sources import endpointing_delay_s, estimate
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
+from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -46,6 +42,7 @@ from voicebot.dialogue.events import (
     EndTranscription,
     EngineReported,
     FinalTranscript,
+    HandoverChanged,
     Input,
     InterruptPressed,
     PartialTranscript,
@@ -56,6 +53,7 @@ from voicebot.dialogue.events import (
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
+    SayRequested,
     SentenceReady,
     SentenceSkipped,
     SentenceSynthesized,
@@ -103,6 +101,7 @@ from voicebot.dialogue.facts import (
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
+    TurnLeftToPerson,
     VerdictGiven,
     WordsAccepted,
     WrongStartRepaired,
@@ -124,6 +123,7 @@ from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
     MAX_CALLS,
     MAX_LEVELS,
+    MAX_TEXTS_TO_SAY,
     MAX_TURNS,
     MAX_VERDICTS,
     IdleStage,
@@ -145,8 +145,6 @@ CUT_SILENCE_S = 0.05
 
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
-
-RECOGNISER_SURE = TurnEvidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
 
 DISMISSED_S = 0.6
 """The longest silence that ends an utterance which is no message to the bot."""
@@ -213,11 +211,16 @@ def _apply(t: Transition, input: Input) -> None:
             _note_engine(t, input)
         case TextTyped():
             _take_typed_text(t, input.text)
+        case SayRequested():
+            _queue_text(t, input.text)
+        case HandoverChanged():
+            _note_user_active(t)
+            t.state = replace(t.state, handed_over=input.to_person)
         case InterruptPressed():
             _note_user_active(t)
             _cancel(t)
             _drop_confirmation(t)
-            t.state = replace(t.state, merge_next=False)
+            t.state = replace(t.state, merge_next=False, texts_to_say=())
         case ConversationCleared():
             _clear_conversation(t)
         case VerdictDisputed():
@@ -246,10 +249,13 @@ def _settle(t: Transition) -> None:
     state = t.state
     unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
+    if state.handed_over and state.reply is None and over and state.pending:
+        _leave_turn_to_person(t)
+        state = t.state
     live = state.live
     if live is not None and live.preemptive:
         words = _words(t)
-        if not (words and _still_answers(t, live, words)):
+        if state.handed_over or not (words and _still_answers(t, live, words)):
             _cancel(t)
         elif over:
             _commit(t, live, words)
@@ -261,6 +267,9 @@ def _settle(t: Transition) -> None:
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
+    elif state.reply is None and over and state.texts_to_say:
+        t.state = replace(state, texts_to_say=state.texts_to_say[1:])
+        _say(t, state.texts_to_say[0])
     elif state.reply is None and _may_reply_preemptively(t) and (words := _words_of_possible_turn(t)):
         _start_reply(t, words, preemptive=True)
     _settle_pause(t)
@@ -280,9 +289,11 @@ def _apply_preferences_between_turns(t: Transition) -> None:
 
 def _may_reply_preemptively(t: Transition) -> bool:
     """Returns True when the turn may have another preemptive reply, and no change of preferences waits for its end."""
-    rules = t.state.rules
-    few_discarded = t.state.discarded_replies < rules.preemptive_discards_per_turn
-    return rules.preemptive_replies and few_discarded and t.state.next_preferences is None
+    rules, state = t.state.rules, t.state
+    if state.handed_over:
+        return False
+    few_discarded = state.discarded_replies < rules.preemptive_discards_per_turn
+    return rules.preemptive_replies and few_discarded and state.next_preferences is None
 
 
 def _settle_pause(t: Transition) -> None:
@@ -426,7 +437,7 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, 
 def _what_ended(t: Transition, utterance: Utterance, silence_s: float) -> str:
     if utterance.announced:
         return "client: it sent a whole utterance"
-    return _estimate(t, utterance, _message(t) or utterance.text).reason(silence_s)
+    return estimate(t.state, utterance, _message(t) or utterance.text).reason(silence_s)
 
 
 def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
@@ -487,39 +498,12 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    needed_s = _endpointing_delay_s(t, utterance, _message(t) or utterance.text)
+    needed_s = endpointing_delay_s(t.state, utterance, _message(t) or utterance.text)
     if utterance.dismissed:
         needed_s = min(needed_s, DISMISSED_S)
     if utterance.endpointing_delay_s != needed_s:
         _update(t, replace(utterance, endpointing_delay_s=needed_s))
         t.commands.append(SetEndpointingDelay(number, needed_s))
-
-
-def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> float:
-    log_odds = _estimate(t, utterance, words).log_odds
-    delays = t.state.rules.endpointing_delays.shifted(wrong_start_delay_s(t.state.wrong_starts))
-    return delays.delay_s(log_odds, settled=utterance.settled)
-
-
-def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
-    """Returns what tells whether the turn is over, if it ends with this utterance and has these words so far."""
-    rules, asked = t.state.rules, _last_words_of_the_bot(t)
-    evidence = (
-        word_evidence(words, rules.language) if words else None,
-        question_evidence(asked, words, rules.language) if asked and words else None,
-        sound_evidence(utterance.prosody),
-        pause_evidence(t.state.pauses),
-        RECOGNISER_SURE if utterance.turn_over else None,
-        None if utterance.model_probability is None else model_evidence(utterance.model_probability),
-    )
-    return Estimate.of(evidence).without(rules.unused_sources)
-
-
-def _last_words_of_the_bot(t: Transition) -> str:
-    """Returns what the user has heard of the bot's last message; an empty string if the bot has said nothing yet."""
-    if t.state.committed is not None and t.state.committed.started:
-        return t.state.committed.heard
-    return next((message.text for message in reversed(t.state.history) if message.role is Role.ASSISTANT), "")
 
 
 def _take_final_transcript(
@@ -552,7 +536,7 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
-        t.state = replace(t.state, merge_next=False)
+        t.state = replace(t.state, merge_next=False, texts_to_say=())
     elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
@@ -568,14 +552,14 @@ def _note_level(t: Transition, speech: Speech) -> None:
 def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
     words, asked = _message(t), t.state.asked
-    estimate = _estimate(t, utterance, words)
+    known = estimate(t.state, utterance, words)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
-    unfinished = estimate.log_odds <= CLEARLY_UNFINISHED
+    unfinished = known.log_odds <= CLEARLY_UNFINISHED
     if asked is None or utterance.held or (utterance.announced and not unfinished):
         return
-    needed_s = _endpointing_delay_s(t, utterance, words)
+    needed_s = endpointing_delay_s(t.state, utterance, words)
     if not utterance.announced:  # the words may tell more now than when the silence ended the utterance
-        t.state = replace(t.state, asked=replace(asked, ended_by=estimate.reason(needed_s)))
+        t.state = replace(t.state, asked=replace(asked, ended_by=known.reason(needed_s)))
     remaining_s = asked.speech_ended_s + needed_s - t.at_s
     if remaining_s > t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, remaining_s)
@@ -619,6 +603,7 @@ def _clear_conversation(t: Transition) -> None:
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
+    t.state = replace(t.state, texts_to_say=(), handed_over=False)
 
 
 # Verdicts on speech over a reply --------------------------------------------------------------------------------------
@@ -796,6 +781,13 @@ def _say(t: Transition, text: str) -> None:
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
 
 
+def _queue_text(t: Transition, text: str) -> None:
+    """Lets a text wait until it can be said. The caller knows how many wait; what exceeds the limit is dropped."""
+    text = merged([text])
+    if text and len(t.state.texts_to_say) < MAX_TEXTS_TO_SAY:
+        t.state = replace(t.state, texts_to_say=(*t.state.texts_to_say, text))
+
+
 def _commit(t: Transition, reply: Reply, words: str) -> None:
     """Commits the preemptive reply: the turn is over, and the reply answers its `words`, as they are written now."""
     t.state = replace(t.state, reply=replace(reply, asked=words, preemptive=False, withheld_text=""))
@@ -812,6 +804,13 @@ def _keep_unanswered_words(t: Transition) -> None:
     """Puts the user's last words, which get no answer, into the history."""
     if t.state.pending or t.state.ask_again:
         _take_turn(t, said(t.state.history, merged(t.state.pending), merge=t.state.merge_next))
+
+
+def _leave_turn_to_person(t: Transition) -> None:
+    """Puts the user's words into the history for the person who answers them."""
+    words = merged(t.state.pending)
+    _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
+    t.facts.append(TurnLeftToPerson(words))
 
 
 def _take_turn(t: Transition, history: History) -> None:
@@ -892,6 +891,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             committed=not reply.preemptive,
             started=reply.started,
             tokens_discarded=reply.tokens if reply.preemptive else 0,
+            heard=reply.heard,
         )
     )
     _settle_calls(t, reply, remembered=history is not t.state.history)
@@ -1105,6 +1105,8 @@ def _update_idle_stage(t: Transition) -> None:
     elif state.idle_stage is IdleStage.SAYING_GOODBYE:
         t.state = replace(t.state, idle_stage=IdleStage.ENDED)
         t.facts.append(ConversationEnded(NOBODY_THERE))
+    elif state.handed_over:
+        _stop(t, Timer.IDLE)
     elif rules.idle_timeout_s and state.idle_stage is not IdleStage.ENDED and Timer.IDLE not in dict(state.timers):
         limit_s = rules.idle_goodbye_s if state.idle_stage is IdleStage.PROMPTED else rules.idle_timeout_s
         _start(t, Timer.IDLE, max(0.0, state.last_word_s + limit_s - t.at_s))

@@ -26,6 +26,9 @@ MAX_VERDICTS = 20
 MAX_TURNS = 50
 MAX_CALLS = 50
 """So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
+MAX_TEXTS_TO_SAY = 8
+"""How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
+
 MAX_LEVELS = 5
 """The usual loudness is the median of this many utterances: three turns after a user moves away, it has followed."""
 
@@ -265,6 +268,10 @@ class State:
     """Final texts that no reply answers yet."""
     merge_next: bool = True
     """Whether the next words join the user's last message, if that has no answer."""
+    texts_to_say: tuple[str, ...] = ()
+    """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first."""
+    handed_over: bool = False
+    """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None
     last_reply: int = 0
     discarded_replies: int = 0
