@@ -227,11 +227,15 @@ class TextReceived:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReady:
-    """A sentence is complete and goes to the synthesizer. Sentences are numbered from 0."""
+    """A sentence is complete and goes to the synthesizer. Sentences are numbered from 0.
+
+    A `filler` covers the time of a tool, and says nothing of its result.
+    """
 
     reply: int
     sentence: int
     text: str
+    filler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +329,10 @@ class ToolCallBegun:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAsked:
-    """The reply ends with the question whether a tool may be called. It runs only after a clear yes to the question."""
+    """The reply ends with the question whether a tool may be called. It runs only after a clear yes to the question.
+
+    If another engine starts the answer over, its own question, if there is one, takes the place of this one.
+    """
 
     reply: int
     request: ConfirmationRequest

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EndCause, Stage
 from voicebot.dialogue.state import Phase, Turn, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,28 @@ class TurnLeftToPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallChanged:
+    """The call of a tool with effects has begun or ended, was not confirmed, or its end was reported to the user."""
+
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationPending:
+    """The user has heard the whole question whether a tool may be called. Their next words answer it."""
+
+    request: ConfirmationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallConfirmed:
+    """The user's turn is over, and was a clear yes. `reply` makes the call now."""
+
+    reply: int
+    call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
 class EngineChanged:
     """Another engine works for a stage now. `reasons` say why each engine that is preferred to it does not."""
 
@@ -185,6 +208,9 @@ Fact = (
     | ReplyFinished
     | HistoryChanged
     | TurnLeftToPerson
+    | ToolCallChanged
+    | ConfirmationPending
+    | ToolCallConfirmed
     | EngineChanged
     | ErrorRaised
     | PhaseChanged
