@@ -133,13 +133,6 @@ class HistoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnLeftToPerson:
-    """The user's turn is over, and the bot does not answer it, as the conversation was handed over to a person."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ToolCallChanged:
     """The call of a tool with effects has begun or ended, was not confirmed, or its end was reported to the user."""
 
@@ -159,6 +152,13 @@ class ToolCallConfirmed:
 
     reply: int
     call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLeftToPerson:
+    """The user's turn is over, and the bot does not answer it, as the conversation was handed over to a person."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +207,10 @@ Fact = (
     | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
-    | TurnLeftToPerson
     | ToolCallChanged
     | ConfirmationPending
     | ToolCallConfirmed
+    | TurnLeftToPerson
     | EngineChanged
     | ErrorRaised
     | PhaseChanged

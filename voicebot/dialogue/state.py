@@ -24,10 +24,11 @@ quiet; 0.10 s at most."""
 
 MAX_VERDICTS = 20
 MAX_TURNS = 50
-MAX_TEXTS_TO_SAY = 8
-"""How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
 MAX_CALLS = 50
 """So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
+MAX_TEXTS_TO_SAY = 8
+"""How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
+
 MAX_LEVELS = 5
 """The usual loudness is the median of this many utterances: three turns after a user moves away, it has followed."""
 

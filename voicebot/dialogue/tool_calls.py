@@ -13,7 +13,9 @@ class CallStatus(StrEnum):
     """How far the call of a tool has come."""
 
     RUNNING = "running"
+    """The tool works."""
     DONE = "done"
+    """The tool has done what it was asked for."""
     FAILED = "failed"
     """The tool has reported an error."""
     UNKNOWN = "unknown"

@@ -385,6 +385,13 @@ STORED_BYTES_PER_S = 500_000
 """Maximum write rate of one session. A message that grows is rewritten as a whole, so a session that sends texts all
 the time would otherwise write megabytes per second. A usual message uses less than a millisecond of this budget."""
 
+STORED_CALL_BYTES = 200
+"""Estimated space that a stored tool call takes besides its texts."""
+
+MAX_STORED_CALLS_BYTES = 500_000
+"""Maximum size of the stored tool calls of one conversation, with `STORED_CALL_BYTES` per call. Of more, the newest are
+kept."""
+
 MAX_DATABASE_BYTES = 1_000_000_000
 """Maximum size of the whole database: about 7,000 hours of talk. Beyond it, unused imports are deleted first, then the
 least recently used conversations."""

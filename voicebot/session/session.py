@@ -23,9 +23,16 @@ from voicebot.dialogue.events import (
     PreferencesChanged,
     SayRequested,
     TextTyped,
+    ToolCallEnded,
     VerdictDisputed,
 )
-from voicebot.dialogue.facts import ConversationEnded, ReplyFinished, SentenceDropped, TurnLeftToPerson
+from voicebot.dialogue.facts import (
+    ConversationEnded,
+    ReplyFinished,
+    SentenceDropped,
+    ToolCallChanged,
+    TurnLeftToPerson,
+)
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
@@ -47,6 +54,7 @@ from voicebot.session.messages import (
     TalkMessage,
     TelemetryMessage,
     TextMessage,
+    ToolCallMessage,
     TtsDroppedMessage,
 )
 from voicebot.session.observers import Observers
@@ -108,7 +116,7 @@ class Session(Observer):
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
         self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
-        self._recorder = services.recordings.new(conversation.history)
+        self._recorder = services.recordings.new(conversation.history, conversation.calls)
         self._faults = Faults()
         self._observers = Observers(
             recorder=self._recorder,
@@ -122,6 +130,7 @@ class Session(Observer):
             self._observers,
             turns=services.turns,
             history=conversation.history,
+            calls=conversation.calls,
             remote_player=connection,
         )
         self.heard_s: float | None = None
@@ -177,6 +186,12 @@ class Session(Observer):
     def conversation_taken_over(self) -> None:
         """Ends this session, as another one of this process goes on with the conversation."""
         self.leave(TAKEN_OVER)
+
+    def call_ended(self, ended: ToolCallEnded) -> bool:
+        """Takes note of how a call has ended. Returns False if this session is ending."""
+        if not self.leaving:
+            self._orchestrator.mailbox.post(ended)
+        return not self.leaving
 
     def watch(self, name: str, observer: Observer) -> None:
         """Adds an observer. Must be called before `run`."""
@@ -254,6 +269,8 @@ class Session(Observer):
                     invitations.note_message(self.conversation_key, message)
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDroppedMessage(text=text))
+                case ToolCallChanged(record) if not record.reported:
+                    self._connection.send(ToolCallMessage(id=record.id, tool=record.tool, status=record.status))
                 case ConversationEnded():
                     self.leave(SessionClosed.from_fact(fact))
                 case _:

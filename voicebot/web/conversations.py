@@ -36,13 +36,13 @@ def add_conversations(app: FastAPI, services: AppServices) -> None:
         """Answers with the state message of a session that has just continued the conversation."""
         count(request)
         try:
-            history = await conversations.read(conversation)
+            record = await conversations.read(conversation)
         except StoreError:
             raise store_unreachable() from None
-        if history is None:
+        if record is None:
             raise RefusedError(404, Reason.REQUEST, "conversation: none with this name exists (any more)")
         response.headers["Cache-Control"] = "no-store"
-        return view(State(history=history))
+        return view(State(history=record.history, calls=record.calls))
 
     @app.delete("/conversations/{conversation}", status_code=204)
     async def delete_conversation(conversation: Name, request: Request) -> None:
