@@ -10,11 +10,12 @@ from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp, GraphRecursionError
+from langgraph.errors import GraphRecursionError
 
-from voicebot.agent.loading import why_it_failed
+from voicebot.agent.loading import where_it_failed
 from voicebot.agent.own_graph import PreparedGraph
 from voicebot.agent.spoken import Piece, SpokenText
+from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import other_failure
 from voicebot.engines.protocols import OutputDeadline
@@ -119,7 +120,12 @@ class ModelWatch(AsyncCallbackHandler):
 
 
 async def run_graph(
-    prepared: PreparedGraph, state: dict[str, Any], config: RunnableConfig, deadline: GraphDeadline, engine: str
+    prepared: PreparedGraph,
+    state: dict[str, Any],
+    config: RunnableConfig,
+    engine: str,
+    deadline: GraphDeadline,
+    tools: ReplyTools,
 ) -> AsyncGenerator[Piece | None]:
     """Yields the answer of a graph in pieces, and None for each part of its stream that is not spoken.
 
@@ -134,7 +140,8 @@ async def run_graph(
     try:
         async with deadline.limited(), aclosing(cast("Parts", stream)) as parts:
             async for namespace, kind, part in parts:
-                deadline.sign_of_life()
+                if not tools.is_working:
+                    deadline.sign_of_life()
                 if kind == "updates" and INTERRUPT in part:
                     raise EngineError(engine, CANNOT_RESUME, fault=Fault.REJECTED, repeatable=False)
                 spoken = False
@@ -149,7 +156,7 @@ async def run_graph(
                     yield None
         for piece in text.end():
             yield piece
-    except (EngineError, GraphBubbleUp):
+    except (EngineError, QuestionAskedError):
         raise
     except GraphRecursionError:
         message = f"the graph did not end within {MAX_STEPS} steps"
@@ -167,7 +174,7 @@ def graph_failure(engine: str, error: Exception) -> EngineError:
     The user learns its type. Its text is logged only at DEBUG, as it may hold anything, such as a key. The error of a
     model that the graph has brought along is told by its HTTP status.
     """
-    logger.error("%s: the graph failed: %s", engine, why_it_failed(error))
+    logger.error("%s: the graph failed: %s", engine, where_it_failed(error))
     logger.debug("the graph failed", exc_info=error)
     failure = other_failure(engine, error)
     if failure.fault is Fault.BROKEN:
