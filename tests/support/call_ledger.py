@@ -140,8 +140,8 @@ class CallLedger:
         live = before.reply
         course = self._replies.get(live.number) if live is not None else None
         match input:
-            case SpeechStarted(utterance) if utterance > before.last_utterance:
-                self._began_s[utterance] = at_s
+            case SpeechStarted(utterance, since_s=since_s) if utterance > before.last_utterance:
+                self._began_s[utterance] = at_s - since_s
             case InterruptPressed() | HandoverChanged():
                 self._asked = None
             case ConversationCleared():

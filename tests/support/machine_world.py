@@ -229,7 +229,10 @@ def _scene(draw: st.DrawFn) -> list[Happening]:
     asks = [_happening("type", "speak"), _happening("ask whole question", "ask"), _happening("speak", "type", "settle")]
     preemptive = [_happening("start"), _happening("pause"), _happening("settle"), _happening("end", "continue")]
     makes = [_happening("type", "speak"), _happening("call"), _happening("call ends", "hear sentence", "interrupt")]
-    parts = draw(st.sampled_from([asks, [*asks, _happening("call")], [*asks[:2], *preemptive], makes]))
+    silence = [_happening("idle"), _happening("hear reply"), asks[2]]
+    parts = draw(
+        st.sampled_from([asks, [*asks, _happening("call")], [*asks[:2], *preemptive], [*asks[:2], *silence], makes])
+    )
     return [each for part in parts for each in (*draw(anything), draw(part))] + draw(
         st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3)
     )
@@ -466,10 +469,12 @@ class World:
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
             case "speak":
-                self.post(SpeechStarted(number + 1))
+                self.post(SpeechStarted(number + 1, since_s=0.02 if pick == 5 else 0.0))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
                 self.post(FinalTranscript(number + 1, text))
                 self.run_out(Timer.DEBOUNCE)
+            case "idle":
+                self.run_out(Timer.IDLE)
             case "noise":
                 self.post(SpeechStarted(number + 1))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
@@ -554,5 +559,5 @@ RULES = st.sampled_from(
     ]
 )
 
-ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en"))
-"""The same rules for users who say "yes"."""
+ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en", idle_timeout_s=0.05))
+"""The same rules for users who say "yes". The bot asks whether silent ones are still there."""
