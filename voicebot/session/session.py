@@ -116,6 +116,7 @@ class Session(Observer):
             turns=services.turns,
             history=conversation.history,
             remote_player=connection,
+            running_calls=services.running_calls,
         )
         self.heard_s: float | None = None
         """When live audio came last, by the monotonic clock; None if none has come."""
