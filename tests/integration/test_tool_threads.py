@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from langchain_core.tools import BaseTool
 
+from tests.support.conversation import conversation
 from tests.support.waiting import until
 from voicebot.agent.tools import Toolbox, effects, pure
 from voicebot.agent.tools.calls import ended
@@ -30,11 +31,11 @@ LimitedKind = Callable[..., Kind]
 class Calls:
     """The calls of a conversation; `running` outlive the reply."""
 
-    conversation = "talk-1"
     records: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
 
     def __init__(self) -> None:
+        self.conversation = conversation("talk-1")
         self.running: list[asyncio.Task[CallRecord]] = []
 
     async def run(self, call: CallRecord, effect: Any, limit_s: float) -> CallRecord:

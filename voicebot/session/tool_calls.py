@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from voicebot.agent.tools.calls import ended
 from voicebot.dialogue.events import ConfirmationAsked, ToolCallBegun, ToolCallEnded
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.engines.conversation import Conversation
 from voicebot.runtime.limits import RUNNING_CALLS_PER_CONVERSATION
 from voicebot.session.mailbox import Mailbox
 
@@ -109,7 +110,7 @@ class ReplyCalls:
     """The calls of a conversation, as one reply sees them and adds to them; see `ConversationCalls`."""
 
     reply: int
-    conversation: str
+    conversation: Conversation
     records: tuple[CallRecord, ...]
     confirmed: CallRecord | None
     mailbox: Mailbox
@@ -117,12 +118,12 @@ class ReplyCalls:
     running: RunningCalls
 
     async def run(self, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
-        if not self.running.has_room(self.conversation):
+        if not self.running.has_room(self.conversation.id):
             effect.close()
             return replace(call, status=CallStatus.FAILED, result=TOO_MANY)
         self.log.call_begun(call.id)
         self.mailbox.post(ToolCallBegun(call))
-        return await self.running.run(self.conversation, self.log, call, effect, limit_s)
+        return await self.running.run(self.conversation.id, self.log, call, effect, limit_s)
 
     def ask(self, request: ConfirmationRequest) -> None:
         self.mailbox.post(ConfirmationAsked(self.reply, request))
