@@ -48,6 +48,8 @@ class LearnedNodes:
     """Nodes that took part in a reply and did not answer."""
     answers: dict[Writer, bool] = field(default_factory=dict)
     """Whether what a writer wrote was the answer of its node, the last time."""
+    has_told: bool = False
+    """The log says that there was text but no answer."""
 
 
 class AnsweringNodes:
@@ -94,6 +96,14 @@ class AnsweringNodes:
             learned.silent.discard(node)
         elif wrote and node not in learned.answering:
             learned.silent.add(node)
+
+    def tell_no_answer(self, nodes: Iterable[str]) -> None:
+        """Logs, once, that text of these nodes was not spoken and nothing else was: that may be a mistake."""
+        if not self._learned.has_told:
+            self._learned.has_told = True
+            logger.info(
+                "a graph has not answered; AGENT_NODE could name nodes that wrote: %s", ", ".join(sorted(nodes))
+            )
 
     def learn_silent(self, nodes: Iterable[str]) -> None:
         """Notes that these nodes took part in a whole reply and wrote nothing."""
@@ -147,6 +157,8 @@ class SpokenText:
         self._tasks: dict[str, _Task] = {}
         """The tasks that have not ended, or whose text is held back."""
         self._ended_silently: set[str] = set()
+        self._unanswered: set[str] = set()
+        """The nodes that have written text which is no answer."""
         self.has_spoken = False
 
     def take(self, namespace: Sequence[str], kind: str, part: Any) -> Iterator[Piece]:
@@ -167,15 +179,13 @@ class SpokenText:
     def end(self) -> Iterator[Piece]:
         """Takes the end of the graph; yields what was held back, if it turns out to be the answer."""
         self._nodes.learn_silent(self._ended_silently)
-        held = [task for task in self._tasks.values() if task.held]
-        answers = [task for task in held if task.answered]
-        if self.has_spoken or not held:
+        answers = [task for task in self._tasks.values() if task.answered]
+        if self.has_spoken:
             return
-        if not answers:
-            nodes = ", ".join(dict.fromkeys(task.node for task in held))
-            logger.warning("the graph has added no answer to its messages; AGENT_NODE may name the node (%s)", nodes)
-            return
-        yield from self._say(piece for _, piece in answers[-1].held)
+        if answers:
+            yield from self._say(piece for _, piece in answers[-1].held)
+        elif self._unanswered:
+            self._nodes.tell_no_answer(self._unanswered)
 
     def _write(self, root: str, writer: Writer, message: AIMessage) -> Iterator[Piece]:
         task = self._tasks.setdefault(root, _Task(writer.node))
@@ -217,6 +227,8 @@ class SpokenText:
         self._nodes.learn(node, wrote)
         if not wrote:
             self._ended_silently.add(node)
+        elif not any(wrote.values()):
+            self._unanswered.add(node)
         task.held = [(writer, piece) for writer, piece in task.held if wrote.get(writer)]
         task.answered = bool(task.held)
         if task.held and self._nodes.is_last(node):
