@@ -3,7 +3,8 @@
 A graph may ask models for other things than the answer: what the user wants, a search query, a summary. LangGraph
 streams all of it alike. What sets an answer apart is that its node adds it to the messages, and that no other node
 answers after it. Whether a node does so is known only when it has ended, so its text is held back until then, the first
-time; later it is spoken while it is written.
+time; later it is spoken while it is written. If a graph has only one node beside its tools, as `create_agent` makes
+them, that node answers, and so do the nodes that the setting AGENT_NODE names.
 """
 
 from __future__ import annotations
@@ -60,9 +61,13 @@ class AnsweringNodes:
     """
 
     def __init__(self, graph: AnyGraph, named: Collection[str] = (), learned: LearnedNodes | None = None) -> None:
-        self.named = frozenset(named)
         self._next = successors(graph)
         self._tools = {name for name, node in graph.builder.nodes.items() if isinstance(node.runnable, ToolNode)}
+        others = graph.builder.nodes.keys() - self._tools
+        self.named = frozenset(named)
+        """The nodes whose text is spoken, if that is known from the start."""
+        if not named and len(others) == 1 and not [*graph.get_subgraphs()]:
+            self.named = frozenset(others)
         self._learned = LearnedNodes() if learned is None else learned
 
     def speaks(self, writer: Writer) -> bool | None:

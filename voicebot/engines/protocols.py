@@ -16,6 +16,7 @@ from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
+from voicebot.engines.conversation import Conversation
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -275,8 +276,8 @@ class ConversationCalls(Protocol):
     """The tool calls of one conversation, as one reply sees them and adds to them."""
 
     @property
-    def conversation(self) -> str:
-        """Identifies the conversation for tools: the same after a reload of the page, different for each user."""
+    def conversation(self) -> Conversation:
+        """The conversation, as tools and graphs see it."""
         ...
 
     @property

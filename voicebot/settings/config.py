@@ -443,6 +443,10 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many of your own proxies are in front of the server: their `X-Forwarded-For` and `X-Forwarded-Host` are
     believed. With 0 behind a proxy, all visitors count as one and share its limits."""
+    public_url: HttpUrl = None
+    """The address of this server as people outside know it, for example `https://bot.example.org/bot`. Links that tools
+    give to people outside begin with it; without it they lead to this machine, or to the Space. Each of several servers
+    needs its own."""
 
     keep_conversations: Annotated[
         bool,
@@ -611,6 +615,11 @@ class Settings(BaseSettings):
             endpointing=self.endpointing,
             interrupted_history=self.interrupted_history,
         )
+
+    @property
+    def public_address(self) -> str | None:
+        """The server's address for people outside; None if it is not known."""
+        return self.public_url or (f"https://{self.space_host}" if self.space_host else None)
 
     @property
     def persona_file(self) -> Path | None:

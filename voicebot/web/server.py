@@ -37,6 +37,7 @@ from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
 from voicebot.web.recordings import add_recordings
+from voicebot.web.say import add_say
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
@@ -125,6 +126,7 @@ def create_app(application: Application) -> FastAPI:
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
     add_recordings(app, services, application.threads)
+    add_say(app, services)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -249,7 +251,10 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         application.webrtc.ice.start()
         await _log_engines(services.health)
         host, port = listener.getsockname()[:2]
-        logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+        name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        services.invitations.base_url = services.settings.public_address or address
+        logger.info("open %s in a browser", address)
         memory.settle()
         background = {
             "loop lag": services.telemetry.metrics.time_loop(),

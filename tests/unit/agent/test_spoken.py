@@ -27,6 +27,8 @@ from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError
 
 HI: History = (Message(Role.USER, "hi"),)
+WANTED = asyncio.Event()
+WANTED.set()
 
 
 class State(MessagesState):
@@ -68,20 +70,25 @@ async def replies(graph: Any, *nodes: str, times: int = 2) -> list[list[str]]:
     agent = OwnGraphAgent(
         OwnGraph("mine", graph.compile() if isinstance(graph, StateGraph) else graph, nodes=nodes), None, (), "mine"
     )
-    wanted = asyncio.Event()
-    wanted.set()
     given = []
     for _ in range(times):
-        async with aclosing(agent.reply(HI, wanted)) as pieces:
+        async with aclosing(agent.reply(HI, WANTED)) as pieces:
             given.append([piece async for piece in pieces])
     return given
 
 
 async def test_the_one_node_of_create_agent_is_spoken_as_it_writes_and_its_tools_are_not() -> None:
     model = script(["Let me ", "see.", call("look_up", '{"what": "milk"}')], ["It ", "is there."])
-    held, streamed = await replies(create_agent(model, [look_up]))
-    assert held == ["Let me ", "see.", " It ", "is there."]
-    assert streamed == held
+    assert await replies(create_agent(model, [look_up])) == [["Let me ", "see.", " It ", "is there."]] * 2
+
+
+async def test_the_one_node_beside_the_tools_is_spoken_while_it_writes_from_the_first_reply_on() -> None:
+    gate = asyncio.Event()
+    graph = create_agent(Script(answers=[["It ", gate, "rains."]]), [look_up])
+    async with aclosing(OwnGraphAgent(OwnGraph("mine", graph), None, (), "mine").reply(HI, WANTED)) as pieces:
+        assert await anext(pieces) == "It "
+        gate.set()
+        assert [piece async for piece in pieces] == ["rains."]
 
 
 @pytest.mark.filterwarnings("ignore:create_react_agent")
@@ -140,27 +147,21 @@ async def test_a_summary_after_the_answer_is_never_spoken_and_holds_the_answer_b
 
     graph = chain(answer=node(script(["It ", "rains."])), summarize=summarize).compile()
     agent = OwnGraphAgent(OwnGraph("mine", graph), None, (), "mine")
-    wanted = asyncio.Event()
-    wanted.set()
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert [piece async for piece in pieces] == ["It ", "rains."]
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert [await anext(pieces), await anext(pieces)] == ["It ", "rains."], "spoken before the summary is begun"
         gate.set()
         assert [piece async for piece in pieces] == []
 
 
 async def test_a_node_that_writes_nothing_after_the_answer_holds_it_back_only_once() -> None:
-    async def log(state: State) -> None: ...
-
     gate = asyncio.Event()
     graph = chain(answer=node(Script(answers=[["It rains."], ["It ", gate, "rains."]])), log=log)
     agent = OwnGraphAgent(OwnGraph("mine", graph.compile()), None, (), "mine")
-    wanted = asyncio.Event()
-    wanted.set()
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert [piece async for piece in pieces] == ["It rains."]
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert await anext(pieces) == "It ", "spoken while the model still writes"
         gate.set()
         assert [piece async for piece in pieces] == ["rains."]
@@ -249,6 +250,10 @@ async def test_two_messages_of_a_node_are_spoken_with_a_space_between_and_the_hi
     assert await replies(chain(fixed=fixed)) == [["One.", " Two."]] * 2
 
 
+async def log(state: State) -> None:
+    """A node that writes nothing."""
+
+
 @pytest.mark.parametrize(("named", "spoken"), [((), "IT RAINS."), (("edited",), "It rains.")])
 async def test_a_node_that_changes_what_its_model_wrote_is_spoken_once(named: tuple[str, ...], spoken: str) -> None:
     """A node that is named is spoken as its model writes, and else what it adds to the messages."""
@@ -257,7 +262,7 @@ async def test_a_node_that_changes_what_its_model_wrote_is_spoken_once(named: tu
     async def edited(state: State) -> Any:
         return {"messages": [AIMessage((await model.ainvoke(state["messages"])).text.upper())]}
 
-    assert ["".join(reply) for reply in await replies(chain(edited=edited), *named)] == [spoken] * 2
+    assert ["".join(reply) for reply in await replies(chain(edited=edited, log=log), *named)] == [spoken] * 2
 
 
 def asks_whole(state: State) -> Any:
@@ -272,9 +277,7 @@ async def test_only_the_named_nodes_are_spoken_and_as_they_write_from_the_first_
     gate = asyncio.Event()
     graph = chain(first=node(script(["One."])), second=node(Script(answers=[["Two ", gate, "three."]])))
     agent = OwnGraphAgent(OwnGraph("mine", graph.compile(), nodes=("second",)), None, (), "mine")
-    wanted = asyncio.Event()
-    wanted.set()
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert await anext(pieces) == "Two "
         gate.set()
         assert [piece async for piece in pieces] == ["three."]
@@ -335,7 +338,7 @@ async def test_text_that_is_added_to_no_message_is_silent_and_the_log_says_what_
         return {"summary": (await model.ainvoke(state["messages"])).text}
 
     with caplog.at_level(logging.INFO):
-        assert await replies(chain(lost=lost)) == [[""]] * 2
+        assert await replies(chain(lost=lost, log=log)) == [[""]] * 2
     assert caplog.text.count("AGENT_NODE could name nodes that wrote: lost") == 1
 
 
@@ -348,10 +351,8 @@ async def test_a_reply_that_failed_teaches_nothing_about_nodes_that_did_not_answ
     failures: list[bool] = []
     graph = chain(answer=node(script(["It ", "rains."])), log=fails_once).compile()
     agent = OwnGraphAgent(OwnGraph("mine", graph), None, (), "mine")
-    wanted = asyncio.Event()
-    wanted.set()
     with pytest.raises(EngineError):
-        async with aclosing(agent.reply(HI, wanted)) as pieces:
+        async with aclosing(agent.reply(HI, WANTED)) as pieces:
             assert [piece async for piece in pieces] == []
-    async with aclosing(agent.reply(HI, wanted)) as pieces:
+    async with aclosing(agent.reply(HI, WANTED)) as pieces:
         assert [piece async for piece in pieces] == ["It ", "rains."]
