@@ -18,6 +18,7 @@ from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.session.invitations import Invitations
+from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
 
@@ -112,6 +113,7 @@ class AppServices:
     telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
     invitations: Invitations = field(default_factory=Invitations)
+    running_calls: RunningCalls = field(default_factory=RunningCalls)
 
     @property
     def engine_health(self) -> Health:

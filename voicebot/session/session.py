@@ -132,6 +132,9 @@ class Session(Observer):
             history=conversation.history,
             calls=conversation.calls,
             remote_player=connection,
+            running_calls=services.running_calls,
+            conversation=self.conversation_key,
+            invitations=services.invitations,
         )
         self.heard_s: float | None = None
         """When live audio came last, by the monotonic clock; None if none has come."""

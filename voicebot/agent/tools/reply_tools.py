@@ -176,12 +176,15 @@ class ReplyTools:
         ended: asyncio.Future[CallRecord] = self.loop.create_future()
         self._under_way[call.tool, call.arguments] = ended
         try:
-            await self.wanted.wait()
+            try:
+                await self.wanted.wait()
+            except asyncio.CancelledError:
+                effect.close()  # it has not begun
+                raise
             self.has_effects = True
             ended.set_result(await self.calls.run(call, effect, limit_s))
             return ended.result()
         finally:
-            effect.close()  # if it has not begun; otherwise it has ended, or the application runs it
             ended.cancel()
             self._under_way.pop((call.tool, call.arguments), None)
 
