@@ -12,11 +12,19 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from voicebot.engines.circuit import CircuitBreaker
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import DEFAULT_STYLE, Engine, EngineStatus, HasModels, HasNote, Style
+from voicebot.engines.protocols import (
+    DEFAULT_STYLE,
+    Engine,
+    EngineStatus,
+    FailureCounter,
+    HasModels,
+    HasNote,
+    Style,
+)
 from voicebot.runtime import limits
 
 logger = logging.getLogger(__name__)
@@ -77,12 +85,6 @@ class Candidate(Generic[E]):
             model=None if with_models is None else with_models.model,
             warning=note if with_models is None else with_models.warning,
         )
-
-
-class FailureCounter(Protocol):
-    """Counts the failures of engines."""
-
-    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
 
 
 class FallbackGroup(Generic[E]):
