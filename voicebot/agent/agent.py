@@ -7,20 +7,21 @@ import logging
 from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from langchain_core.exceptions import LangChainException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.graph import MessagesState
 
-from voicebot.agent.effects import EffectGuard
-from voicebot.agent.graph import EFFECTS, FILLERS, MODEL, Parts, build_graph
+from voicebot.agent.graph import MODEL, Graph, Parts, build_graph
 from voicebot.agent.personas import Persona, personas, system_prompt
+from voicebot.agent.tools import Toolbox
 from voicebot.agent.tools.fillers import Filler, Fillers
+from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Role
 from voicebot.engines.errors import EngineError
 from voicebot.engines.llm.failures import Errors, other_failure
@@ -35,6 +36,9 @@ DEFAULT_PERSONA = "assistant"
 
 GREETING = "Hello."
 """The message with which a cold model is warmed."""
+
+CONVERSATION = "conversation"
+"""The key under which tools and graphs find the conversation's identifier in `config["configurable"]`."""
 
 FILLER_STEP = -1
 """The step number of fillers, which come from no step of the graph."""
@@ -92,7 +96,7 @@ class GraphAgent:
     def __init__(
         self,
         model: BaseChatModel,
-        tools: Sequence[BaseTool],
+        tools: Toolbox | Sequence[BaseTool],
         name: str,
         *,
         prompt: Callable[[Style], str] = prompt_of,
@@ -117,10 +121,11 @@ class GraphAgent:
         self._history_max_tokens = history_max_tokens
         self._filler_s = filler_s
         self._failures = failures
-        self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
-        self._model = model.bind_tools(tools) if tools else model
         self._warming: asyncio.Task[None] | None = None
-        self._graph = build_graph(model, self._model, tools, name, timeout_s)
+        self._bare_model = model
+        self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+        self._tools: Sequence[BaseTool] | None = None
+        self._current_graph()
 
     @property
     def name(self) -> str:
@@ -202,50 +207,79 @@ class GraphAgent:
     ) -> AsyncGenerator[str]:
         """Yields the answer to the user's message at the end of the history, in pieces; see `Agent.reply`.
 
-        The answer includes what the model says before it calls a tool. A tool that is tagged `pure` runs at once, any
-        other one only when the answer is `wanted`. Text that covers the time of a tool is yielded as `Filler`.
+        The answer includes what the model says before it calls a tool. Tools run by their policies (`GuardedTool`): one
+        that needs a confirmation ends the answer with its question. A call that the user has confirmed is made first.
+        Text that covers the time of a tool is yielded as `Filler`.
 
         Raises EngineError, also for an empty answer. The error is not repeatable once a tool that is not pure has run.
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("the history does not end with a message of the user")
         await self._wait_if_near_rate_limit(wanted, deadline)
-        prompt = self._prompt(style)
-        state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt)))
-        if stands_in:
-            notice = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
-            state["messages"][0].additional_kwargs[STANDS_IN] = notice
-        effects = EffectGuard(wanted, deadline)
-        given = {EFFECTS: effects, FILLERS: Fillers(style.language, self._filler_s, wanted)}
-        # LangGraph declares its generator as an iterator, which has no `aclose`.
-        stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
-        parts = cast("Parts", stream)
+        tools = ReplyTools(wanted, deadline, Fillers(style.language, self._filler_s, wanted), calls, style.language)
+        answer = self._answer(history, tools, style, stands_in=stands_in, stood_in=stood_in)
         # JSON can contain half a character (a surrogate), which nothing else accepts. The decoder joins two halves, and
         # replaces a single one.
         surrogate_decoder = getincrementaldecoder("utf-16-le")("replace")
         last_step: int | None = None
         answered = False
         try:
-            async with aclosing(parts):
-                async for kind, part in parts:
-                    step, text = _spoken(kind, part)
+            async with aclosing(tools.with_fillers(answer)) as pieces:
+                async for piece in pieces:
+                    step, text = (FILLER_STEP, piece) if isinstance(piece, Filler) else piece
                     if not isinstance(text, Filler):
                         text = surrogate_decoder.decode(text.encode("utf-16-le", "surrogatepass"))
                     if not text:
-                        effects.sign_of_life()
+                        tools.sign_of_life()
                         continue
                     yield text if last_step in (None, step) else _after_space(text)
                     last_step = step
                     answered = answered or not isinstance(text, Filler)
             if not answered:
                 raise EngineError(self._name, "the model gave no answer")
+        except QuestionAskedError as asked:
+            yield asked.request.question if last_step is None else f" {asked.request.question}"
         except EngineError as error:
-            error.repeatable = error.repeatable and not effects.begun
+            error.repeatable = error.repeatable and not tools.has_effects
             raise
         except self._failures as error:
             failure = other_failure(self._name, error)
-            failure.repeatable = not effects.begun
+            failure.repeatable = not tools.has_effects
             raise failure from error
+
+    async def _answer(
+        self, history: History, tools: ReplyTools, style: Style, *, stands_in: bool, stood_in: str
+    ) -> AsyncGenerator[tuple[int, str]]:
+        """Yields the steps of the graph and what is to be spoken of them, after the call that the user confirmed."""
+        graph = self._current_graph()
+        records = tools.calls.records
+        if (confirmed := tools.calls.confirmed) is not None:
+            made = await self._toolbox.run_confirmed(confirmed, tools)
+            # The user's yes comes before the call, and the user hears of its end in this reply.
+            records = (*records, replace(made, position=len(history), reported=True))
+        prompt = self._prompt(style)
+        state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt), records))
+        if stands_in:
+            notice = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
+            state["messages"][0].additional_kwargs[STANDS_IN] = notice
+        config = as_config(tools, {CONVERSATION: tools.calls.conversation})
+        # LangGraph declares its generator as an iterator, which has no `aclose`.
+        async with aclosing(cast("Parts", graph.astream(state, config, stream_mode=["messages"]))) as parts:
+            async for _, part in parts:
+                step, text = _spoken(part)
+                if text:
+                    tools.note_spoken()
+                yield step, text
+
+    def _current_graph(self) -> Graph:
+        """Returns the graph with the tools that can be called now."""
+        tools = self._toolbox.tools
+        if tools is not self._tools:
+            self._tools = tools
+            self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
+            self._model = self._bare_model.bind_tools(tools) if tools else self._bare_model
+            self._graph = build_graph(self._bare_model, self._model, tools, self._name, self._timeout_s)
+        return self._graph
 
     async def _wait_if_near_rate_limit(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
         """Waits until the answer is wanted, if too little is left of the rate limit for an answer that is discarded."""
@@ -268,10 +302,8 @@ class GraphAgent:
         return min(self._history_max_tokens, prompt_tokens + allowed)
 
 
-def _spoken(kind: str, part: Any) -> tuple[int, str]:
+def _spoken(part: Any) -> tuple[int, str]:
     """Returns the step of a part of the graph's stream, and the text in it that is to be spoken."""
-    if kind == "custom":
-        return FILLER_STEP, part
     message, metadata = part
     return metadata["langgraph_step"], message.text if metadata["langgraph_node"] == MODEL else ""
 

@@ -127,14 +127,14 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) 
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of
-    from voicebot.agent.tools import toolbox
+    from voicebot.agent.tools import Toolbox, built_in_tools
 
     created = entry.create(settings)
     service = None if isinstance(created, BaseChatModel) else created
     slow = service if isinstance(service, SlowModelService) else None
     return GraphAgent(
         created if isinstance(created, BaseChatModel) else created.model,
-        toolbox(),
+        Toolbox(built_in_tools()),
         entry.name,
         prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,

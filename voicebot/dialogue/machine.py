@@ -16,14 +16,10 @@ from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import assert_never
 
-from voicebot.dialogue.end_of_turn.estimate import Estimate
-from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
-from voicebot.dialogue.end_of_turn.model import model_evidence
-from voicebot.dialogue.end_of_turn.pauses import NOTED_S, pause_evidence
-from voicebot.dialogue.end_of_turn.question import question_evidence
-from voicebot.dialogue.end_of_turn.sound import sound_evidence
-from voicebot.dialogue.end_of_turn.words import Completeness, completeness, word_evidence
-from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT, wrong_start_delay_s
+from voicebot.dialogue.end_of_turn.pauses import NOTED_S
+from voicebot.dialogue.end_of_turn.sources import endpointing_delay_s, estimate
+from voicebot.dialogue.end_of_turn.words import Completeness, completeness
+from voicebot.dialogue.end_of_turn.wrong_starts import ANSWERS_KEPT
 from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
@@ -127,8 +123,6 @@ CUT_SILENCE_S = 0.05
 
 ECHO_LIKELY = 0.5
 """From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
-
-RECOGNISER_SURE = TurnEvidence(Source.RECOGNISER, 4.0, "the recogniser hears that you are done")
 
 DISMISSED_S = 0.6
 """The longest silence that ends an utterance which is no message to the bot."""
@@ -407,7 +401,7 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech, 
 def _what_ended(t: Transition, utterance: Utterance, silence_s: float) -> str:
     if utterance.announced:
         return "client: it sent a whole utterance"
-    return _estimate(t, utterance, _message(t) or utterance.text).reason(silence_s)
+    return estimate(t.state, utterance, _message(t) or utterance.text).reason(silence_s)
 
 
 def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
@@ -468,39 +462,12 @@ def _adapt_endpointing_delay(t: Transition, number: int) -> None:
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    needed_s = _endpointing_delay_s(t, utterance, _message(t) or utterance.text)
+    needed_s = endpointing_delay_s(t.state, utterance, _message(t) or utterance.text)
     if utterance.dismissed:
         needed_s = min(needed_s, DISMISSED_S)
     if utterance.endpointing_delay_s != needed_s:
         _update(t, replace(utterance, endpointing_delay_s=needed_s))
         t.commands.append(SetEndpointingDelay(number, needed_s))
-
-
-def _endpointing_delay_s(t: Transition, utterance: Utterance, words: str) -> float:
-    log_odds = _estimate(t, utterance, words).log_odds
-    delays = t.state.rules.endpointing_delays.shifted(wrong_start_delay_s(t.state.wrong_starts))
-    return delays.delay_s(log_odds, settled=utterance.settled)
-
-
-def _estimate(t: Transition, utterance: Utterance, words: str) -> Estimate:
-    """Returns what tells whether the turn is over, if it ends with this utterance and has these words so far."""
-    rules, asked = t.state.rules, _last_words_of_the_bot(t)
-    evidence = (
-        word_evidence(words, rules.language) if words else None,
-        question_evidence(asked, words, rules.language) if asked and words else None,
-        sound_evidence(utterance.prosody),
-        pause_evidence(t.state.pauses),
-        RECOGNISER_SURE if utterance.turn_over else None,
-        None if utterance.model_probability is None else model_evidence(utterance.model_probability),
-    )
-    return Estimate.of(evidence).without(rules.unused_sources)
-
-
-def _last_words_of_the_bot(t: Transition) -> str:
-    """Returns what the user has heard of the bot's last message; an empty string if the bot has said nothing yet."""
-    if t.state.committed is not None and t.state.committed.started:
-        return t.state.committed.heard
-    return next((message.text for message in reversed(t.state.history) if message.role is Role.ASSISTANT), "")
 
 
 def _take_final_transcript(
@@ -548,14 +515,14 @@ def _note_level(t: Transition, speech: Speech) -> None:
 def _wait_for_more(t: Transition, utterance: Utterance) -> None:
     """Starts the debounce timer if the utterance ended sooner than it would have with its final words."""
     words, asked = _message(t), t.state.asked
-    estimate = _estimate(t, utterance, words)
+    known = estimate(t.state, utterance, words)
     # A client that sends whole utterances knows where they end, unless the words say clearly that it was wrong.
-    unfinished = estimate.log_odds <= CLEARLY_UNFINISHED
+    unfinished = known.log_odds <= CLEARLY_UNFINISHED
     if asked is None or utterance.held or (utterance.announced and not unfinished):
         return
-    needed_s = _endpointing_delay_s(t, utterance, words)
+    needed_s = endpointing_delay_s(t.state, utterance, words)
     if not utterance.announced:  # the words may tell more now than when the silence ended the utterance
-        t.state = replace(t.state, asked=replace(asked, ended_by=estimate.reason(needed_s)))
+        t.state = replace(t.state, asked=replace(asked, ended_by=known.reason(needed_s)))
     remaining_s = asked.speech_ended_s + needed_s - t.at_s
     if remaining_s > t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, remaining_s)

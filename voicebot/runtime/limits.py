@@ -450,3 +450,14 @@ does not cause a load each time, which takes about 100 ms of computing. Each tak
 DOWNLOAD_AGAIN_S = 60.0
 """Minimum interval between two attempts to download the same file. Visitors start downloads when they choose a voice,
 and must not make this server send repeated requests to another one."""
+
+
+# Tools ----------------------------------------------------------------------------------------------------------------
+
+TOOL_THREADS = 32
+"""Maximum number of threads for tools that are synchronous functions. A call beyond it waits, and its time limit runs.
+A thread that is stuck keeps its place until the process ends."""
+
+RUNNING_CALLS_PER_CONVERSATION = 8
+"""Maximum number of calls of tools with effects that one conversation may have under way. A user who interrupts again
+and again could otherwise start any number."""

@@ -14,8 +14,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.benchmarks.turns.texts import TurnText, turn_texts
+from voicebot.dialogue.end_of_turn.evidence import RuleTally
 from voicebot.dialogue.end_of_turn.question import QuestionRule, judge_answer, question_evidence
-from voicebot.dialogue.end_of_turn.words import Completeness, WordRule, completeness, judge_words, word_evidence
+from voicebot.dialogue.end_of_turn.words import (
+    STRONGEST,
+    Completeness,
+    WordRule,
+    completeness,
+    judge_words,
+    word_evidence,
+)
 
 PARTS = ("development", "held out")
 Score = Callable[[TurnText], float]
@@ -23,6 +31,8 @@ Score = Callable[[TurnText], float]
 _WIDTH = 1.5
 """The standard deviation of the log-odds that are expected of a rule before its cases are seen, for `fit`. It keeps a
 rule with few cases near 0."""
+SET = {WordRule.NO_WORDS: 0.0, WordRule.HESITATION: -STRONGEST}
+"""Log-odds that no count decides."""
 _LEVELS = {Completeness.COMPLETE: 1.0, Completeness.UNKNOWN: 0.0, Completeness.INCOMPLETE: -1.0}
 
 
@@ -69,31 +79,36 @@ def result(cases: Iterable[TurnText], score: Score) -> Result:
     return Result(len(over), len(unfinished), right / count, opposite / count, wins / (len(over) * len(unfinished)))
 
 
-def word_tallies(cases: Iterable[TurnText]) -> dict[WordRule, tuple[int, int]]:
-    """Counts the whole and the unfinished turns that each rule for words judges, where the bot had asked nothing."""
+def word_tallies(cases: Iterable[TurnText]) -> dict[WordRule, RuleTally]:
+    """Counts the turns that each rule for words judges, where the bot had asked nothing. Returns the figures of the
+    rules that follow."""
     counts = Counter(
         (judge_words(case.text, case.language).rule, case.over)
         for case in cases
         if case.part == "development" and not case.asked
     )
-    return {rule: (counts[rule, True], counts[rule, False]) for rule in WordRule}
+    totals = Counter(over for _, over in counts.elements())
+    tallies = {}
+    for rule in WordRule:
+        over, unfinished = counts[rule, True], counts[rule, False]
+        likelier = math.log((over + 1) / (unfinished + 1) * (totals[False] + 2) / (totals[True] + 2))
+        bounded = round(max(-STRONGEST, min(STRONGEST, likelier)), 2)
+        tallies[rule] = RuleTally(SET.get(rule, bounded), over, unfinished)
+    return tallies
 
 
-def question_fits(cases: Iterable[TurnText]) -> dict[QuestionRule, tuple[float, int, int]]:
+def question_tallies(cases: Iterable[TurnText]) -> dict[QuestionRule, RuleTally]:
     """Fits the log-odds of each rule for answers. Returns them with the counts of whole and unfinished answers."""
     judged: dict[QuestionRule, list[tuple[float, bool]]] = defaultdict(list)
     for case in cases:
         found = judge_answer(case.asked, case.text, case.language) if case.part == "development" else None
         if found is not None:
             judged[found[0]].append((words(case), case.over))
-    return {
-        rule: (
-            round(fit(judged[rule]), 1),
-            sum(over for _, over in judged[rule]),
-            sum(not over for _, over in judged[rule]),
-        )
-        for rule in QuestionRule
-    }
+    tallies = {}
+    for rule in QuestionRule:
+        over = sum(over for _, over in judged[rule])
+        tallies[rule] = RuleTally(round(fit(judged[rule]), 1), over, len(judged[rule]) - over)
+    return tallies
 
 
 def fit(judged: list[tuple[float, bool]]) -> float:
@@ -125,10 +140,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cases = turn_texts()
     if parser.parse_args().rules:
-        for rule, (over, unfinished) in word_tallies(cases).items():
-            logging.info("WordRule.%s: %d, %d", rule.name, over, unfinished)
-        for answer, (log_odds, over, unfinished) in question_fits(cases).items():
-            logging.info("QuestionRule.%s: %.1f, %d, %d", answer.name, log_odds, over, unfinished)
+        for rule, tally in [*word_tallies(cases).items(), *question_tallies(cases).items()]:
+            figures = f"{tally.log_odds}, {tally.over}, {tally.unfinished}"
+            logging.info("%s.%s: RuleTally(%s)", type(rule).__name__, rule.name, figures)
         return
     logging.info("Right sign, opposite sign, AUC:\n")
     logging.info("\n".join(table(cases)))

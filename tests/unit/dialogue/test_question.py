@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.benchmarks.turns.text_report import PARTS, question_fits, result, words_and_question
+from tests.benchmarks.turns.text_report import PARTS, question_tallies, result, words_and_question
 from tests.benchmarks.turns.texts import TurnText, turn_texts
 from voicebot.dialogue.end_of_turn.evidence import Source
-from voicebot.dialogue.end_of_turn.question import RULE_FITS, question_evidence
+from voicebot.dialogue.end_of_turn.question import QUESTION_TALLIES, question_evidence
 from voicebot.dialogue.end_of_turn.words import word_evidence
 from voicebot.languages.loader import language_of
 
@@ -139,8 +139,7 @@ def test_a_long_answer_to_a_long_message_is_judged_in_less_than_two_milliseconds
 
 
 def test_the_figures_of_the_rules_are_fitted_to_the_development_cases() -> None:
-    stated = {rule: (fit.log_odds, fit.over, fit.unfinished) for rule, fit in RULE_FITS.items()}
-    assert stated == question_fits(TEXTS)
+    assert question_tallies(TEXTS) == QUESTION_TALLIES
 
 
 REACHED = {

@@ -31,3 +31,12 @@ class TurnEvidence:
     source: Source
     log_odds: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTally:
+    """How much a rule changes the log-odds, and the whole and the unfinished turns from which this follows."""
+
+    log_odds: float
+    over: int
+    unfinished: int

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from text_to_num import alpha2digit
 
-from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
+from voicebot.dialogue.end_of_turn.evidence import RuleTally, Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.words import Completeness, WordRule, judge_words, letters_at_end, tokens
 from voicebot.languages.loader import language_of
 from voicebot.languages.schema import EndOfTurnWords, QuestionWords
@@ -62,28 +62,19 @@ class QuestionRule(StrEnum):
     MANY_WORDS = "more words after an open question"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFit:
-    """How much a rule changes the log-odds, and the whole and unfinished answers to which this is fitted."""
-
-    log_odds: float
-    over: int
-    unfinished: int
-
-
-RULE_FITS = {
-    QuestionRule.YES_NO: RuleFit(0.5, 40, 1),
-    QuestionRule.OTHER_THAN_YES_NO: RuleFit(3.7, 19, 0),
-    QuestionRule.CHOICE: RuleFit(3.5, 18, 0),
-    QuestionRule.OTHER_THAN_CHOICE: RuleFit(2.7, 9, 0),
-    QuestionRule.PHRASE: RuleFit(3.3, 108, 10),
-    QuestionRule.FEW_DIGITS: RuleFit(-2.6, 0, 84),
-    QuestionRule.ENOUGH_DIGITS: RuleFit(4.1, 26, 0),
-    QuestionRule.ALL_DIGITS: RuleFit(4.6, 75, 1),
-    QuestionRule.FEW_LETTERS: RuleFit(-2.2, 0, 16),
-    QuestionRule.MANY_LETTERS: RuleFit(2.7, 11, 0),
-    QuestionRule.FEW_WORDS: RuleFit(-3.6, 1, 31),
-    QuestionRule.MANY_WORDS: RuleFit(1.1, 22, 1),
+QUESTION_TALLIES = {
+    QuestionRule.YES_NO: RuleTally(0.5, 40, 1),
+    QuestionRule.OTHER_THAN_YES_NO: RuleTally(3.7, 19, 0),
+    QuestionRule.CHOICE: RuleTally(3.5, 18, 0),
+    QuestionRule.OTHER_THAN_CHOICE: RuleTally(2.7, 9, 0),
+    QuestionRule.PHRASE: RuleTally(3.3, 108, 10),
+    QuestionRule.FEW_DIGITS: RuleTally(-2.6, 0, 84),
+    QuestionRule.ENOUGH_DIGITS: RuleTally(4.1, 26, 0),
+    QuestionRule.ALL_DIGITS: RuleTally(4.6, 75, 1),
+    QuestionRule.FEW_LETTERS: RuleTally(-2.2, 0, 16),
+    QuestionRule.MANY_LETTERS: RuleTally(2.7, 11, 0),
+    QuestionRule.FEW_WORDS: RuleTally(-3.6, 1, 31),
+    QuestionRule.MANY_WORDS: RuleTally(1.1, 22, 1),
 }
 """Fitted to the development cases of tests/benchmarks/turns/texts in which the bot had asked something, all languages
 together: the figures make the sum with the evidence of the words the likeliest (a test fits again)."""
@@ -116,7 +107,7 @@ def question_evidence(asked: str, text: str, language: str) -> TurnEvidence | No
     code such as "en".
     """
     found = judge_answer(asked, text, language)
-    return found and TurnEvidence(Source.QUESTION, RULE_FITS[found[0]].log_odds, found[1])
+    return found and TurnEvidence(Source.QUESTION, QUESTION_TALLIES[found[0]].log_odds, found[1])
 
 
 def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, str] | None:
@@ -163,7 +154,7 @@ def judge_answer(asked: str, text: str, language: str) -> tuple[QuestionRule, st
             found = QuestionRule.PHRASE, "may answer the question"
     # Somebody who hesitates goes on, so the question cannot speak for the end.
     hesitates = fluent != plain_text(text).rstrip()
-    return None if found is None or (hesitates and RULE_FITS[found[0]].log_odds > 0) else found
+    return None if found is None or (hesitates and QUESTION_TALLIES[found[0]].log_odds > 0) else found
 
 
 def _without_hesitation(text: str, of: EndOfTurnWords) -> str:

@@ -7,13 +7,12 @@ punctuation nor capitals, and trust both less than the words.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 
-from voicebot.dialogue.end_of_turn.evidence import Source, TurnEvidence
+from voicebot.dialogue.end_of_turn.evidence import RuleTally, Source, TurnEvidence
 from voicebot.dialogue.end_of_turn.grammar import (
     could_be_statement,
     ends_with_open_number,
@@ -83,65 +82,70 @@ class WordRule(StrEnum):
     HESITATION = "hesitates"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTally:
-    """How many whole and how many unfinished turns a rule has judged, and how complete it takes such words to be."""
-
-    completeness: Completeness
-    over: int
-    unfinished: int
-
-
-RULE_TALLIES = {
-    WordRule.ANSWER: RuleTally(Completeness.COMPLETE, 98, 4),
-    WordRule.POLITE_END: RuleTally(Completeness.COMPLETE, 13, 0),
-    WordRule.MARK: RuleTally(Completeness.COMPLETE, 16, 1),
-    WordRule.WH_QUESTION: RuleTally(Completeness.COMPLETE, 67, 6),
-    WordRule.QUESTION: RuleTally(Completeness.COMPLETE, 81, 9),
-    WordRule.SHORT_YES_NO: RuleTally(Completeness.COMPLETE, 18, 5),
-    WordRule.LONG_COMMAND: RuleTally(Completeness.COMPLETE, 29, 0),
-    WordRule.COMMAND: RuleTally(Completeness.COMPLETE, 52, 18),
-    WordRule.FULL_STOP: RuleTally(Completeness.COMPLETE, 4, 1),
-    WordRule.STATEMENT: RuleTally(Completeness.UNKNOWN, 155, 50),
-    WordRule.FRAGMENT: RuleTally(Completeness.UNKNOWN, 11, 80),
-    WordRule.NO_WORDS: RuleTally(Completeness.UNKNOWN, 0, 0),
-    WordRule.LONG_NUMBER: RuleTally(Completeness.UNKNOWN, 5, 6),
-    WordRule.DOUBTED_STOP: RuleTally(Completeness.UNKNOWN, 0, 12),
-    WordRule.SUBJECT_AND_VERB: RuleTally(Completeness.UNKNOWN, 8, 10),
-    WordRule.WEAK_WORD: RuleTally(Completeness.UNKNOWN, 1, 16),
-    WordRule.OPEN_NUMBER: RuleTally(Completeness.UNKNOWN, 4, 12),
-    WordRule.CLAUSE: RuleTally(Completeness.INCOMPLETE, 0, 19),
-    WordRule.REPAIR: RuleTally(Completeness.INCOMPLETE, 0, 32),
-    WordRule.NUMBER: RuleTally(Completeness.INCOMPLETE, 1, 23),
-    WordRule.SPELLING: RuleTally(Completeness.INCOMPLETE, 1, 4),
-    WordRule.OPEN_MARK: RuleTally(Completeness.INCOMPLETE, 0, 5),
-    WordRule.STALL: RuleTally(Completeness.INCOMPLETE, 0, 28),
-    WordRule.OPENER: RuleTally(Completeness.INCOMPLETE, 0, 30),
-    WordRule.OPEN_PHRASE: RuleTally(Completeness.INCOMPLETE, 0, 41),
-    WordRule.OPEN_WORD: RuleTally(Completeness.INCOMPLETE, 1, 293),
-    WordRule.HESITATION: RuleTally(Completeness.INCOMPLETE, 0, 39),
-}
-"""Counted over the development cases of tests/benchmarks/turns/texts in which the bot had asked nothing, all languages
-together (a test counts again)."""
-
 STRONGEST = 3.0
 """The most that words can change the log-odds: 95 % of even odds. Counts of written cases prove no more."""
 
-_OVER = sum(tally.over for tally in RULE_TALLIES.values())
-_UNFINISHED = sum(tally.unfinished for tally in RULE_TALLIES.values())
-
-
-def _log_odds(tally: RuleTally) -> float:
-    """Returns how much likelier the rule is in a whole turn than in an unfinished one, with one case of each added."""
-    ratio = (tally.over + 1) / (tally.unfinished + 1) * (_UNFINISHED + 2) / (_OVER + 2)
-    return max(-STRONGEST, min(STRONGEST, math.log(ratio)))
-
-
-_LOG_ODDS = {
-    rule: 0.0 if rule is WordRule.NO_WORDS else -STRONGEST if rule is WordRule.HESITATION else _log_odds(tally)
-    for rule, tally in RULE_TALLIES.items()
+WORD_TALLIES = {
+    WordRule.ANSWER: RuleTally(3.0, 98, 4),
+    WordRule.POLITE_END: RuleTally(2.91, 13, 0),
+    WordRule.MARK: RuleTally(2.41, 16, 1),
+    WordRule.WH_QUESTION: RuleTally(2.55, 67, 6),
+    WordRule.QUESTION: RuleTally(2.38, 81, 9),
+    WordRule.SHORT_YES_NO: RuleTally(1.43, 18, 5),
+    WordRule.LONG_COMMAND: RuleTally(3.0, 29, 0),
+    WordRule.COMMAND: RuleTally(1.3, 52, 18),
+    WordRule.FULL_STOP: RuleTally(1.19, 4, 1),
+    WordRule.STATEMENT: RuleTally(1.39, 155, 50),
+    WordRule.FRAGMENT: RuleTally(-1.64, 11, 80),
+    WordRule.NO_WORDS: RuleTally(0.0, 0, 0),
+    WordRule.LONG_NUMBER: RuleTally(0.12, 5, 6),
+    WordRule.DOUBTED_STOP: RuleTally(-2.29, 0, 12),
+    WordRule.SUBJECT_AND_VERB: RuleTally(0.07, 8, 10),
+    WordRule.WEAK_WORD: RuleTally(-1.87, 1, 16),
+    WordRule.OPEN_NUMBER: RuleTally(-0.68, 4, 12),
+    WordRule.CLAUSE: RuleTally(-2.72, 0, 19),
+    WordRule.REPAIR: RuleTally(-3.0, 0, 32),
+    WordRule.NUMBER: RuleTally(-2.21, 1, 23),
+    WordRule.SPELLING: RuleTally(-0.64, 1, 4),
+    WordRule.OPEN_MARK: RuleTally(-1.52, 0, 5),
+    WordRule.STALL: RuleTally(-3.0, 0, 28),
+    WordRule.OPENER: RuleTally(-3.0, 0, 30),
+    WordRule.OPEN_PHRASE: RuleTally(-3.0, 0, 41),
+    WordRule.OPEN_WORD: RuleTally(-3.0, 1, 293),
+    WordRule.HESITATION: RuleTally(-3.0, 0, 39),
 }
-"""A hesitation is the strongest of all signs against the end, so that an "um" more never makes it likelier."""
+"""Counted over the development cases of tests/benchmarks/turns/texts in which the bot had asked nothing, all languages
+together: how much likelier the rule is in a whole turn than in an unfinished one, with one case of each added (a test
+counts again). A hesitation is the strongest of all signs against the end, so that an "um" more never makes it
+likelier."""
+
+_COMPLETE = frozenset(
+    {
+        WordRule.ANSWER,
+        WordRule.POLITE_END,
+        WordRule.MARK,
+        WordRule.WH_QUESTION,
+        WordRule.QUESTION,
+        WordRule.SHORT_YES_NO,
+        WordRule.LONG_COMMAND,
+        WordRule.COMMAND,
+        WordRule.FULL_STOP,
+    }
+)
+_INCOMPLETE = frozenset(
+    {
+        WordRule.CLAUSE,
+        WordRule.REPAIR,
+        WordRule.NUMBER,
+        WordRule.SPELLING,
+        WordRule.OPEN_MARK,
+        WordRule.STALL,
+        WordRule.OPENER,
+        WordRule.OPEN_PHRASE,
+        WordRule.OPEN_WORD,
+        WordRule.HESITATION,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,9 @@ class WordFinding:
 
     @property
     def completeness(self) -> Completeness:
-        return RULE_TALLIES[self.rule].completeness
+        if self.rule in _COMPLETE:
+            return Completeness.COMPLETE
+        return Completeness.INCOMPLETE if self.rule in _INCOMPLETE else Completeness.UNKNOWN
 
     @property
     def open(self) -> bool:
@@ -161,7 +167,7 @@ class WordFinding:
 
     @property
     def evidence(self) -> TurnEvidence:
-        return TurnEvidence(Source.WORDS, _LOG_ODDS[self.rule], self.reason)
+        return TurnEvidence(Source.WORDS, WORD_TALLIES[self.rule].log_odds, self.reason)
 
 
 def word_evidence(text: str, language: str) -> TurnEvidence:
