@@ -24,9 +24,6 @@ from voicebot.settings.config import Settings
 MAX_FILE_BYTES = 200_000
 """No more of the file is read, so that a wrong path does not fill the memory."""
 
-DEFAULT_LIMIT_S = 20.0
-"""How long a call may take, unless the file says otherwise. A user waits no longer for an answer."""
-
 EVERY_OTHER = "*"
 """In `tools`, stands for all tools that are not named there."""
 
@@ -74,7 +71,7 @@ class _Server(BaseModel):
 
     disabled: StrictBool = False
     trust_read_only_hint: StrictBool = False
-    limit_seconds: Limit = DEFAULT_LIMIT_S
+    limit_seconds: Limit | None = None
     tools: dict[StrictStr, McpToolRule | StrictBool] = {}
 
 
@@ -121,7 +118,8 @@ class McpServerSettings:
     """By tool: what the operator says of it; False leaves the tool out."""
     trust_read_only_hint: bool = False
     """True if a tool of which the server says that it only reads counts as `pure`."""
-    limit_s: float = DEFAULT_LIMIT_S
+    limit_s: float | None = None
+    """How long a call may take; None for the usual time."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Values of variables, which may appear in no log."""
 
@@ -240,9 +238,13 @@ def _server(name: str, given: Any, variables: Mapping[str, str]) -> McpServerSet
 
 def _problems(where: str, kind: type[_Server], error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False):
+        if "bool" in problem["loc"]:
+            continue  # a rule is an object or a truth value: what is wrong with the object says more
         # The names of a union's members are parts of the place of an error.
-        parts = [str(part) for part in problem["loc"] if part not in ("McpToolRule", "bool", "str", "dict[str,str]")]
+        parts = [str(part) for part in problem["loc"] if part not in ("McpToolRule", "str", "dict[str,str]")]
         text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "model_type":
+            text = "it must be an object, true or false"
         if problem["type"] == "extra_forbidden":
             model = McpToolRule if parts[0] == "tools" else kind
             text = f"unknown field; known are {', '.join(str(each.alias) for each in model.model_fields.values())}"

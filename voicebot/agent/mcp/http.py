@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,7 +36,8 @@ async def http_streams(place: McpAddress, limit: TrafficLimit, last: LastStatus)
         if response.headers.get("content-encoding", "identity") != "identity":
             raise httpx2.DecodingError("the answer is compressed, though this was not asked for")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _BoundedBody(response.stream, limit)
+        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = _BoundedBody(response.stream, limit, httpx2.SSEError if is_events else httpx2.StreamError)
 
     # An event stream may be silent for as long as it likes: calls and pings have time limits of their own.
     timeout = httpx2.Timeout(CONNECT_S, read=None)
@@ -52,9 +53,11 @@ async def http_streams(place: McpAddress, limit: TrafficLimit, last: LastStatus)
 class _BoundedBody(httpx2.AsyncByteStream):
     """The body of an answer, read no faster than the limit. A message that is too long breaks it off."""
 
-    def __init__(self, body: httpx2.AsyncByteStream, limit: TrafficLimit) -> None:
+    def __init__(self, body: httpx2.AsyncByteStream, limit: TrafficLimit, error: Callable[[str], Exception]) -> None:
         self._body = body
         self._limit = limit
+        self._error = error
+        """The error that the SDK takes for the end of this answer alone, and not of the connection."""
         self._size = 0
         self._structure = 0
         self._end = b""
@@ -69,11 +72,11 @@ class _BoundedBody(httpx2.AsyncByteStream):
                 yield piece
 
     def _check(self, piece: bytes) -> None:
-        """Raises StreamError if a message, which ends with an empty line or with the body, is too long."""
+        """Raises an error if a message, which ends with an empty line or with the body, is too long."""
         self._size += len(piece)
         self._structure += structure(piece)
         if self._size > MAX_MESSAGE_BYTES or self._structure > MAX_STRUCTURE:
-            raise httpx2.StreamError("a message is too long")
+            raise self._error("a message is too long")
         text = (self._end + piece).replace(b"\r", b"")
         if b"\n\n" in text:
             last = text.rpartition(b"\n\n")[2]

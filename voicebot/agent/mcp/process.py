@@ -50,7 +50,7 @@ EXIT_S = 1.0
 UNREAD_S = 10.0
 """A server that has not read its standard input for this long does not work any more."""
 
-BYTES_PER_S = {1: 8_000_000, 2: 64_000}
+BYTES_PER_S = {1: 32_000_000, 2: 64_000}
 """How much is read in a second of standard output (1) and error (2). A server that writes more has to wait."""
 
 STDERR_LINE_CHARS = 300
@@ -60,6 +60,8 @@ ENDS_BYTES = 200
 GROUP_POLL_S = 0.02
 """How often it is looked whether all processes of a server have ended, for at most `EXIT_S`: the system tells only of
 the first one's end."""
+
+KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 TOO_LONG = "the answer is too long"
 
@@ -128,9 +130,7 @@ class ServerProcess(asyncio.SubprocessProtocol):
         await self.over.wait()
         if self._unread is not None:
             return self._unread
-        with suppress(TimeoutError):
-            async with asyncio.timeout(EXIT_S):
-                await self._exited.wait()
+        await self._wait_for_exit()
         code = None if self._is_killed else self._made.get_returncode()
         return McpServerError(end_of_process(code), Fault.UNREACHABLE, self.stderr_end)
 
@@ -253,16 +253,27 @@ class ServerProcess(asyncio.SubprocessProtocol):
             for fd in (1, 2):
                 with suppress(RuntimeError):
                     self._pipe(fd).resume_reading()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EXIT_S):
-                    await self._exited.wait()
+            await self._wait_for_exit()
             if self._signal(signal.SIGTERM):
-                until_s = time.monotonic() + EXIT_S
-                while self._signal(0) and time.monotonic() < until_s:  # noqa: ASYNC110 - the system tells of no end
-                    await asyncio.sleep(GROUP_POLL_S)
+                await self._wait_for_group()
+                if self._signal(KILL):
+                    await self._wait_for_group()
+                    await self._wait_for_exit()
         finally:
-            self._signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+            self._signal(KILL)
             self._made.close()
+
+    async def _wait_for_exit(self) -> None:
+        """Waits until the process has ended, for at most `EXIT_S`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_S):
+                await self._exited.wait()
+
+    async def _wait_for_group(self) -> None:
+        """Waits until all processes of its group have ended, for at most `EXIT_S`."""
+        until_s = time.monotonic() + EXIT_S
+        while self._signal(0) and time.monotonic() < until_s:  # noqa: ASYNC110 - the system tells of no end
+            await asyncio.sleep(GROUP_POLL_S)
 
     def _signal(self, number: int) -> bool:
         """Sends a signal to all processes of the group, or asks with 0. Returns False if there are none any more."""

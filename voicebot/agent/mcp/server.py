@@ -67,6 +67,9 @@ class McpObserver(Protocol):
         ...
 
 
+CLOSED = "Connection closed"
+"""What the SDK says of a call whose connection ended. It uses the same code for an answer that could not be read."""
+
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
 )
@@ -95,6 +98,7 @@ class McpServer:
         self._awaited = 0
         """How many calls somebody waits for. Calls that were given up may still be under way."""
         self._refuses_initialize = False
+        self._is_closing = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -116,9 +120,11 @@ class McpServer:
 
     async def close(self) -> None:
         """Ends the connection and the server's processes."""
-        if self._task is not None:
+        self._is_closing = True
+        while self._task is not None and not self._task.done():
+            # The SDK's task groups lose a cancellation that comes while they end by themselves.
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=CLOSE_S)
         for call in self._calls:
             call.cancel()
         if self._calls:
@@ -171,8 +177,8 @@ class McpServer:
                 if isinstance(result, types.InputRequiredResult):
                     raise ToolException(f"The server {name} asks for something that the bot cannot give.")
                 return result
-            case MCPError(code=code) if code not in (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT):
-                raise ToolException(f"The server {name} refuses the call: {self._hide(error.message)[:500]}")
+            case MCPError() if error.message != CLOSED:
+                raise ToolException(f"The server {name} reports an error: {self._hide(error.message)[:500]}")
             case _:
                 problem = server_error(error).message
                 raise ToolException(
@@ -190,12 +196,14 @@ class McpServer:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
-        while True:
+        while not self._is_closing:
             began_s = loop.time()
             try:
                 await self._serve()
             except McpServerError as error:
                 self._note(error)
+            if self._is_closing:
+                break
             if loop.time() - began_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S
             await asyncio.sleep(pause_s)
@@ -260,7 +268,7 @@ class McpServer:
                     if client.protocol_version in MODERN_PROTOCOL_VERSIONS and _tells_of_changes(client):
                         group.create_task(self._listen(client))
             finally:
-                self._client = None
+                self._client, self._problem = None, "the connection ended"
                 closing.reschedule(loop.time() + CLOSE_S)
 
     async def _shake_hands(self, client: Client, stack: AsyncExitStack) -> None:

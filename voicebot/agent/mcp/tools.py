@@ -24,7 +24,7 @@ from mcp_types import (
 )
 from pydantic import PrivateAttr
 
-from voicebot.agent.tools import PURE
+from voicebot.agent.tools.policy import EFFECTS, LIMIT_S, PURE, QUESTION
 from voicebot.settings.mcp_servers import McpServerSettings
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,6 @@ MAX_SCHEMA_CHARS = 8_000
 MAX_SCHEMA_NODES = 2_000
 """A tool whose schema has more parts once its references are replaced is not used. LangChain replaces them, and a few
 that refer to each other twice would fill the memory."""
-
-MAX_RESULT_CHARS = 8_000
-"""What is longer of a result is cut off. That is 2,000 tokens, a third of the history."""
 
 
 class ToolCaller(Protocol):
@@ -89,10 +86,12 @@ def tools_of(server: McpServerSettings, listed: Iterable[Tool], caller: ToolCall
             logger.warning("mcp: %s: it has more than %d tools; the others are not used", server.name, MAX_TOOLS)
             break
         reads_only = tool.annotations is not None and tool.annotations.read_only_hint is True
-        tag = rule.tag or (PURE if reads_only and server.trust_read_only_hint else "effects")
-        metadata: dict[str, Any] = {"limit_s": rule.limit_seconds or server.limit_s, "server": server.name}
+        tag = rule.tag or (PURE if reads_only and server.trust_read_only_hint else EFFECTS)
+        metadata: dict[str, Any] = {"server": server.name}
+        if (limit_s := rule.limit_seconds or server.limit_s) is not None:
+            metadata[LIMIT_S] = limit_s
         if rule.question is not None:
-            metadata["question"] = rule.question
+            metadata[QUESTION] = rule.question
         name = _name(server.name, tool.name, taken)
         try:
             made = McpTool(
@@ -132,13 +131,16 @@ def _plain(name: str) -> str:
 def _schema(tool: Tool) -> dict[str, Any]:
     """Returns the schema of the tool's arguments. Raises ValueError if it cannot be used."""
     schema = tool.input_schema
-    if schema.get("type") != "object" or not isinstance(schema.get("properties", {}), dict):
+    properties = schema.get("properties", {})
+    if schema.get("type") != "object" or not isinstance(properties, dict):
         raise ValueError("its schema is not one of an object")
+    if not all(isinstance(each, dict) for each in properties.values()):
+        raise ValueError("the schema of an argument is no object")
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
         raise ValueError(f"its schema is longer than {MAX_SCHEMA_CHARS} characters")
     if _nodes(schema, schema, {}) > MAX_SCHEMA_NODES:
         raise ValueError("its schema has too many parts")
-    return {"properties": {}, **schema}
+    return {**schema, "properties": properties}
 
 
 def _nodes(part: Any, schema: dict[str, Any], known: dict[str, int]) -> int:
@@ -167,13 +169,11 @@ def _target(reference: str, schema: dict[str, Any]) -> Any:
 
 
 def result_text(result: CallToolResult) -> str:
-    """Returns the result for the model, at most `MAX_RESULT_CHARS` long. Raises ToolException if it is an error."""
+    """Returns the result for the model. Raises ToolException if it is an error."""
     parts = [_text(block) for block in result.content]
     if result.structured_content is not None and not any(isinstance(block, TextContent) for block in result.content):
         parts.append(json.dumps(result.structured_content, ensure_ascii=False))
     text = "\n".join(filter(None, parts)).strip()
-    if len(text) > MAX_RESULT_CHARS:
-        text = f"{text[:MAX_RESULT_CHARS]} … [{len(text) - MAX_RESULT_CHARS} more characters are left out]"
     if result.is_error:
         raise ToolException(text or "The tool failed and did not say why.")
     return text or "The tool has done its work and returned nothing."
