@@ -14,6 +14,7 @@ from voicebot.dialogue.events import (
     CancelReply,
     ConversationCleared,
     FinalTranscript,
+    HandoverChanged,
     Input,
     InterruptPressed,
     PartialTranscript,
@@ -24,6 +25,7 @@ from voicebot.dialogue.events import (
     ReplyEnded,
     ReplyRefused,
     ResumePlayback,
+    SayRequested,
     SentencePlayed,
     SentenceReady,
     SentenceSkipped,
@@ -101,6 +103,8 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
     st.builds(TurnModelAnswered, NUMBERS, st.integers(0, 3), st.floats(0, 1)),
     st.builds(TextTyped, WORDS),
+    st.builds(SayRequested, WORDS),
+    st.builds(HandoverChanged, st.booleans()),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
     st.builds(VerdictDisputed, NUMBERS, st.booleans()),
@@ -142,6 +146,9 @@ PLAUSIBLE = st.sampled_from(
             "model",
             "final",
             "type",
+            "say",
+            "hand over",
+            "give back",
             "interrupt",
             "clear",
             "timer",
@@ -177,6 +184,10 @@ class World:
     heard: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     ledger: ReplyLedger = field(default_factory=ReplyLedger)
+    texts: int = 0
+    """How many texts were to be said so far. The text of each is its number."""
+    said: int = -1
+    """The number of the last text that the bot began to say."""
     repaired: list[History] = field(default_factory=list)
     """The history after each wrong start. No other reply may answer the same message as it was."""
 
@@ -192,6 +203,10 @@ class World:
                     assert reply == before.last_reply + 1
                     assert text or history[-1].role is Role.USER
                     assert text or history not in self.repaired, "a message without more words is answered again"
+                    assert text or not self.state.handed_over, "the bot answers in place of a person"
+                    if text is not None and text.isdecimal():
+                        assert int(text) > self.said, "a text is said twice, or too late"
+                        self.said = int(text)
                     self.paused = False
                 case CancelReply(reply):
                     assert before.live is not None
@@ -249,6 +264,7 @@ class World:
             if any(utterance.held and utterance.speaking for utterance in state.utterances):
                 assert live.paused or live.finished, "the bot speaks while the user holds the talk button"
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
+        waits = waits and not state.handed_over
         assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
             assert Timer.VERDICT in self.timers, "playback is paused without a deadline"
@@ -340,6 +356,13 @@ class World:
                 self.post(FinalTranscript(number, text))
             case "type":
                 self.post(TextTyped(text))
+            case "say":
+                self.post(SayRequested(str(self.texts)))
+                self.texts += 1
+            case "hand over":
+                self.post(HandoverChanged(to_person=True))
+            case "give back":
+                self.post(HandoverChanged(to_person=False))
             case "interrupt":
                 self.post(InterruptPressed())
             case "clear":
@@ -376,6 +399,8 @@ class World:
         """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
         for _ in range(50):
             if self.state.is_idle and not self.timers:
+                waits = self.state.refused or self.state.confirmation
+                assert not self.state.texts_to_say or waits, "a text is never said"
                 return
             if self.state.reply and not self.paused:
                 self.post(ReplyEnded(self.state.reply.number))
@@ -387,6 +412,10 @@ class World:
     def leave(self) -> None:
         """Lets the user leave and checks that the session ends by itself, if it is allowed to."""
         self.calm_down()
+        if self.state.handed_over:
+            assert self.state.idle_stage is IdleStage.ACTIVE or self.state.refused, "a user who waits was disturbed"
+            self.post(HandoverChanged(to_person=False))
+            self.calm_down()
         ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
         assert self.state.idle_stage is (IdleStage.ENDED if ends else IdleStage.ACTIVE)
 

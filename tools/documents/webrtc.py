@@ -8,6 +8,8 @@ from tools.documents.message_tables import block, close_codes, messages_of, para
 from voicebot.access.rates import MessageRate
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.dialogue.tool_calls import CallStatus
+from voicebot.dialogue.view import MAX_CALL_CHARS
 from voicebot.runtime import limits
 from voicebot.session import messages
 from voicebot.settings.tuning import Tuning
@@ -25,7 +27,11 @@ STATE: dict[str, Any] = {
     "type": "state",
     "phase": "speaking",
     "chat": [
-        {"role": "user", "text": "Tell me a story.", "interim": False},
+        {"role": "user", "text": "Note that I need bread, and tell me a story.", "interim": False},
+        {
+            **{"role": "tool", "id": "call_4f1c", "tool": "add_note", "status": "done"},
+            **{"arguments": '{"text": "bread"}', "result": "It is noted."},
+        },
         {
             **{"role": "assistant", "heard": "Once upon a time", "unheard": "there was a fox."},
             **{"interrupted": False, "live": True},
@@ -58,7 +64,9 @@ STATE_FIELDS = {
     "phase": "What the bot does: see the table of phases",
     "chat": "The last messages, oldest first. The user's: `text`, and whether it is `interim`, so that it may still "
     "change. The bot's: the words that were `heard`, those that are `unheard`, whether it was `interrupted`, and "
-    "whether it is `live`, so that `heard` still grows",
+    "whether it is `live`, so that `heard` still grows. The call of a tool with effects: its `id`, the `tool`, the "
+    "`status` (see the table), and the beginning of its `arguments` (JSON) and its `result`, "
+    f"{MAX_CALL_CHARS} characters of each",
     "older": "How many messages before those of `chat` are left out",
     "status": "The status of each part of the bot: see the tables",
     "engines": "For each stage at work (`stt`, `llm`, `tts`): the engine's `name`, and for each engine that is "
@@ -196,6 +204,9 @@ def document() -> str:
         *table("`phase`", Phase),
         *table("`stt`, `agent`, `tts`, `playback`", Status),
         *table("`interruption`", InterruptionStatus),
+        "",
+        "## Statuses of calls",
+        *table("`status`", CallStatus),
         "",
         "## Codes of `error`",
         *table("code", ErrorCode),

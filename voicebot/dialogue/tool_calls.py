@@ -13,13 +13,15 @@ class CallStatus(StrEnum):
     """How far the call of a tool has come."""
 
     RUNNING = "running"
+    """The tool works."""
     DONE = "done"
+    """The tool has done what it was asked for."""
     FAILED = "failed"
     """The tool has reported an error."""
     UNKNOWN = "unknown"
     """Its time limit passed, or the bot was stopped: whether the effect happened is not known."""
     NOT_CONFIRMED = "not confirmed"
-    """The user was asked and gave no clear yes; the tool did not run."""
+    """The user was asked and gave no clear yes, or the reply ended before the tool could begin. It did not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class CallRecord:
     """How many messages of the history come before the call."""
     reported: bool = False
     """The user has heard a reply whose model knew how the call ended."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status is not CallStatus.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

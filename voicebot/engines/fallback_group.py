@@ -21,6 +21,7 @@ from voicebot.engines.protocols import (
     Engine,
     EngineStatus,
     FailureCounter,
+    HasGraph,
     HasModels,
     HasNote,
     Style,
@@ -84,6 +85,7 @@ class Candidate(Generic[E]):
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
             model=None if with_models is None else with_models.model,
             warning=note if with_models is None else with_models.warning,
+            graph=self.engine.graph if isinstance(self.engine, HasGraph) else None,
         )
 
 

@@ -16,6 +16,7 @@ from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
+from voicebot.engines.conversation import Conversation
 from voicebot.engines.errors import EngineError
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class EngineStatus:
     """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
     `code` is the kind of the error that `reason` describes.
-    `model` is the model of a service that is used. `warning` says that the model will be shut down soon, or what else a
-    visitor should know. `tools` is how many tools an MCP server offers.
+    `model` is the model of a service that is used; `graph` is the operator's own graph that answers with it. `warning`
+    says that the model will be shut down soon, or what else a visitor should know. `tools` is how many tools an MCP
+    server offers.
     """
 
     name: str
@@ -95,6 +97,7 @@ class EngineStatus:
     model: str | None = None
     warning: str | None = None
     tools: int | None = None
+    graph: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,10 @@ class Engine(Protocol):
 
 @runtime_checkable
 class CanPrepare(Protocol):
-    """A synthesizer that can fetch what a style needs before the first request in that style."""
+    """A synthesizer or an agent that can get what a style needs before the first request in that style."""
 
     def prepare(self, style: Style) -> None:
-        """Starts to fetch it in the background, such as a voice that is not on this machine. Returns at once."""
+        """Starts to get it in the background: a voice that is not on this machine, or a graph. Returns at once."""
         ...
 
 
@@ -206,6 +209,16 @@ class HasModels(Protocol):
     @property
     def listed(self) -> tuple[str, ...]:
         """The models that the service offers, by the last probe; empty before one."""
+        ...
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """An agent that answers with an operator's own graph."""
+
+    @property
+    def graph(self) -> str:
+        """The name of the graph, or of the function that makes it."""
         ...
 
 
@@ -266,8 +279,8 @@ class ConversationCalls(Protocol):
     """The tool calls of one conversation, as one reply sees them and adds to them."""
 
     @property
-    def conversation(self) -> str:
-        """Identifies the conversation for tools: the same after a reload of the page, different for each user."""
+    def conversation(self) -> Conversation:
+        """The conversation, as tools and graphs see it."""
         ...
 
     @property

@@ -29,6 +29,7 @@ from voicebot.dialogue.machine import step
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.state import State
+from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.engines.protocols import CanPrepare, Engines, Styles
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
@@ -55,7 +56,7 @@ class Orchestrator:
 
     The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
     step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
-    from `history`.
+    from `history` and `calls`.
 
     The `mailbox` takes inputs, and the `speech_input` takes audio, from the event loop at any time; what comes before
     `run` waits for it.
@@ -69,9 +70,10 @@ class Orchestrator:
         *,
         turns: TurnBudget | None = None,
         history: History = (),
+        calls: tuple[CallRecord, ...] = (),
         remote_player: RemotePlayer | None = None,
     ) -> None:
-        self.state = State(settings.rules, settings.preferences, history=history, merge_next=not history)
+        self.state = State(settings.rules, settings.preferences, history=history, calls=calls, merge_next=not history)
         self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
         self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
@@ -166,6 +168,8 @@ class Orchestrator:
         self.speech_input.set_preferences(preferences)
         if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
+        if isinstance(self._engines.agent, CanPrepare):
+            self._engines.agent.prepare(self._styles.llm)
         if self._styles.stt != before.stt:
             self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
 

@@ -291,7 +291,7 @@ class AnswerText:
         if not is_filler and not self._spoken.is_set():
             self._spoken.set()
             self._tell("".join(self._withheld or ()))
-        self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text))
+        self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text, filler=is_filler))
         self._count += 1
 
     def _tell(self, text: str) -> None:

@@ -17,6 +17,7 @@ from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
+from voicebot.session.invitations import Invitations
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
 
@@ -110,6 +111,7 @@ class AppServices:
     recordings: Recordings
     telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
+    invitations: Invitations = field(default_factory=Invitations)
 
     @property
     def engine_health(self) -> Health:

@@ -42,6 +42,8 @@ class Application:
         """Closes all parts, and waits until the last words are stored. A part that fails does not stop the others."""
         services = self.services
         await self.end_sessions()
+        with _contained("the invitations"):
+            services.invitations.close()
         await _close_contained("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)
         await _close_contained("the TURN servers' credentials", self.webrtc.ice, limits.PEER_CLOSING_S)
         await _close_contained("the conversations", services.conversations, LAST_WORDS_S)

@@ -14,6 +14,7 @@ from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictCon
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import State, Turn, Utterance, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 
 ASKED = Message(Role.USER, "tell me a story")
 TOLD = Message(Role.ASSISTANT, "Once upon a", interrupted=True)
@@ -295,3 +296,50 @@ def test_typed_turns_are_left_out_of_the_medians() -> None:
 
 def test_a_session_without_turns_has_no_medians() -> None:
     assert timings.medians([]) == {}
+
+
+# Calls of tools -------------------------------------------------------------------------------------------------------
+
+
+def shown(state: State) -> list[object]:
+    """Returns the words of each message of the chat, and for a call its identifier."""
+    return [message.get("id") or message.get("text") or message.get("heard") for message in panel.chat(state)]
+
+
+def test_each_call_is_shown_at_its_place() -> None:
+    calls = [
+        CallRecord("first", "order", "{}", position=1),
+        CallRecord("second", "order", "{}", position=1),
+        CallRecord("early", "order", "{}", position=0),
+        CallRecord("late", "order", "{}", position=2),
+    ]
+    state = State(history=(ASKED, TOLD), calls=tuple(calls), reply=SPEAKING, pending=("and now?",))
+    expected = ["early", ASKED.text, "first", "second", TOLD.text, "late", SPEAKING.heard, "and now?"]
+    assert shown(state) == expected
+    beyond = replace(state, calls=(replace(calls[0], position=9),))
+    assert shown(beyond) == [ASKED.text, TOLD.text, "first", SPEAKING.heard, "and now?"]
+
+
+def test_words_that_join_the_last_message_stay_before_its_call() -> None:
+    call = CallRecord("first", "order", "{}", position=1)
+    state = State(history=(ASKED,), calls=(call,), pending=("please",))
+    assert shown(state) == [f"{ASKED.text} please", "first"]
+
+
+def test_a_call_is_shown_with_the_beginning_of_its_arguments_and_its_result() -> None:
+    call = CallRecord("one", "order", '{"count": 2}', CallStatus.NOT_CONFIRMED, "x" * 2 * panel.MAX_CALL_CHARS)
+    assert panel.chat(State(calls=(call,))) == [
+        {
+            **{"role": "tool", "id": "one", "tool": "order", "status": "not confirmed"},
+            **{"arguments": '{"count": 2}', "result": "x" * panel.MAX_CALL_CHARS + "…"},
+        }
+    ]
+
+
+def test_calls_count_for_the_length_of_the_chat() -> None:
+    calls = [CallRecord(str(number), "order", "{}", position=number % 2) for number in range(2 * panel.MAX_MESSAGES)]
+    view = panel.view(State(history=(ASKED,), calls=tuple(calls)))
+    assert (len(view["chat"]), view["older"]) == (panel.MAX_MESSAGES, panel.MAX_MESSAGES + 1)
+    long = [replace(call, result="x" * 400) for call in calls]
+    view = panel.view(State(history=(ASKED,), calls=tuple(long)))
+    assert 20 < len(view["chat"]) < 30
