@@ -62,6 +62,10 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     tool_servers = _tool_servers(settings)
     toolbox = Toolbox(built_in_tools(), () if tool_servers is None else (tool_servers,))
     if own is not None and own.made is not None:
+        if tool_servers is not None:
+            raise SettingsError(
+                "MCP_CONFIG: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+            )
         agents = [compiled_agent(own, settings)]
     else:
         check(settings, found, has_factory=own is not None)

@@ -98,7 +98,7 @@ class McpServer:
         self._awaited = 0
         """How many calls somebody waits for. Calls that were given up may still be under way."""
         self._refuses_initialize = False
-        self._is_closing = False
+        self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -120,7 +120,7 @@ class McpServer:
 
     async def close(self) -> None:
         """Ends the connection and the server's processes."""
-        self._is_closing = True
+        self._closing.set()
         while self._task is not None and not self._task.done():
             # The SDK's task groups lose a cancellation that comes while they end by themselves.
             self._task.cancel()
@@ -196,13 +196,13 @@ class McpServer:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
-        while not self._is_closing:
+        while not self._closing.is_set():
             began_s = loop.time()
             try:
                 await self._serve()
             except McpServerError as error:
                 self._note(error)
-            if self._is_closing:
+            if self._closing.is_set():
                 break
             if loop.time() - began_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S

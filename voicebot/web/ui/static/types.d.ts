@@ -83,6 +83,8 @@ export interface EngineHealth {
   warning?: string | null;
   /** The operator's own graph that answers with the model. */
   graph?: string | null;
+  /** How many tools an MCP server offers. */
+  tools?: number | null;
 }
 
 export interface HealthReport {
