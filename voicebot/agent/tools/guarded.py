@@ -16,9 +16,9 @@ from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel, PrivateAttr
 
 from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text, shortened
-from voicebot.agent.tools.policy import ToolPolicy, ToolTag
+from voicebot.agent.tools.policy import ToolPolicy
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.threads import DaemonThreads
 
 NOBODY_TO_ASK = "The tool needs the user's yes, and nobody can be asked here."
