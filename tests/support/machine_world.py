@@ -399,7 +399,8 @@ class World:
         """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
         for _ in range(50):
             if self.state.is_idle and not self.timers:
-                assert not self.state.texts_to_say or self.state.refused, "a text is never said"
+                waits = self.state.refused or self.state.confirmation
+                assert not self.state.texts_to_say or waits, "a text is never said"
                 return
             if self.state.reply and not self.paused:
                 self.post(ReplyEnded(self.state.reply.number))

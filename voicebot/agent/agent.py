@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from langchain_core.exceptions import LangChainException
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.graph import MessagesState
 
-from voicebot.agent.graph import MODEL, Graph, Parts, build_graph
+from voicebot.agent.graph import MODEL, Parts, build_graph
 from voicebot.agent.personas import Persona, personas, system_prompt
 from voicebot.agent.tools import Toolbox
 from voicebot.agent.tools.fillers import Filler, Fillers
@@ -88,6 +89,8 @@ def prompt_of(style: Style, known: Mapping[str, Persona] | None = None) -> str:
 class GraphAgent:
     """An `Agent` that uses any LangChain chat model. It keeps nothing between replies, so one serves all sessions.
 
+    It answers with the built-in graph. `OwnGraphAgent` answers with an operator's, and may do without a model.
+
     `prompt` returns the system prompt for the style of a reply. `failures` are the errors that the model raises when
     its service fails, beside EngineError. Each answer of the model may take `timeout_s`. The model gets at most the
     last `history_max_tokens` of the history. A tool that works longer than `filler_s` is covered by a filler.
@@ -95,7 +98,7 @@ class GraphAgent:
 
     def __init__(
         self,
-        model: BaseChatModel,
+        model: BaseChatModel | None,
         tools: Toolbox | Sequence[BaseTool],
         name: str,
         *,
@@ -123,9 +126,11 @@ class GraphAgent:
         self._failures = failures
         self._warming: asyncio.Task[None] | None = None
         self._bare_model = model
+        self._model: Runnable[LanguageModelInput, AIMessage] | None = model
         self._toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools)
         self._tools: Sequence[BaseTool] | None = None
-        self._current_graph()
+        self._tools_tokens = 0
+        self._use_current_tools()
 
     @property
     def name(self) -> str:
@@ -182,6 +187,7 @@ class GraphAgent:
         """
         try:
             opening = [system_message(self._prompt(style)), HumanMessage(GREETING)]
+            assert self._model is not None, "a service has a model"
             async with aclosing(cast("AsyncGenerator[AIMessage]", self._model.astream(opening))) as pieces:
                 async for piece in pieces:
                     if piece.text:
@@ -215,13 +221,17 @@ class GraphAgent:
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("the history does not end with a message of the user")
-        await self._wait_if_near_rate_limit(wanted, deadline)
+        await self._wait_before_answer(wanted, deadline)
+        deadline = self._deadline(deadline)
         tools = ReplyTools(wanted, deadline, Fillers(style.language, self._filler_s, wanted), calls, style.language)
-        answer = self._answer(history, tools, style, stands_in=stands_in, stood_in=stood_in)
+        notice = None
+        if stands_in:
+            notice = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
+        answer = self._answer(history, tools, style, notice, deadline)
         # JSON can contain half a character (a surrogate), which nothing else accepts. The decoder joins two halves, and
         # replaces a single one.
         surrogate_decoder = getincrementaldecoder("utf-16-le")("replace")
-        last_step: int | None = None
+        last_step: int | str | None = None
         answered = False
         try:
             async with aclosing(tools.with_fillers(answer)) as pieces:
@@ -236,7 +246,8 @@ class GraphAgent:
                     last_step = step
                     answered = answered or not isinstance(text, Filler)
             if not answered:
-                raise EngineError(self._name, "the model gave no answer")
+                self._note_no_answer()
+                yield ""
         except QuestionAskedError as asked:
             yield asked.request.question if last_step is None else f" {asked.request.question}"
         except EngineError as error:
@@ -247,39 +258,68 @@ class GraphAgent:
             failure.repeatable = not tools.has_effects
             raise failure from error
 
+    def _deadline(self, deadline: OutputDeadline) -> OutputDeadline:
+        """Returns the deadline for the next output of the graph."""
+        return deadline
+
+    def _note_no_answer(self) -> None:
+        """Raises EngineError if an answer may not be empty."""
+        raise EngineError(self._name, "the model gave no answer")
+
     async def _answer(
-        self, history: History, tools: ReplyTools, style: Style, *, stands_in: bool, stood_in: str
-    ) -> AsyncGenerator[tuple[int, str]]:
+        self,
+        history: History,
+        tools: ReplyTools,
+        style: Style,
+        notice: StandInNotice | None,
+        deadline: OutputDeadline,
+    ) -> AsyncGenerator[tuple[int | str, str]]:
         """Yields the steps of the graph and what is to be spoken of them, after the call that the user confirmed."""
-        graph = self._current_graph()
-        records = tools.calls.records
-        if (confirmed := tools.calls.confirmed) is not None:
-            made = await self._toolbox.run_confirmed(confirmed, tools)
-            # The user's yes comes before the call, and the user hears of its end in this reply.
-            records = (*records, replace(made, position=len(history), reported=True))
+        self._use_current_tools()
         prompt = self._prompt(style)
-        state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt), records))
-        if stands_in:
-            notice = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
-            state["messages"][0].additional_kwargs[STANDS_IN] = notice
-        config = as_config(tools, {CONVERSATION: tools.calls.conversation})
+        state = MessagesState(messages=await self._messages(history, tools, prompt, notice))
         # LangGraph declares its generator as an iterator, which has no `aclose`.
-        async with aclosing(cast("Parts", graph.astream(state, config, stream_mode=["messages"]))) as parts:
+        stream = self._graph.astream(state, self._config(tools), stream_mode=["messages"])
+        async with aclosing(cast("Parts", stream)) as parts:
             async for _, part in parts:
                 step, text = _spoken(part)
                 if text:
                     tools.note_spoken()
                 yield step, text
 
-    def _current_graph(self) -> Graph:
-        """Returns the graph with the tools that can be called now."""
-        tools = self._toolbox.tools
-        if tools is not self._tools:
+    async def _messages(
+        self, history: History, tools: ReplyTools, prompt: str, notice: StandInNotice | None
+    ) -> list[AnyMessage]:
+        """Returns the messages for a model, the system prompt first. Makes the call that the user has confirmed."""
+        records = tools.calls.records
+        if (confirmed := tools.calls.confirmed) is not None:
+            made = await self._toolbox.run_confirmed(confirmed, tools)
+            # The user's yes comes before the call, and the user hears of its end in this reply.
+            records = (*records, replace(made, position=len(history), reported=True))
+        messages = to_messages(history, prompt, self._max_tokens(prompt), records)
+        if notice is not None:
+            messages[0].additional_kwargs[STANDS_IN] = notice
+        return messages
+
+    def _config(self, tools: ReplyTools) -> RunnableConfig:
+        """Returns the config with which the graph and its tools find the reply."""
+        return as_config(tools, {CONVERSATION: tools.calls.conversation})
+
+    def _use_current_tools(self) -> None:
+        """Makes the graph anew if other tools can be called now."""
+        if (tools := self._toolbox.tools) is not self._tools:
             self._tools = tools
             self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
-            self._model = self._bare_model.bind_tools(tools) if tools else self._bare_model
-            self._graph = build_graph(self._bare_model, self._model, tools, self._name, self._timeout_s)
-        return self._graph
+            self._make_graph(tools)
+
+    def _make_graph(self, tools: Sequence[BaseTool]) -> None:
+        assert self._bare_model is not None, "the built-in graph needs a model"
+        self._model = self._bare_model.bind_tools(tools) if tools else self._bare_model
+        self._graph = build_graph(self._bare_model, self._model, tools, self._name, self._timeout_s)
+
+    async def _wait_before_answer(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
+        """Waits as long as the answer must not begin."""
+        await self._wait_if_near_rate_limit(wanted, deadline)
 
     async def _wait_if_near_rate_limit(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
         """Waits until the answer is wanted, if too little is left of the rate limit for an answer that is discarded."""

@@ -66,14 +66,25 @@ def is_path(place: str) -> bool:
 
 
 def why_it_failed(error: BaseException) -> str:
-    """Returns the type of an exception of an operator's code, its text if that is safe to show, and the line."""
-    text = f"{type(error).__name__}"
+    """Returns why an operator's code failed when it was loaded: the error, its text if that is safe, and the line."""
     if isinstance(error, SyntaxError):
-        return f"{text}: {error.msg} at {error.filename}:{error.lineno}"
+        return f"{type(error).__name__}: {error.msg} at {error.filename}:{error.lineno}"
+    text = type(error).__name__
     if isinstance(error, QUOTED) and str(error):
         text = f"{text}: {error}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
-    return f"{text} at {frames[-1].filename}:{frames[-1].lineno}" if frames else text
+    return f"{text}{_place(error)}"
+
+
+def where_it_failed(error: BaseException) -> str:
+    """Returns the type of an error in an operator's code, and the line. Its text may hold what a user has said."""
+    return f"{type(error).__name__}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Returns the last line of the operator's own code that the error came through, or else of any code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)] or frames
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _is_own(filename: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +27,9 @@ from voicebot.settings.registry import AUTO, ENGLISH, NOTHING_FOUND, EngineEntry
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from voicebot.agent.agent import GraphAgent
+    from voicebot.agent.own_graph import OwnGraph
+
 E = TypeVar("E", bound=Engine)
 
 _CURES = {
@@ -39,10 +42,11 @@ _CURES = {
 def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
-    Raises SettingsError if an engine that is named lacks its key or does not know the language, or if `auto` finds no
-    engine for a stage.
+    Raises SettingsError if an engine that is named lacks its key or does not know the language, if `auto` finds no
+    engine for a stage, or if the operator's own graph cannot be used.
     """
     check(settings, found)
+    own = own_graph(settings)
     tuning = settings.tuning
     rules = FallbackRules(first_output_s=tuning.first_output_timeout_s, rest_s=tuning.engine_rest_s)
     agent_rules = replace(rules, retries=tuning.llm_retries)
@@ -50,8 +54,13 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         entry.create(settings) for entry in registry.in_order(registry.STT, settings.stt_engine, settings, found)
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
-    agents = [agent(entry, settings) for entry in registry.in_order(registry.LLM, settings.llm_engine, settings, found)]
-    agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
+    if own is not None and own.made is not None:
+        agents = [compiled_agent(own, settings)]
+    else:
+        check(settings, found, has_factory=own is not None)
+        entries = registry.in_order(registry.LLM, settings.llm_engine, settings, found)
+        agents = [agent(entry, settings, own) for entry in entries]
+        agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [entry.create(settings) for entry in registry.in_order(registry.TTS, settings.tts_engine, settings, found)]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
     usual = Styles.of(settings.preferences)
@@ -65,10 +74,11 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     )
 
 
-def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
+def check(settings: Settings, found: Found = NOTHING_FOUND, *, has_factory: bool = False) -> None:
     """Raises SettingsError with a line for each problem that can be seen without loading the engines' packages.
 
-    Loading the packages takes seconds, and this takes no time.
+    Loading the packages takes seconds, and this takes no time. With AGENT the models are checked only if it is known to
+    name a factory, as a compiled graph uses none of them.
     """
     problems = []
     try:
@@ -80,11 +90,12 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
             problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
     if (file := settings.turn_model_file) is not None and not file.is_file():
         problems.append(f"END_OF_TURN_MODEL: There is no file {settings.end_of_turn_model!r}")
-    stages: tuple[tuple[str, Sequence[EngineEntry[object]], Sequence[str]], ...] = (
+    stages: list[tuple[str, Sequence[EngineEntry[object]], Sequence[str]]] = [
         ("STT_ENGINE", registry.STT, settings.stt_engine),
-        ("LLM_ENGINE", registry.LLM, settings.llm_engine),
         ("TTS_ENGINE", registry.TTS, settings.tts_engine),
-    )
+    ]
+    if settings.agent is None or has_factory:
+        stages.insert(1, ("LLM_ENGINE", registry.LLM, settings.llm_engine))
     for variable, entries, chosen in stages:
         tried = registry.in_order(entries, chosen, settings, found)
         missing = [(entry.name, key) for entry in tried if (key := entry.missing_key(settings)) is not None]
@@ -122,17 +133,54 @@ def _able(variable: str, named: Sequence[str], engines: list[E], settings: Setti
     return able
 
 
-def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) -> Agent:
-    """Creates the agent around the entry's model, with its tools."""
+def own_graph(settings: Settings) -> OwnGraph | None:
+    """Loads the operator's own graph, if the settings name one. Raises SettingsError."""
+    if settings.agent is None:
+        if settings.agent_node:
+            raise SettingsError("AGENT_NODE: This setting needs AGENT")
+        return None
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.own_graph import load_own_graph
+
+    try:
+        return load_own_graph(settings.agent, settings.agent_node, preemptive=settings.agent_preemptive)
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
+def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
+    """Creates the agent for a compiled graph, which has its own model. It may know any language."""
+    from voicebot.agent.own_agent import OwnGraphAgent
+    from voicebot.languages.loader import language_names
+
+    return OwnGraphAgent(
+        own,
+        None,
+        (),
+        own.name,
+        languages=frozenset(language_names()),
+        timeout_s=settings.tuning.llm_timeout_s,
+        history_max_tokens=settings.tuning.history_max_tokens,
+        filler_s=settings.tuning.tool_filler_s,
+        follows_persona=False,
+    )
+
+
+def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, own: OwnGraph | None = None) -> Agent:
+    """Creates the agent around the entry's model, with its tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of
+    from voicebot.agent.own_agent import OwnGraphAgent
     from voicebot.agent.tools import Toolbox, built_in_tools
 
     created = entry.create(settings)
     service = None if isinstance(created, BaseChatModel) else created
     slow = service if isinstance(service, SlowModelService) else None
-    return GraphAgent(
+    make: Callable[..., GraphAgent] = GraphAgent
+    if own is not None:
+        make = partial(OwnGraphAgent, own, usual=Styles.of(settings.preferences).llm)
+    return make(
         created if isinstance(created, BaseChatModel) else created.model,
         Toolbox(built_in_tools()),
         entry.name,

@@ -215,6 +215,7 @@ def _apply(t: Transition, input: Input) -> None:
             _queue_text(t, input.text)
         case HandoverChanged():
             _note_user_active(t)
+            _drop_confirmation(t)
             t.state = replace(t.state, handed_over=input.to_person)
         case InterruptPressed():
             _note_user_active(t)
@@ -267,7 +268,7 @@ def _settle(t: Transition) -> None:
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
-    elif state.reply is None and over and state.texts_to_say:
+    elif state.reply is None and over and state.texts_to_say and state.confirmation is None:
         t.state = replace(state, texts_to_say=state.texts_to_say[1:])
         _say(t, state.texts_to_say[0])
     elif state.reply is None and _may_reply_preemptively(t) and (words := _words_of_possible_turn(t)):

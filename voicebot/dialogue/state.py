@@ -269,7 +269,8 @@ class State:
     merge_next: bool = True
     """Whether the next words join the user's last message, if that has no answer."""
     texts_to_say: tuple[str, ...] = ()
-    """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first."""
+    """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first.
+    They wait until the user has answered a question that needs a yes."""
     handed_over: bool = False
     """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None

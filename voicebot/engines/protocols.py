@@ -83,8 +83,8 @@ class EngineStatus:
     """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
     `code` is the kind of the error that `reason` describes.
-    `model` is the model of a service that is used. `warning` says that the model will be shut down soon, or what else a
-    visitor should know.
+    `model` is the model of a service that is used; `graph` is the operator's own graph that answers with it. `warning`
+    says that the model will be shut down soon, or what else a visitor should know.
     """
 
     name: str
@@ -94,6 +94,7 @@ class EngineStatus:
     probe_ms: int | None = None
     model: str | None = None
     warning: str | None = None
+    graph: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +163,10 @@ class Engine(Protocol):
 
 @runtime_checkable
 class CanPrepare(Protocol):
-    """A synthesizer that can fetch what a style needs before the first request in that style."""
+    """A synthesizer or an agent that can get what a style needs before the first request in that style."""
 
     def prepare(self, style: Style) -> None:
-        """Starts to fetch it in the background, such as a voice that is not on this machine. Returns at once."""
+        """Starts to get it in the background: a voice that is not on this machine, or a graph. Returns at once."""
         ...
 
 
@@ -205,6 +206,16 @@ class HasModels(Protocol):
     @property
     def listed(self) -> tuple[str, ...]:
         """The models that the service offers, by the last probe; empty before one."""
+        ...
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """An agent that answers with an operator's own graph."""
+
+    @property
+    def graph(self) -> str:
+        """The name of the graph, or of the function that makes it."""
         ...
 
 

@@ -168,6 +168,8 @@ class Orchestrator:
         self.speech_input.set_preferences(preferences)
         if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
+        if isinstance(self._engines.agent, CanPrepare):
+            self._engines.agent.prepare(self._styles.llm)
         if self._styles.stt != before.stt:
             self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
 

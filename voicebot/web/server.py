@@ -182,14 +182,18 @@ def _display_name(engine: str) -> str:
 def _where_words_go(health: Health, settings: Settings) -> str:
     """Returns the part about services that get what is said, and their hosts if the operator chose them.
 
-    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
+    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on,
+    and so may an operator's own graph.
     """
     parts, stays = [], False
+    own = next((engine.graph for engine in health["llm"] if engine.graph is not None), None)
     for stage, what_it_does in WHAT_SERVICES_DO.items():
         names = []
         for engine in health[stage]:
             host = host_of(engine.name, settings)
-            if engine.name == LOCAL and host is not None and is_this_machine(host):
+            if engine.graph == engine.name:
+                names.append(f"{own}, the operator's own agent")
+            elif engine.name == LOCAL and host is not None and is_this_machine(host):
                 stays = True
             elif engine.name not in EMBEDDED:
                 name = _display_name(engine.name)
@@ -197,6 +201,10 @@ def _where_words_go(health: Health, settings: Settings) -> str:
         if names:
             parts.append(what_it_does.format(" or ".join(dict.fromkeys(names))))
             stays = stays and stage != "tts"
+    if own is not None:
+        stays = False
+        if not any(engine.graph == engine.name for engine in health["llm"]):
+            parts.append(f"{own}, the operator's own agent, takes part in the answers and may pass your words on")
     if parts:
         text = "; ".join(parts)
         engines = f"{text[0].upper()}{text[1:]}."
@@ -286,6 +294,7 @@ async def _log_engines(engine_health: EngineHealth) -> None:
     for stage, engines in (await engine_health.check()).items():
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
+            name = f"{name} in {engine.graph}" if engine.graph not in (None, engine.name) else name
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:

@@ -8,6 +8,7 @@ from tests.support.machine_session import Session, bot, speaking, user
 from voicebot.dialogue.events import (
     CancelReply,
     Command,
+    ConfirmationAsked,
     ConversationCleared,
     FinalTranscript,
     HandoverChanged,
@@ -27,10 +28,13 @@ from voicebot.dialogue.events import (
     StartReply,
     TextTyped,
     Timer,
+    ToolCallBegun,
+    ToolCallEnded,
     WordsHeard,
 )
 from voicebot.dialogue.facts import TurnLeftToPerson
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, IdleStage, Phase, Rules
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
 NEWS = "Your table is booked."
 
@@ -271,3 +275,34 @@ def test_a_session_without_answers_left_ends_although_a_person_answers() -> None
     assert session.state.idle_stage is IdleStage.ENDED
     session.post(HandoverChanged(to_person=True))
     assert session.state.idle_stage is IdleStage.ENDED
+
+
+# A question that needs a yes ------------------------------------------------------------------------------------------
+
+ORDER = CallRecord("call-1", "order", "{}")
+ASKED = "Shall I order it?"
+
+
+def asked() -> Session:
+    """Returns a session in which the user has just heard the whole question whether a tool may be called."""
+    session = Session()
+    session.ask("order a pizza")
+    session.post(ConfirmationAsked(1, ConfirmationRequest(ORDER, ASKED)))
+    hear_whole(session, ASKED)
+    assert session.state.confirmation is not None
+    return session
+
+
+def test_a_text_waits_until_a_question_that_needs_a_yes_is_answered() -> None:
+    session = asked()
+    assert no_reply(session.post(SayRequested(NEWS)))
+    assert begun(session.post(TextTyped("yes please"))).confirmed is not None
+    session.post(ToolCallBegun(ORDER), ToolCallEnded(ORDER.id, CallStatus.DONE, "ordered"))
+    assert begun(hear_whole(session, "It is ordered.")).text == NEWS
+
+
+def test_a_yes_to_a_person_confirms_no_call() -> None:
+    session = asked()
+    session.post(HandoverChanged(to_person=True))
+    assert no_reply(session.post(TextTyped("yes please")))
+    assert [call.status for call in session.state.calls] == [CallStatus.NOT_CONFIRMED]

@@ -140,6 +140,11 @@ class ReplyTools:
             if not self._working:
                 await self._end_work()
 
+    @property
+    def is_working(self) -> bool:
+        """True while any of the tools works."""
+        return bool(self._working)
+
     def _begin_work(self) -> None:
         self._suspended = True
         self._deadline.suspend()

@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
-from voicebot.engines.llm.messages import tokens, tools_tokens
+from voicebot.engines.llm.messages import tokens, tools_tokens, with_one_system_message
 from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
@@ -168,6 +168,7 @@ class GuardedChatModel(BaseChatModel):
         that loses its connection may end the stream as if it were complete. Raises EngineError if the answer fails, or
         ends without a reason.
         """
+        messages = with_one_system_message(messages)
         finished = has_text = False
         length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
         sent = SentRequest(length)

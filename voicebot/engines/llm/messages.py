@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -109,6 +110,25 @@ def to_messages(
 def system_message(prompt: str) -> SystemMessage:
     """Returns the system prompt with an explanation of the cut mark."""
     return SystemMessage(f"{prompt}\n\n{CUT_MARK_EXPLAINED} {OWN_PART_ONLY}")
+
+
+def notes_in(system: BaseMessage, prompt: str) -> SystemMessage | None:
+    """Returns what `to_messages` has added to the system prompt for one reply only; None if that is nothing."""
+    text = system.text.removeprefix(prompt).replace(system_message("").text, "").strip()
+    return SystemMessage(text, additional_kwargs=system.additional_kwargs) if text or system.additional_kwargs else None
+
+
+def with_one_system_message(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Returns the messages with all system messages joined in the first place, as many models accept only that."""
+    system = [message for message in messages if isinstance(message, SystemMessage)]
+    if len(system) < 2:
+        return [*messages]
+    text = "\n\n".join(message.text for message in system if message.text)
+    others = [message for message in messages if not isinstance(message, SystemMessage)]
+    return [
+        SystemMessage(text, additional_kwargs=dict(ChainMap(*(each.additional_kwargs for each in system)))),
+        *others,
+    ]
 
 
 def _fitting(history: History, calls: Sequence[CallRecord], system: SystemMessage, max_tokens: int | None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
+from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice, with_one_system_message
 from voicebot.engines.llm.offline.clock import ClockQuestion, clock_questions_in
 from voicebot.engines.llm.offline.passages import ToldPassage, told_passages
 from voicebot.engines.llm.offline.sums import Sum, sums_in
@@ -78,6 +78,7 @@ class ChatContext:
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> ChatContext:
         """Reads the messages that a chat model is given. `said` is empty if none of them is the user's."""
+        messages = with_one_system_message(messages)
         notice = messages[0].additional_kwargs.get(STANDS_IN) if messages else None
         messages = messages[-OFFLINE_MESSAGES:]
         said = [message.text for message in messages if isinstance(message, HumanMessage)]

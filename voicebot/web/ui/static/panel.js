@@ -183,8 +183,13 @@ function drawEngine(row, health, inUse) {
   const { state, text } = engineStatus(health, inUse);
   row.setAttribute("data-state", state);
   write(find(row, ".vb-name"), health.name);
-  write(find(row, ".vb-model"), [health.model, health.warning].filter(Boolean).join(": "));
+  write(find(row, ".vb-model"), [inGraph(health), health.warning].filter(Boolean).join(": "));
   write(find(row, ".vb-state"), text);
+}
+
+/** Returns the model, and the operator's own graph around it. @param {EngineHealth} health */
+export function inGraph({ name, model, graph }) {
+  return graph && graph !== name ? `${model ? `${model} ` : ""}in ${graph}` : model;
 }
 
 /** Returns what is said of an engine. What the session found out is newer than the server's report.

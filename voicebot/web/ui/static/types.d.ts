@@ -97,6 +97,8 @@ export interface EngineHealth {
   model?: string | null;
   /** What else a visitor should know, such as a shutdown that is announced. */
   warning?: string | null;
+  /** The operator's own graph that answers with the model. */
+  graph?: string | null;
 }
 
 export interface HealthReport {
