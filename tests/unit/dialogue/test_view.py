@@ -78,6 +78,7 @@ def test_a_new_session_has_an_empty_view() -> None:
         "ended_by": "",
         "budget": None,
         "medians": {},
+        "confirmation": None,
         "error": None,
     }
 
