@@ -38,9 +38,6 @@ DEFAULT_PERSONA = "assistant"
 GREETING = "Hello."
 """The message with which a cold model is warmed."""
 
-CONVERSATION = "conversation"
-"""The key under which tools and graphs find the conversation's identifier in `config["configurable"]`."""
-
 FILLER_STEP = -1
 """The step number of fillers, which come from no step of the graph."""
 
@@ -303,7 +300,7 @@ class GraphAgent:
 
     def _config(self, tools: ReplyTools) -> RunnableConfig:
         """Returns the config with which the graph and its tools find the reply."""
-        return as_config(tools, {CONVERSATION: tools.calls.conversation})
+        return as_config(tools)
 
     def _use_current_tools(self) -> None:
         """Makes the graph anew if other tools can be called now."""

@@ -99,7 +99,6 @@ def shortened(text: str) -> str:
 class UnkeptCalls:
     """The calls of a reply without a conversation: nothing outlives the reply, and nobody can be asked."""
 
-    conversation = ""
     records: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
 
