@@ -151,6 +151,13 @@ async def test_a_scrape_counts_a_conversation_without_revealing_its_words() -> N
     assert "zither" not in page.text
 
 
+async def test_a_call_of_a_reply_is_counted_by_the_application() -> None:
+    async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), config.load()) as server:
+        server.services.running_calls.count_call(ToolTag.EFFECTS, CallStatus.DONE, 0.3)
+        found = samples((await scraped(server)).content)
+    assert found["voicebot_tool_calls_total", "done", "effects"] == 1
+
+
 async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have_ended() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     async with serving(engines, config.load()) as server:
