@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from voicebot.agent.agent import GraphAgent
     from voicebot.agent.own_graph import OwnGraph
+    from voicebot.agent.tools import Toolbox
 
 E = TypeVar("E", bound=Engine)
 
@@ -43,10 +44,11 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
     Raises SettingsError if an engine that is named lacks its key or does not know the language, if `auto` finds no
-    engine for a stage, or if the operator's own graph cannot be used.
+    engine for a stage, or if the operator's own graph or tools cannot be used.
     """
     check(settings, found)
     own = own_graph(settings)
+    box = toolbox(settings)
     tuning = settings.tuning
     rules = FallbackRules(first_output_s=tuning.first_output_timeout_s, rest_s=tuning.engine_rest_s)
     agent_rules = replace(rules, retries=tuning.llm_retries)
@@ -55,11 +57,13 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
     if own is not None and own.made is not None:
+        if settings.tools:
+            raise SettingsError("TOOLS: The graph of AGENT was compiled with its own tools; name a factory in AGENT")
         agents = [compiled_agent(own, settings)]
     else:
         check(settings, found, has_factory=own is not None)
         entries = registry.in_order(registry.LLM, settings.llm_engine, settings, found)
-        agents = [agent(entry, settings, own) for entry in entries]
+        agents = [agent(entry, settings, box, own) for entry in entries]
         agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [entry.create(settings) for entry in registry.in_order(registry.TTS, settings.tts_engine, settings, found)]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
@@ -148,6 +152,18 @@ def own_graph(settings: Settings) -> OwnGraph | None:
         raise SettingsError(str(error)) from error
 
 
+def toolbox(settings: Settings) -> Toolbox:
+    """Creates the built-in tools and loads the operator's own. Raises SettingsError."""
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.tools import Toolbox, built_in_tools
+    from voicebot.agent.tools.own_tools import load_own_tools
+
+    try:
+        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)))
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
 def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     """Creates the agent for a compiled graph, which has its own model. It may know any language."""
     from voicebot.agent.own_agent import OwnGraphAgent
@@ -166,13 +182,14 @@ def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     )
 
 
-def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, own: OwnGraph | None = None) -> Agent:
-    """Creates the agent around the entry's model, with its tools, in the built-in graph or in the operator's own."""
+def agent(
+    entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, toolbox: Toolbox, own: OwnGraph | None = None
+) -> Agent:
+    """Creates the agent around the entry's model, with these tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of
     from voicebot.agent.own_agent import OwnGraphAgent
-    from voicebot.agent.tools import Toolbox, built_in_tools
 
     created = entry.create(settings)
     service = None if isinstance(created, BaseChatModel) else created
@@ -182,7 +199,7 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, 
         make = partial(OwnGraphAgent, own, usual=Styles.of(settings.preferences).llm)
     return make(
         created if isinstance(created, BaseChatModel) else created.model,
-        Toolbox(built_in_tools()),
+        toolbox,
         entry.name,
         prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,
