@@ -28,8 +28,8 @@ GRADIO = "5.50.0"
 """The version that a Space with Gradio's SDK installs. A test compares it with the one from requirements.txt."""
 
 NOT_ON_GRADIO = ("mcp",)
-"""Packages that are left out of requirements.txt on a Space with Gradio's SDK. Hugging Face installs `gradio[mcp]` there,
-which requires mcp 1.10.1: the bot cannot use that version, and pip would refuse to install two."""
+"""Packages that are left out of requirements.txt on a Space with Gradio's SDK. Hugging Face installs `gradio[mcp]`
+there, which requires mcp 1.10.1: the bot cannot use that version, and pip would refuse to install two."""
 
 MARKER = ".built-by-deploy-space.json"
 """The file in which this script notes the files that it has put into a folder."""
