@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from langchain_core.tools import BaseTool
 
-from tests.support.noted_conversation import NotedConversation
+from tests.support.conversation import conversation
 from tests.support.waiting import until
 from voicebot.agent.tools import Toolbox, effects, pure
 from voicebot.agent.tools.calls import ended
@@ -31,11 +31,11 @@ LimitedKind = Callable[..., Kind]
 class Calls:
     """The calls of a conversation; `running` outlive the reply."""
 
-    conversation = NotedConversation()
     records: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
 
     def __init__(self) -> None:
+        self.conversation = conversation("talk-1")
         self.running: list[asyncio.Task[CallRecord]] = []
 
     async def run(self, call: CallRecord, effect: Any, limit_s: float) -> CallRecord:

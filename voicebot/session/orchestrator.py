@@ -61,8 +61,8 @@ class Orchestrator:
     The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
     step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
     from `history` and `calls`. `running_calls` owns the calls of tools that outlive their replies, and `call_log` is
-    where they are noted; without it they are forgotten with the session. `conversation` identifies the conversation for
-    tools, and `invitations` say who may speak in it.
+    where they are noted; without it they are forgotten with the session. `conversation_key` identifies the conversation
+    for tools, and `invitations` know who outside may have the bot say something in it.
 
     The `mailbox` takes inputs, and the `speech_input` takes audio, from the event loop at any time; what comes before
     `run` waits for it.
@@ -80,7 +80,7 @@ class Orchestrator:
         remote_player: RemotePlayer | None = None,
         running_calls: RunningCalls | None = None,
         call_log: CallLog | None = None,
-        conversation: str = "",
+        conversation_key: str = "",
         invitations: Invitations | None = None,
     ) -> None:
         self.state = State(settings.rules, settings.preferences, history=history, calls=calls, merge_next=not history)
@@ -102,7 +102,7 @@ class Orchestrator:
         )
         self._running_calls = RunningCalls() if running_calls is None else running_calls
         self._call_log = SessionCallLog(self.mailbox) if call_log is None else call_log
-        self._conversation = conversation or secrets.token_hex(8)
+        self._conversation_key = conversation_key or secrets.token_hex(8)
         self._invitations = Invitations() if invitations is None else invitations
         self._max_text_chars = settings.tuning.max_text_chars
         self._reply: asyncio.Task[None] | None = None
@@ -191,8 +191,9 @@ class Orchestrator:
     # Replies ------------------------------------------------------------------------------------------------------
 
     async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
+        style = self._styles.llm
         conversation = SessionConversation(
-            self._conversation, start.history, self._styles.llm, wanted, self._invitations, self._max_text_chars
+            self._conversation_key, start.history, style, wanted, self._invitations, self._max_text_chars
         )
         calls = ReplyCalls(
             reply=start.reply,

@@ -112,8 +112,8 @@ class AppServices:
     recordings: Recordings
     telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
-    invitations: Invitations = field(default_factory=Invitations)
     running_calls: RunningCalls = field(default_factory=RunningCalls)
+    invitations: Invitations = field(default_factory=Invitations)
 
     @property
     def engine_health(self) -> Health:

@@ -133,7 +133,8 @@ class Session(Observer):
             calls=conversation.calls,
             remote_player=connection,
             running_calls=services.running_calls,
-            conversation=self.conversation_key,
+            call_log=conversation,
+            conversation_key=self.conversation_key,
             invitations=services.invitations,
         )
         self.heard_s: float | None = None

@@ -17,10 +17,11 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolNode
 from langgraph.types import Send
 
-from tests.support.noted_conversation import NotedConversation
+from tests.support.conversation import conversation
 from tests.support.scripted_model import Endless, Script, brief, call
 from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
+from voicebot.agent.conversation import Conversation, current_conversation
 from voicebot.agent.tools import Toolbox, confirm, effects, pure
 from voicebot.agent.tools.calls import RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
@@ -30,7 +31,6 @@ from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationReq
 from voicebot.engines.protocols import Style
 
 HI: History = (Message(Role.USER, "hi"),)
-CONFIG = {"table": "four"}
 
 
 def set_event() -> asyncio.Event:
@@ -45,7 +45,7 @@ class Calls:
 
     records: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
-    conversation: NotedConversation = field(default_factory=NotedConversation)
+    conversation: Conversation = field(default_factory=lambda: conversation("talk-1"))
     begun: list[CallRecord] = field(default_factory=list)
     running: list[asyncio.Task[CallRecord]] = field(default_factory=list)
     asked: list[ConfirmationRequest] = field(default_factory=list)
@@ -171,7 +171,7 @@ async def run(
     begin = MessagesState(messages=[HumanMessage("hi")])
     messages: list[Any] = []
     # A scripted model streams, and LangGraph has it stream only if messages are asked for.
-    parts = graph.astream(begin, as_config(reply, CONFIG), stream_mode=["messages", "values"])
+    parts = graph.astream(begin, as_config(reply), stream_mode=["messages", "values"])
     async with aclosing(reply.with_fillers(parts)) as found:
         async for each in found:
             kind, part = cast("tuple[str, Any]", each)
@@ -515,9 +515,9 @@ async def test_a_tool_outside_a_reply_just_runs() -> None:
 
 async def test_what_a_graph_injects_reaches_the_tool_and_is_no_argument_of_the_record(make: Maker) -> None:
     @effects
-    async def note(text: str, state: Annotated[dict[str, Any], InjectedState], config: RunnableConfig) -> str:
+    async def note(text: str, state: Annotated[dict[str, Any], InjectedState]) -> str:
         """Write a note."""
-        return f"{text}, {state['messages'][0].text}, {config['configurable']['table']}"
+        return f"{text}, {state['messages'][0].text}, {current_conversation().id}"
 
     calls = Calls()
     model = Script(answers=[[call("note", '{"text": "x", "state": "forged"}')], ["Ok."]])

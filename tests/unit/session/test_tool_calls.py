@@ -13,8 +13,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool
 
+from tests.support.conversation import conversation
 from tests.support.engines import ScriptedStt, ToneTts
-from tests.support.noted_conversation import NotedConversation
 from tests.support.orchestrated import Session, idle, running
 from tests.support.scripted_model import Script, brief, call
 from tests.support.waiting import until
@@ -186,7 +186,7 @@ async def orders_under_way(calls: RunningCalls, log: KeptLog) -> AsyncIterator[t
         orders.made.append("tea")
         return "ordered"
 
-    reply_calls = ReplyCalls(1, NotedConversation("talk"), (), None, Mailbox(), log, calls)
+    reply_calls = ReplyCalls(1, conversation("talk"), (), None, Mailbox(), log, calls)
     reply = asyncio.create_task(reply_calls.run(CALL, effect(), 30))
     await orders.begun.wait()
     yield orders, reply
@@ -245,10 +245,10 @@ async def test_one_conversation_has_a_bounded_number_of_calls_under_way() -> Non
         return "ordered"
 
     async with orders_under_way(calls, log) as (orders, reply):
-        more = ReplyCalls(2, NotedConversation("talk"), (), None, mailbox, log, calls)
+        more = ReplyCalls(2, conversation("talk"), (), None, mailbox, log, calls)
         refused = await more.run(CallRecord("abcdefgh2", "order", "{}"), effect(), 30)
         assert (refused.status, refused.result) == (CallStatus.FAILED, TOO_MANY)
-        other = ReplyCalls(2, NotedConversation("other talk"), (), None, mailbox, log, calls)
+        other = ReplyCalls(2, conversation("other talk"), (), None, mailbox, log, calls)
         assert (await other.run(CallRecord("abcdefgh3", "order", "{}"), effect(), 30)).result == "ordered"
         orders.let_go.set()
         await reply
@@ -271,5 +271,5 @@ async def test_a_session_without_a_stored_conversation_is_told_how_its_calls_end
 async def test_a_question_is_posted_for_its_reply() -> None:
     mailbox = Mailbox()
     request = ConfirmationRequest(CALL, "Really?")
-    ReplyCalls(3, NotedConversation("talk"), (), None, mailbox, KeptLog(), RunningCalls()).ask(request)
+    ReplyCalls(3, conversation("talk"), (), None, mailbox, KeptLog(), RunningCalls()).ask(request)
     assert (await mailbox.next())[0] == ConfirmationAsked(3, request)
