@@ -192,7 +192,8 @@ class CallLedger:
         known = {call.id for call in course.start.calls}
         assert known.issuperset(call.id for call in after.calls), "the model does not know of a call"
         words = " ".join(text for text, _ in self._words).casefold().split()
-        clear = "yes" in " ".join(words) and YES_WORDS.issuperset(words)
+        fluent = words[words[:1] == ["um,"] :]
+        clear = "yes" in " ".join(fluent) and YES_WORDS.issuperset(fluent)
         in_time = self._asked is not None and all(began_s >= self._asked[1] for _, began_s in self._words)
         confirmed = course.start.confirmed
         told = [fact.call for fact in facts if isinstance(fact, ToolCallConfirmed)]
