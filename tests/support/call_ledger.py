@@ -36,7 +36,7 @@ from voicebot.dialogue.facts import (
     TranscriptCompleted,
     WordsAccepted,
 )
-from voicebot.dialogue.history import History
+from voicebot.dialogue.history import History, Role
 from voicebot.dialogue.state import State
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
@@ -241,6 +241,9 @@ class CallLedger:
                 done = course.committed and course.heard_whole and not (course.cancelled or course.forgotten)
                 missed = {call.id for call in after.calls if call.id in course.ends and not call.reported}
                 assert not (done and missed), f"the user has heard of {missed} and will hear of it again"
+                remembered = _spoken(after.history) > _spoken(before.history)
+                if course.request is not None and remembered and not course.forgotten:
+                    assert course.request.call.id in self._kept, "a call was asked for, and nothing is left of it"
                 confirmed = course.start.confirmed
                 if confirmed is not None and course.committed and not course.forgotten:
                     assert confirmed.id in self._kept, "the call was confirmed, and nothing is left of it"
@@ -262,3 +265,8 @@ class CallLedger:
             assert old is not None
             assert old.status is CallStatus.RUNNING, "a call ends twice"
             assert (new.status, new.result) == (input.status, input.result)
+
+
+def _spoken(history: History) -> int:
+    """Returns how many messages of the bot's there are."""
+    return sum(message.role is Role.ASSISTANT for message in history)
