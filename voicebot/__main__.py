@@ -64,7 +64,7 @@ def main() -> int:
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Loading the packages below takes seconds, so the settings and the port are checked before.
         engines = build(settings, found)
-        with hidden("mcp"):  # Gradio would load it for servers of its own, in half a second
+        with hidden("mcp"):  # Gradio would load it, which takes 0.3 s of CPU
             from voicebot.bootstrap import application as bootstrap
             from voicebot.web import server
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import cast
 
 
 @contextmanager
 def hidden(package: str) -> Iterator[None]:
     """Has every import of the package fail with ImportError meanwhile, as if it were not installed."""
     loaded = sys.modules.get(package)
-    forbidden: dict[str, Any] = {package: None}  # the documented way to forbid an import
-    sys.modules.update(forbidden)
+    sys.modules[package] = cast(ModuleType, None)  # the documented way to forbid an import
     try:
         yield
     finally:

@@ -87,7 +87,7 @@ def tool_from(function: Callable[..., Any]) -> BaseTool:
         raise ToolError(f"{name}: it has no docstring; the model reads there when to call it")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ToolError(f"{name}: the model cannot give its argument {str(parameter)!r}")
+            raise ToolError(f"{name}: the model cannot give its argument {parameter.name!r}")
         if parameter.annotation is parameter.empty:
             raise ToolError(f"{name}: its argument {parameter.name!r} has no type")
     is_async = inspect.iscoroutinefunction(function)

@@ -23,8 +23,8 @@ LONGEST_LIMIT_S = 3_600.0
 """The longest time limit. A call that runs for longer belongs into a job of its own, which the tool starts."""
 
 
-class ToolError(ValueError):
-    """A tool cannot be used as it is. The message says why, for its builder."""
+class ToolError(TypeError):
+    """A tool cannot be used as it is. The message says why, in names of the builder's code."""
 
 
 @dataclass(frozen=True, slots=True)
