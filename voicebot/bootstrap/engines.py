@@ -167,14 +167,12 @@ def toolbox(settings: Settings) -> Toolbox:
 def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     """Creates the agent for a compiled graph, which has its own model. It may know any language."""
     from voicebot.agent.own_agent import OwnGraphAgent
-    from voicebot.languages.loader import language_names
 
     return OwnGraphAgent(
         own,
         None,
         (),
         own.name,
-        languages=frozenset(language_names()),
         timeout_s=settings.tuning.llm_timeout_s,
         history_max_tokens=settings.tuning.history_max_tokens,
         filler_s=settings.tuning.tool_filler_s,

@@ -521,7 +521,7 @@ async def test_what_a_graph_injects_reaches_the_tool_and_is_no_argument_of_the_r
 
     calls = Calls()
     model = Script(answers=[[call("note", '{"text": "x", "state": "forged"}')], ["Ok."]])
-    assert [each.text for each in results(await run(make(model, Toolbox([note])), calls))] == ["x, hi, talk-1"]
+    assert [each.text for each in results(await run(make(model, Toolbox([note])), calls))] == ["x, hi, four"]
     assert [json.loads(each.arguments) for each in calls.begun] == [{"text": "x"}]
 
 
