@@ -22,12 +22,14 @@ from voicebot.engines.protocols import (
 )
 from voicebot.settings import registry
 from voicebot.settings.config import Settings, SettingsError
+from voicebot.settings.mcp_servers import McpConfigError, McpServerSettings, read_mcp_servers
 from voicebot.settings.registry import AUTO, ENGLISH, NOTHING_FOUND, EngineEntry, Found
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent
+    from voicebot.agent.mcp.servers import McpServers
     from voicebot.agent.own_graph import OwnGraph
     from voicebot.agent.tools import Toolbox
 
@@ -48,7 +50,6 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """
     check(settings, found)
     own = own_graph(settings)
-    box = toolbox(settings)
     tuning = settings.tuning
     rules = FallbackRules(first_output_s=tuning.first_output_timeout_s, rest_s=tuning.engine_rest_s)
     agent_rules = replace(rules, retries=tuning.llm_retries)
@@ -56,9 +57,14 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         entry.create(settings) for entry in registry.in_order(registry.STT, settings.stt_engine, settings, found)
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
+    tool_servers = _tool_servers(settings)
+    box = toolbox(settings, tool_servers)
     if own is not None and own.made is not None:
-        if settings.tools:
-            raise SettingsError("TOOLS: The graph of AGENT was compiled with its own tools; name a factory in AGENT")
+        if settings.tools or tool_servers is not None:
+            setting = "TOOLS" if settings.tools else "MCP_CONFIG"
+            raise SettingsError(
+                f"{setting}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+            )
         agents = [compiled_agent(own, settings)]
     else:
         check(settings, found, has_factory=own is not None)
@@ -75,6 +81,7 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         vad_name="silero",
         make_vad=voice_activity_detector,
         end_of_turn=end_of_turn_model(settings),
+        tool_servers=tool_servers,
     )
 
 
@@ -107,8 +114,31 @@ def check(settings: Settings, found: Found = NOTHING_FOUND, *, has_factory: bool
         lacking = [entry for entry in tried if settings.language not in (entry.languages or {settings.language})]
         if lacking and (AUTO not in chosen or len(lacking) == len(tried)):
             problems.append(_unknown_language(lacking[0].name, variable, chosen, settings, lacking[0].languages or ()))
+    try:
+        mcp_servers(settings)
+    except McpConfigError as error:
+        problems += [f"MCP_CONFIG: {line}" for line in str(error).splitlines()]
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
+
+
+def mcp_servers(settings: Settings) -> tuple[McpServerSettings, ...]:
+    """Returns the MCP servers that the settings name. Raises McpConfigError."""
+    return () if settings.mcp_file is None else read_mcp_servers(settings.mcp_file)
+
+
+def _tool_servers(settings: Settings) -> McpServers | None:
+    """Creates the connections with the MCP servers, if the settings name any. Raises SettingsError."""
+    servers = mcp_servers(settings)
+    if not servers:
+        return None
+    try:
+        from voicebot.agent.mcp.servers import McpServers
+    except ImportError as error:  # a Space with Gradio's SDK has another version
+        raise SettingsError(
+            f"MCP_CONFIG: The package mcp 2.3 is needed: pip install 'mcp>=2.3,<3' ({error})"
+        ) from error
+    return McpServers(servers)
 
 
 def _unknown_language(
@@ -152,14 +182,17 @@ def own_graph(settings: Settings) -> OwnGraph | None:
         raise SettingsError(str(error)) from error
 
 
-def toolbox(settings: Settings) -> Toolbox:
-    """Creates the built-in tools and loads the operator's own. Raises SettingsError."""
+def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
+    """Creates the built-in tools, and loads the operator's own. The tools of the MCP `servers` join them.
+
+    Raises SettingsError.
+    """
     from voicebot.agent.loading import LoadingError
     from voicebot.agent.tools import Toolbox, built_in_tools
     from voicebot.agent.tools.own_tools import load_own_tools
 
     try:
-        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)))
+        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)), () if servers is None else (servers,))
     except LoadingError as error:
         raise SettingsError(str(error)) from error
 

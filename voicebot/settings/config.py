@@ -365,6 +365,14 @@ class Settings(BaseSettings):
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
 
+    mcp_config: Annotated[
+        Text,
+        Values("the path of a file"),
+        Group("Tools", "What the model can do beside talking (docs/extending.md)."),
+    ] = None
+    """A file that names MCP servers, such as `mcp.json`, in the form that desktop clients use. The bot starts them, and
+    the model may call their tools."""
+
     endpointing: Annotated[
         Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
     ] = Endpointing.BALANCED
@@ -630,6 +638,11 @@ class Settings(BaseSettings):
     def persona_file(self) -> Path | None:
         """The file of the operator's own persona; None if the setting names a persona of the package."""
         return Path(self.persona).expanduser() if _is_path(self.persona) else None
+
+    @property
+    def mcp_file(self) -> Path | None:
+        """The file that names the MCP servers; None if there are none."""
+        return None if self.mcp_config is None else Path(self.mcp_config).expanduser()
 
     @property
     def turn_model_file(self) -> Path | None:

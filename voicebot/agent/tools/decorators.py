@@ -8,7 +8,8 @@ from typing import Any, overload
 
 from langchain_core.tools import BaseTool, StructuredTool
 
-from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, LIMIT_S, QUESTION, ToolError, ToolPolicy, ToolTag
+from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, LIMIT_S, QUESTION, ToolError, ToolPolicy
+from voicebot.dialogue.tool_calls import ToolTag
 
 Function = Callable[..., Any] | BaseTool
 """A typed function with a docstring, plain or `async`, or a LangChain tool."""
