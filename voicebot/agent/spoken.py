@@ -3,7 +3,8 @@
 A graph may ask models for other things than the answer: what the user wants, a search query, a summary. LangGraph
 streams all of it alike. What sets an answer apart is that its node adds it to the messages, and that no other node
 answers after it. Whether a node does so is known only when it has ended, so its text is held back until then, the first
-time; later it is spoken while it is written.
+time; later it is spoken while it is written. If a graph has only one node beside its tools, as `create_agent` makes
+them, that node answers, and so do the nodes that the setting AGENT_NODE names.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class LearnedNodes:
     """Nodes that took part in a reply and did not answer."""
     answers: dict[Writer, bool] = field(default_factory=dict)
     """Whether what a writer wrote was the answer of its node, the last time."""
+    has_told: bool = False
+    """The log says that there was text but no answer."""
 
 
 class AnsweringNodes:
@@ -58,9 +61,13 @@ class AnsweringNodes:
     """
 
     def __init__(self, graph: AnyGraph, named: Collection[str] = (), learned: LearnedNodes | None = None) -> None:
-        self.named = frozenset(named)
         self._next = successors(graph)
         self._tools = {name for name, node in graph.builder.nodes.items() if isinstance(node.runnable, ToolNode)}
+        others = graph.builder.nodes.keys() - self._tools
+        self.named = frozenset(named)
+        """The nodes whose text is spoken, if that is known from the start."""
+        if not named and len(others) == 1 and not [*graph.get_subgraphs()]:
+            self.named = frozenset(others)
         self._learned = LearnedNodes() if learned is None else learned
 
     def speaks(self, writer: Writer) -> bool | None:
@@ -94,6 +101,14 @@ class AnsweringNodes:
             learned.silent.discard(node)
         elif wrote and node not in learned.answering:
             learned.silent.add(node)
+
+    def tell_no_answer(self, nodes: Iterable[str]) -> None:
+        """Logs, once, that text of these nodes was not spoken and nothing else was: that may be a mistake."""
+        if not self._learned.has_told:
+            self._learned.has_told = True
+            logger.info(
+                "a graph has not answered; AGENT_NODE could name nodes that wrote: %s", ", ".join(sorted(nodes))
+            )
 
     def learn_silent(self, nodes: Iterable[str]) -> None:
         """Notes that these nodes took part in a whole reply and wrote nothing."""
@@ -147,6 +162,8 @@ class SpokenText:
         self._tasks: dict[str, _Task] = {}
         """The tasks that have not ended, or whose text is held back."""
         self._ended_silently: set[str] = set()
+        self._unanswered: set[str] = set()
+        """The nodes that have written text which is no answer."""
         self.has_spoken = False
 
     def take(self, namespace: Sequence[str], kind: str, part: Any) -> Iterator[Piece]:
@@ -167,15 +184,13 @@ class SpokenText:
     def end(self) -> Iterator[Piece]:
         """Takes the end of the graph; yields what was held back, if it turns out to be the answer."""
         self._nodes.learn_silent(self._ended_silently)
-        held = [task for task in self._tasks.values() if task.held]
-        answers = [task for task in held if task.answered]
-        if self.has_spoken or not held:
+        answers = [task for task in self._tasks.values() if task.answered]
+        if self.has_spoken:
             return
-        if not answers:
-            nodes = ", ".join(dict.fromkeys(task.node for task in held))
-            logger.warning("the graph has added no answer to its messages; AGENT_NODE may name the node (%s)", nodes)
-            return
-        yield from self._say(piece for _, piece in answers[-1].held)
+        if answers:
+            yield from self._say(piece for _, piece in answers[-1].held)
+        elif self._unanswered:
+            self._nodes.tell_no_answer(self._unanswered)
 
     def _write(self, root: str, writer: Writer, message: AIMessage) -> Iterator[Piece]:
         task = self._tasks.setdefault(root, _Task(writer.node))
@@ -217,6 +232,8 @@ class SpokenText:
         self._nodes.learn(node, wrote)
         if not wrote:
             self._ended_silently.add(node)
+        elif not any(wrote.values()):
+            self._unanswered.add(node)
         task.held = [(writer, piece) for writer, piece in task.held if wrote.get(writer)]
         task.answered = bool(task.held)
         if task.held and self._nodes.is_last(node):

@@ -186,14 +186,12 @@ def own_graph(settings: Settings) -> OwnGraph | None:
 def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     """Creates the agent for a compiled graph, which has its own model. It may know any language."""
     from voicebot.agent.own_agent import OwnGraphAgent
-    from voicebot.languages.loader import language_names
 
     return OwnGraphAgent(
         own,
         None,
         (),
         own.name,
-        languages=frozenset(language_names()),
         timeout_s=settings.tuning.llm_timeout_s,
         history_max_tokens=settings.tuning.history_max_tokens,
         filler_s=settings.tuning.tool_filler_s,
@@ -204,7 +202,7 @@ def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
 def agent(
     entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, toolbox: Toolbox, own: OwnGraph | None = None
 ) -> Agent:
-    """Creates the agent around the entry's model, with the tools, in the built-in graph or in the operator's own."""
+    """Creates the agent around the entry's model, with its tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of

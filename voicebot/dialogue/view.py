@@ -30,6 +30,7 @@ def view(state: State) -> dict[str, Any]:
     return {
         "type": "state",
         "phase": state.phase.value,
+        "handed_over": state.handed_over,
         "chat": shown,
         "older": len(messages) - len(shown),
         "status": {

@@ -84,7 +84,7 @@ class EngineStatus:
     """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
     `code` is the kind of the error that `reason` describes.
-    `model` is the model of a service that is used; `graph` is the operator's own graph that answers with it. `warning`
+    `model` is the model of a service that is used. `graph` is the operator's own graph that answers with it. `warning`
     says that the model will be shut down soon, or what else a visitor should know. `tools` is how many tools an MCP
     server offers.
     """
@@ -96,8 +96,8 @@ class EngineStatus:
     probe_ms: int | None = None
     model: str | None = None
     warning: str | None = None
-    tools: int | None = None
     graph: str | None = None
+    tools: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,10 @@ class Session(Observer):
             history=conversation.history,
             calls=conversation.calls,
             remote_player=connection,
+            running_calls=services.running_calls,
+            call_log=conversation,
+            conversation_key=self.conversation_key,
+            invitations=services.invitations,
         )
         self.heard_s: float | None = None
         """When live audio came last, by the monotonic clock; None if none has come."""

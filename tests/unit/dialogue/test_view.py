@@ -65,6 +65,7 @@ def test_a_new_session_has_an_empty_view() -> None:
     assert panel.view(State()) == {
         "type": "state",
         "phase": "idle",
+        "handed_over": False,
         "chat": [],
         "older": 0,
         "status": {"stt": "idle", "agent": "idle", "tts": "idle", "playback": "idle", "interruption": "idle"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.errors import GraphBubbleUp
 
+from voicebot.agent.conversation import set_current_conversation
 from voicebot.agent.tools.calls import UnkeptCalls
 from voicebot.agent.tools.fillers import Filler, Fillers
 from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
@@ -48,7 +49,7 @@ class ReplyTools:
         language: str = "en",
     ) -> None:
         self.wanted = wanted
-        self.calls = UnkeptCalls() if calls is None else calls
+        self.calls: ConversationCalls | UnkeptCalls = UnkeptCalls() if calls is None else calls
         self.language = language
         self.has_effects = False
         """True once a tool with effects may have run. The reply can then not be repeated."""
@@ -98,6 +99,9 @@ class ReplyTools:
             await self._close()
 
     async def _make(self, answer: AsyncGenerator[Any]) -> None:
+        """Makes the answer, in a task of which the conversation is the current one."""
+        if not isinstance(self.calls, UnkeptCalls):
+            set_current_conversation(self.calls.conversation)
         async with aclosing(answer):
             async for piece in answer:
                 self._pieces.put_nowait(piece)
@@ -176,12 +180,15 @@ class ReplyTools:
         ended: asyncio.Future[CallRecord] = self.loop.create_future()
         self._under_way[call.tool, call.arguments] = ended
         try:
-            await self.wanted.wait()
+            try:
+                await self.wanted.wait()
+            except asyncio.CancelledError:
+                effect.close()  # it has not begun
+                raise
             self.has_effects = True
             ended.set_result(await self.calls.run(call, effect, limit_s))
             return ended.result()
         finally:
-            effect.close()  # if it has not begun; otherwise it has ended, or the application runs it
             ended.cancel()
             self._under_way.pop((call.tool, call.arguments), None)
 
@@ -213,6 +220,6 @@ class ReplyTools:
             self._in_threads.discard(running)
 
 
-def as_config(reply: ReplyTools, more: Mapping[str, Any] | None = None) -> RunnableConfig:
+def as_config(reply: ReplyTools) -> RunnableConfig:
     """Returns the config with which a graph's tools find the reply."""
-    return RunnableConfig(configurable={**(more or {}), REPLY: reply})
+    return RunnableConfig(configurable={REPLY: reply})

@@ -54,6 +54,8 @@ export interface EngineInUse {
 
 export interface View {
   phase: string;
+  /** A person answers the user in place of the bot. */
+  handed_over?: boolean;
   chat: Message[];
   /** How many messages came before those in `chat`. */
   older: number;
