@@ -49,7 +49,11 @@ async def test_the_model_calls_a_tool_and_gets_its_result(simulator: ChatSimulat
         schema = first.body["tools"][3]["function"]["parameters"]
         assert schema["required"] == ["item"]
         results = [message["content"] for message in second.body["messages"][-3:]]
-        assert results == ["There are 12 of cakes.", "Ordered 1 tarts.", "Error: the shop is closed"]
+        assert results == [
+            "There are 12 of cakes.",
+            "Ordered 1 tarts.",
+            "Error: Error executing tool refuse: the shop is closed",
+        ]
         await agent.close()
     assert sorted(events(tmp_path / "ledger")[1:]) == ["order 1 tarts", "stock cakes"]
 

@@ -1,4 +1,4 @@
-"""An MCP server that is built with the official SDK: `python -m tests.simulators.mcp.sdk_server LEDGER [PORT [modern]]`.
+"""An MCP server that is built with the official SDK: `python -m tests.simulators.mcp.sdk_server LEDGER [PORT …]`.
 
 It talks over its standard input and output, or with a port over streamable HTTP at /mcp. What its tools do stands in
 the file LEDGER afterwards, one line for each event.

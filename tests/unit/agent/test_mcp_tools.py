@@ -142,7 +142,7 @@ def test_the_model_gets_a_result_as_text(content: list[ContentBlock], structured
 
 
 def test_an_error_is_one_for_the_model_too() -> None:
-    with pytest.raises(ToolException, match="^no such note$"):
+    with pytest.raises(ToolException, match=r"^no such note$"):
         result_text(CallToolResult(content=[TextContent(type="text", text="no such note")], is_error=True))
     with pytest.raises(ToolException, match="did not say why"):
         result_text(CallToolResult(content=[], is_error=True))
