@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, Protocol
 
 from voicebot.bootstrap.discovery import discover
-from voicebot.bootstrap.engines import build
+from voicebot.bootstrap.engines import build, toolbox
 from voicebot.check import report
 from voicebot.check.findings import check_database, check_relay, check_tool_servers, check_turn_model, check_vad
 from voicebot.check.results import CheckedStage, Outcome, Trial
@@ -115,7 +115,10 @@ def _run(remarks: Sequence[str]) -> int:
     notes = [f"  note: {remark}" for remark in (*remarks, *found.remarks)]
     _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], output)
     logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report says everything that matters
-    return asyncio.Runner().run(check(settings, build(settings, found), output))
+    engines = build(settings, found)
+    if settings.tools:
+        _write_all(report.tool_lines(toolbox(settings).tools), output)
+    return asyncio.Runner().run(check(settings, engines, output))
 
 
 @asynccontextmanager
