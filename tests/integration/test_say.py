@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from langchain_core.tools import BaseTool
 from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.scripted_model import Script, brief, call
 from tests.support.ws_client import WsClient, plays_until, recording, ws_client
+from voicebot.agent.agent import GraphAgent
+from voicebot.agent.conversation import current_conversation
+from voicebot.agent.tools import Toolbox, effects
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY
 from voicebot.engines.conversation import HandoverEnd
@@ -258,6 +264,37 @@ async def test_a_reload_does_not_bring_the_bot_back_in_place_of_the_person() -> 
             async with asyncio.timeout(10):
                 assert await anext(handover) == Message(Role.USER, "hello again")
         assert agent.asked == []
+
+
+@effects
+async def book() -> str:
+    """Book a table."""
+    await current_conversation().say("Your table is booked.")
+    return "booking"
+
+
+@effects
+def book_from_thread() -> str:
+    """Book a table, from a thread."""
+    current_conversation().say_from_thread("Your table is booked.")
+    return "booking"
+
+
+@pytest.mark.parametrize("tool", [book, book_from_thread])
+async def test_a_tool_has_the_bot_say_something_after_its_own_reply(tool: BaseTool) -> None:
+    model = Script(answers=[[call(tool.name)], ["I am booking."], ["You are welcome."]])
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    agent = GraphAgent(model, Toolbox([tool]), "script", prompt=brief)
+    async with serving(replace(engines, agent=agent), config.load()) as server, ws_client(server) as client:
+        await client.send("text", text="book a table")
+        for text in ("I am booking.", "Your table is booked."):
+            clip = await client.next("play_audio")
+            assert clip["text"] == text
+            await client.send("clip_played", sequence=clip["sequence"])
+        await client.next("state", phase="idle")
+        await client.send("text", text="thank you")
+        await plays_until(client, "state", phase="idle")
+        assert [each.text for each in model.given[-1]][-3:] == ["I am booking.", "Your table is booked.", "thank you"]
 
 
 @pytest.mark.parametrize("keep", [True, False])

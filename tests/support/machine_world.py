@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from tests.support.call_ledger import CallLedger
 from tests.support.reply_ledger import ReplyLedger
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
     CancelReply,
+    ConfirmationAsked,
     ConversationCleared,
     FinalTranscript,
     HandoverChanged,
@@ -46,6 +49,8 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    ToolCallBegun,
+    ToolCallEnded,
     TurnModelAnswered,
     VerdictDisputed,
     WordsHeard,
@@ -70,6 +75,7 @@ from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import IdleStage, Phase, Rules, State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
 WORDS = st.sampled_from(
     [
@@ -80,6 +86,12 @@ WORDS = st.sampled_from(
 
 
 NUMBERS = st.integers(0, 6)
+
+QUESTION = "Shall I?"
+
+BROKEN = ErrorReport(ErrorCode.UNAVAILABLE, "it failed")
+
+ENDS = (CallStatus.DONE, CallStatus.FAILED, CallStatus.UNKNOWN)
 
 
 CHOICES = st.builds(
@@ -124,6 +136,17 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(PlaybackFinished, NUMBERS),
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
     st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
+    st.builds(ToolCallBegun, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))),
+    st.builds(ToolCallEnded, st.sampled_from(["a", "b", "c"]), st.sampled_from(CallStatus), st.just("result")),
+    st.builds(
+        ConfirmationAsked,
+        NUMBERS,
+        st.builds(
+            ConfirmationRequest,
+            st.builds(CallRecord, st.sampled_from(["c", "d"]), st.just("tool"), st.just("{}")),
+            st.sampled_from([QUESTION, "Four."]),
+        ),
+    ),
 )
 """Any input with any number. Most of them are late, repeated or impossible."""
 
@@ -158,6 +181,7 @@ PLAUSIBLE = st.sampled_from(
             "sound",
         ),
         *("synthesized", "text ended", "play", "words", "played", "finished", "ended"),
+        *("call", "call ends", "ask"),
     )
 )
 """The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
@@ -166,6 +190,52 @@ TURN = st.sampled_from(
     ["start", "pause", "settle", "settle", "continue", "end", "partial", "partial", "final", "timer", "token", "ended"]
 )
 """The kinds of input that occur while the user speaks."""
+
+CALLS = (
+    *("speak", "type", "start", "pause", "settle", "end", "final", "timer", "interrupt", "clear", "continue", "noise"),
+    *("call", "call ends", "ask", "ask whole question", "hear sentence", "hear reply", "ended", "play", "words"),
+    *(
+        "finished",
+        "say",
+        "hand over",
+        "give back",
+        "break sentence",
+        "fail",
+        "sentence",
+        "text ended",
+        "suspect",
+        "clear suspicion",
+    ),
+)
+"""The kinds of input that occur while tools are called. Some are several inputs, one after the other."""
+
+ANSWERS = st.sampled_from(
+    ["yes", "yes", "Yes.", "yes please", "Yes?", "no", "uh-huh", "okay", "yes but later", "what time is it", ""]
+)
+
+Happening = tuple[str, str, int]
+"""The kind of an input, a text and a number, as `World.happen` takes them."""
+
+
+def _happening(*kinds: str) -> st.SearchStrategy[Happening]:
+    return st.tuples(st.sampled_from(kinds), ANSWERS, st.integers(0, 5))
+
+
+@st.composite
+def _scene(draw: st.DrawFn) -> list[Happening]:
+    """Draws a turn in which a tool is called, or the user is asked for a yes, with anything in between."""
+    nothing: st.SearchStrategy[list[Happening]] = st.just([])
+    anything = nothing | st.lists(_happening(*CALLS), max_size=2)
+    asks = [_happening("type", "speak"), _happening("ask whole question", "ask"), _happening("speak", "type", "settle")]
+    preemptive = [_happening("start"), _happening("pause"), _happening("settle"), _happening("end", "continue")]
+    makes = [_happening("type", "speak"), _happening("call"), _happening("call ends", "hear sentence", "interrupt")]
+    parts = draw(st.sampled_from([asks, [*asks, _happening("call")], [*asks[:2], *preemptive], makes]))
+    return [each for part in parts for each in (*draw(anything), draw(part))] + draw(
+        st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3)
+    )
+
+
+SCENES = st.lists(_scene(), min_size=1, max_size=5).map(lambda scenes: [each for scene in scenes for each in scene])
 
 REWRITTEN_WORDS = st.sampled_from(
     [*["what time is it", "What time is it?", "um what time is it"] * 2, "what time is it in tokyo", "", "um", "stop"]
@@ -188,6 +258,8 @@ class World:
     """How many texts were to be said so far. The text of each is its number."""
     said: int = -1
     """The number of the last text that the bot began to say."""
+    calls: CallLedger = field(default_factory=CallLedger)
+    call_ids: int = 0
     repaired: list[History] = field(default_factory=list)
     """The history after each wrong start. No other reply may answer the same message as it was."""
 
@@ -236,6 +308,7 @@ class World:
         self._check()
         self._check_facts(before, facts)
         self.ledger.check(before, input, self.state, commands, facts)
+        self.calls.check(before, input, self.state, commands, facts, self.now_s)
 
     def _note(self, state: State, input: Input) -> None:
         """Records the sentences of each reply, how many of their words the user has heard, and which timers run."""
@@ -392,8 +465,59 @@ class World:
                 self.post(PlaybackFinished(reply))
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
+            case "speak":
+                self.post(SpeechStarted(number + 1))
+                self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
+                self.post(FinalTranscript(number + 1, text))
+                self.run_out(Timer.DEBOUNCE)
+            case "noise":
+                self.post(SpeechStarted(number + 1))
+                self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
+                self.post(FinalTranscript(number + 1, ""))
+                self.run_out(Timer.DEBOUNCE)
+            case "call" if state.reply and not state.reply.preemptive:
+                confirmed = state.reply.confirmed
+                if confirmed is not None and confirmed.id not in state.reply.called:
+                    self.post(ToolCallBegun(confirmed))
+                else:
+                    self.post(ToolCallBegun(self.new_call()))
+            case "call ends" if running := [call for call in state.calls if not call.ended]:
+                self.post(ToolCallEnded(running[pick % len(running)].id, ENDS[pick % 3], "result"))
+            case "ask" if state.reply and not state.reply.text_ended:
+                self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
+                self.post(SentenceReady(reply, known, QUESTION))
+                self.post(TextEnded(reply))
+            case "ask whole question" if state.reply and not (state.reply.text_ended or state.reply.cancelled):
+                self.happen("ask", "", 0)
+                self.happen("hear reply", "", 0)
+            case "hear sentence" if state.reply and not (
+                state.reply.text_ended or state.reply.cancelled or self.paused
+            ):
+                self.post(SentenceReady(reply, known, "One two three."))
+                self.post(PlaybackStarted(reply))
+                self.post(SentencePlayed(reply, played))
+            case "break sentence" if known > played and not self.paused:
+                self.post(SentencePlayed(reply, played, broken=True))
+            case "fail" if state.reply and not state.reply.text_ended:
+                self.post(SentenceReady(reply, known, "Sorry."))
+                self.post(TextEnded(reply, BROKEN))
+            case "hear reply" if state.reply and not (state.reply.cancelled or self.paused):
+                self.post(TextEnded(reply))
+                self.post(PlaybackStarted(reply))
+                for index in range(played, known):
+                    self.post(SentencePlayed(reply, index))
+                self.post(PlaybackFinished(reply))
+                self.post(ReplyEnded(reply))
             case _:
                 pass
+
+    def new_call(self) -> CallRecord:
+        self.call_ids += 1
+        return CallRecord(f"call-{self.call_ids}", "tool", "{}")
+
+    def run_out(self, timer: Timer) -> None:
+        if timer in self.timers:
+            self.post(TimedOut(timer, self.timers[timer]))
 
     def calm_down(self) -> None:
         """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
@@ -429,3 +553,6 @@ RULES = st.sampled_from(
         Rules(idle_timeout_s=0.05),
     ]
 )
+
+ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en"))
+"""The same rules for users who say "yes"."""

@@ -18,6 +18,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.graph import MessagesState
 
+from voicebot.agent.conversation import set_current_conversation
 from voicebot.agent.graph import MODEL, Parts, build_graph
 from voicebot.agent.personas import Persona, personas, system_prompt
 from voicebot.agent.tools import Toolbox
@@ -218,6 +219,8 @@ class GraphAgent:
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("the history does not end with a message of the user")
+        if calls is not None:
+            set_current_conversation(calls.conversation)
         await self._wait_before_answer(wanted, deadline)
         deadline = self._deadline(deadline)
         tools = ReplyTools(wanted, deadline, Fillers(style.language, self._filler_s, wanted), calls, style.language)

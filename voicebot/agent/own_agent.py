@@ -20,6 +20,7 @@ from voicebot.agent.tools.reply_tools import ReplyTools
 from voicebot.dialogue.history import History
 from voicebot.engines.llm.messages import StandInNotice, notes_in, system_message, to_messages
 from voicebot.engines.protocols import DEFAULT_STYLE, OutputDeadline, Style
+from voicebot.languages.loader import language_names
 
 
 class OwnGraphAgent(GraphAgent):
@@ -43,6 +44,8 @@ class OwnGraphAgent(GraphAgent):
         usual: Style = DEFAULT_STYLE,
         **options: Any,
     ) -> None:
+        if own.made is not None:  # what languages it knows is not known
+            options.setdefault("languages", frozenset(language_names()))
         super().__init__(model, tools, name, **options)
         self._own = own
         self._usual = usual

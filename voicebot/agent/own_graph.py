@@ -83,7 +83,8 @@ def check_graph(graph: object) -> None:
     if not isinstance(graph, CompiledStateGraph):
         kind = "graph that is not compiled" if isinstance(graph, StateGraph) else type(graph).__name__
         raise WrongGraphError(f"it is a {kind} and no compiled graph")
-    if "messages" not in graph.get_input_jsonschema().get("properties", {}):
+    builder = graph.builder
+    if "messages" not in builder.schemas.get(builder.input_schema, builder.channels):
         raise WrongGraphError("its input has no `messages`")
     if graph.checkpointer:
         raise WrongGraphError(

@@ -22,13 +22,16 @@ from voicebot.engines.protocols import (
 )
 from voicebot.settings import registry
 from voicebot.settings.config import Settings, SettingsError
+from voicebot.settings.mcp_servers import McpConfigError, McpServerSettings, read_mcp_servers
 from voicebot.settings.registry import AUTO, ENGLISH, NOTHING_FOUND, EngineEntry, Found
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent
+    from voicebot.agent.mcp.servers import McpServers
     from voicebot.agent.own_graph import OwnGraph
+    from voicebot.agent.tools import Toolbox
 
 E = TypeVar("E", bound=Engine)
 
@@ -43,7 +46,7 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
     Raises SettingsError if an engine that is named lacks its key or does not know the language, if `auto` finds no
-    engine for a stage, or if the operator's own graph cannot be used.
+    engine for a stage, or if the operator's own graph or tools cannot be used.
     """
     check(settings, found)
     own = own_graph(settings)
@@ -54,12 +57,19 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         entry.create(settings) for entry in registry.in_order(registry.STT, settings.stt_engine, settings, found)
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
+    tool_servers = _tool_servers(settings)
+    box = toolbox(settings, tool_servers)
     if own is not None and own.made is not None:
+        if settings.tools or tool_servers is not None:
+            setting = "TOOLS" if settings.tools else "MCP_CONFIG"
+            raise SettingsError(
+                f"{setting}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+            )
         agents = [compiled_agent(own, settings)]
     else:
         check(settings, found, has_factory=own is not None)
         entries = registry.in_order(registry.LLM, settings.llm_engine, settings, found)
-        agents = [agent(entry, settings, own) for entry in entries]
+        agents = [agent(entry, settings, box, own) for entry in entries]
         agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [entry.create(settings) for entry in registry.in_order(registry.TTS, settings.tts_engine, settings, found)]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
@@ -71,6 +81,7 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         vad_name="silero",
         make_vad=voice_activity_detector,
         end_of_turn=end_of_turn_model(settings),
+        tool_servers=tool_servers,
     )
 
 
@@ -103,8 +114,31 @@ def check(settings: Settings, found: Found = NOTHING_FOUND, *, has_factory: bool
         lacking = [entry for entry in tried if settings.language not in (entry.languages or {settings.language})]
         if lacking and (AUTO not in chosen or len(lacking) == len(tried)):
             problems.append(_unknown_language(lacking[0].name, variable, chosen, settings, lacking[0].languages or ()))
+    try:
+        mcp_servers(settings)
+    except McpConfigError as error:
+        problems += [f"MCP_CONFIG: {line}" for line in str(error).splitlines()]
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
+
+
+def mcp_servers(settings: Settings) -> tuple[McpServerSettings, ...]:
+    """Returns the MCP servers that the settings name. Raises McpConfigError."""
+    return () if settings.mcp_file is None else read_mcp_servers(settings.mcp_file)
+
+
+def _tool_servers(settings: Settings) -> McpServers | None:
+    """Creates the connections with the MCP servers, if the settings name any. Raises SettingsError."""
+    servers = mcp_servers(settings)
+    if not servers:
+        return None
+    try:
+        from voicebot.agent.mcp.servers import McpServers
+    except ImportError as error:  # a Space with Gradio's SDK has another version
+        raise SettingsError(
+            f"MCP_CONFIG: The package mcp 2.3 is needed: pip install 'mcp>=2.3,<3' ({error})"
+        ) from error
+    return McpServers(servers)
 
 
 def _unknown_language(
@@ -148,17 +182,30 @@ def own_graph(settings: Settings) -> OwnGraph | None:
         raise SettingsError(str(error)) from error
 
 
+def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
+    """Creates the built-in tools, and loads the operator's own. The tools of the MCP `servers` join them.
+
+    Raises SettingsError.
+    """
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.tools import Toolbox, built_in_tools
+    from voicebot.agent.tools.own_tools import load_own_tools
+
+    try:
+        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)), () if servers is None else (servers,))
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
 def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     """Creates the agent for a compiled graph, which has its own model. It may know any language."""
     from voicebot.agent.own_agent import OwnGraphAgent
-    from voicebot.languages.loader import language_names
 
     return OwnGraphAgent(
         own,
         None,
         (),
         own.name,
-        languages=frozenset(language_names()),
         timeout_s=settings.tuning.llm_timeout_s,
         history_max_tokens=settings.tuning.history_max_tokens,
         filler_s=settings.tuning.tool_filler_s,
@@ -166,13 +213,14 @@ def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     )
 
 
-def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, own: OwnGraph | None = None) -> Agent:
-    """Creates the agent around the entry's model, with its tools, in the built-in graph or in the operator's own."""
+def agent(
+    entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, toolbox: Toolbox, own: OwnGraph | None = None
+) -> Agent:
+    """Creates the agent around the entry's model, with these tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of
     from voicebot.agent.own_agent import OwnGraphAgent
-    from voicebot.agent.tools import Toolbox, built_in_tools
 
     created = entry.create(settings)
     service = None if isinstance(created, BaseChatModel) else created
@@ -182,7 +230,7 @@ def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, 
         make = partial(OwnGraphAgent, own, usual=Styles.of(settings.preferences).llm)
     return make(
         created if isinstance(created, BaseChatModel) else created.model,
-        Toolbox(built_in_tools()),
+        toolbox,
         entry.name,
         prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,

@@ -233,6 +233,7 @@ Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterVali
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("names, separated by commas")]
 """The names of one or more models, in the order of preference."""
 OptionalNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
+OptionalTools = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names or paths, with commas")]
 PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
 """The name of a persona of the package, or the path of a file."""
 GraphReference = Annotated[
@@ -308,6 +309,10 @@ class Settings(BaseSettings):
     agent_preemptive: bool = False
     """Your own graph may begin before the user's turn is over: the answer comes sooner, but the graph must have no
     effects outside its tools, because such a reply may be discarded."""
+    tools: OptionalTools = ()
+    """Your own tools: `package.module:name` or `path/file.py:name` of functions that are decorated with `@pure`,
+    `@effects` or `@confirm`, or of LangChain tools; or a folder such as `./tools`, with all of them in its files. One
+    that is called like a built-in tool takes its place."""
 
     deepgram_api_key: Annotated[
         Secret,
@@ -359,6 +364,14 @@ class Settings(BaseSettings):
     """The voice; without it one that suits the language."""
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
+
+    mcp_config: Annotated[
+        Text,
+        Values("the path of a file"),
+        Group("Tools", "What the model can do beside talking (docs/extending.md)."),
+    ] = None
+    """A file that names MCP servers, such as `mcp.json`, in the form that desktop clients use. The bot starts them, and
+    the model may call their tools."""
 
     endpointing: Annotated[
         Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
@@ -625,6 +638,11 @@ class Settings(BaseSettings):
     def persona_file(self) -> Path | None:
         """The file of the operator's own persona; None if the setting names a persona of the package."""
         return Path(self.persona).expanduser() if _is_path(self.persona) else None
+
+    @property
+    def mcp_file(self) -> Path | None:
+        """The file that names the MCP servers; None if there are none."""
+        return None if self.mcp_config is None else Path(self.mcp_config).expanduser()
 
     @property
     def turn_model_file(self) -> Path | None:

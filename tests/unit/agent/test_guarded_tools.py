@@ -27,7 +27,7 @@ from voicebot.agent.tools.calls import RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.protocols import Style
 
 HI: History = (Message(Role.USER, "hi"),)
@@ -49,6 +49,7 @@ class Calls:
     begun: list[CallRecord] = field(default_factory=list)
     running: list[asyncio.Task[CallRecord]] = field(default_factory=list)
     asked: list[ConfirmationRequest] = field(default_factory=list)
+    counted: list[tuple[ToolTag, CallStatus]] = field(default_factory=list)
 
     async def run(self, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
         self.begun.append(call)
@@ -57,6 +58,10 @@ class Calls:
 
     def ask(self, request: ConfirmationRequest) -> None:
         self.asked.append(request)
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        self.counted.append((tag, status))
 
 
 @dataclass
@@ -236,6 +241,7 @@ async def test_an_effect_happens_to_its_end_once_when_its_reply_is_cancelled_in_
     shop.open.set()
     (running,) = calls.running
     record = await running
+    assert calls.counted == [(ToolTag.EFFECTS, CallStatus.DONE)]
     assert shop.done == ["milk"]
     assert (record.status, record.result, json.loads(record.arguments)) == (
         CallStatus.DONE,
@@ -253,11 +259,13 @@ async def test_a_pure_tool_stops_with_its_reply(make: Maker) -> None:
         await work.wait()
         return ""
 
-    answer = asyncio.create_task(run(make(Script(answers=[[call("search")]]), Toolbox([search])), Calls()))
+    calls = Calls()
+    answer = asyncio.create_task(run(make(Script(answers=[[call("search")]]), Toolbox([search])), calls))
     await work.begun.wait()
     answer.cancel()
     await asyncio.wait([answer])
     assert work.is_stopped
+    assert calls.counted == [], "nobody knows what it would have become"
     assert asyncio.all_tasks() == before
 
 
@@ -356,7 +364,9 @@ async def test_only_an_error_for_the_model_is_quoted_and_others_are_logged_with_
         raise RuntimeError("password is hunter2")
 
     model = Script(answers=[[call("refusing", number=0), call("broken", number=1)], ["Sorry."]])
-    found = results(await run(make(model, Toolbox([refusing, broken])), Calls()))
+    calls = Calls()
+    found = results(await run(make(model, Toolbox([refusing, broken])), calls))
+    assert [status for _, status in calls.counted] == [CallStatus.FAILED, CallStatus.FAILED]
     assert [(each.status, each.text) for each in found] == [
         ("error", "Error: There is no such place."),
         ("error", "Error: the tool failed."),
@@ -381,9 +391,11 @@ async def test_a_tool_is_stopped_at_its_time_limit(make: Maker, kind: LimitedKin
     assert result.status == "error"
     if kind is pure:
         assert result.text == "Error: the tool gave no result within 0.02 s."
+        assert calls.counted == [(ToolTag.PURE, CallStatus.FAILED)]
     else:
         assert "stopped after 0.02 s. It is not known whether" in result.text
         assert [(await each).status for each in calls.running] == [CallStatus.UNKNOWN]
+        assert calls.counted == [(ToolTag.EFFECTS, CallStatus.UNKNOWN)]
 
 
 async def test_a_time_out_of_the_tools_own_is_a_failure_and_no_time_limit() -> None:
@@ -571,6 +583,7 @@ async def test_a_confirmed_call_is_made_first_and_the_model_sees_its_result_afte
     model = Script(answers=[["It is bought."]])
     assert await said(GraphAgent(model, [shop.buy], "test", prompt=brief), calls) == "It is bought."
     assert shop.done == ["3 teas"]
+    assert calls.counted == [(ToolTag.CONFIRM, CallStatus.DONE)]
     assert [(each.id, each.status) for each in calls.begun] == [("abcdefgh1", CallStatus.RUNNING)]
     system, user, made, result = model.given[0]
     assert user.text == "hi"

@@ -9,13 +9,14 @@ import secrets
 import string
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 from pydantic import ValidationError
 
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
+from voicebot.engines.conversation import ConversationError
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +62,13 @@ async def ended(call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: flo
 def error_text(error: Exception, tool: str) -> str:
     """Returns the text about a tool's error for the model.
 
-    Only a ToolException and wrong arguments are quoted. Others are logged with the tool's name, as they may hold
-    secrets.
+    Only a ToolException, a ConversationError and wrong arguments are quoted. Others are logged with the tool's name, as
+    they may hold secrets.
     """
     match error:
         case ToolFailedError():
             return str(error)
-        case ToolException():
+        case ToolException() | ConversationError():
             return shortened(f"Error: {error}")
         case ValidationError():
             wrong = "; ".join(
@@ -102,7 +103,13 @@ class UnkeptCalls:
     records: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
 
+    @property
+    def conversation(self) -> NoReturn:
+        raise LookupError("there is no conversation")
+
     async def run(self, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
         return await ended(call, effect, limit_s)
 
     def ask(self, request: ConfirmationRequest) -> None: ...
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None: ...
