@@ -17,7 +17,7 @@ import pytest
 from tests.simulators.brain import Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.tool_brain import LISTENING, ToolBrain, reports
-from tests.support import kitchen as shop
+from tests.support import kitchen as bakery
 from tests.support.kitchen import Kitchen
 from tests.support.live_server import LiveServer, serving
 from tests.support.room import Room, synthetic_response
@@ -35,6 +35,8 @@ Json = dict[str, Any]
 BAKE = {"cake": [Call("bake", {"topping": "cheese"})]}
 ORDER = {"flour": [Call("order", {"count": 3, "thing": "bags of flour"})]}
 QUESTION = "Shall I order 3 bags of flour?"
+SEND = {"send": [Call("send")]}
+TELLING_QUESTION = "Shall I send all the cakes? Please say yes."
 BOUGHT = "The wholesaler brings 3 bags of flour."
 FILLERS = language_of("en").fillers
 
@@ -45,11 +47,8 @@ STORY = (
 
 
 @pytest.fixture
-def kitchen(monkeypatch: pytest.MonkeyPatch) -> Kitchen:
-    import voicebot.agent.tools as tools
-    built_in = tools.built_in_tools
-    monkeypatch.setattr(tools, "built_in_tools", lambda: (*built_in(), shop.bake, shop.order, shop.menu, shop.deliver))
-    return shop.opened()
+def kitchen() -> Kitchen:
+    return bakery.opened()
 
 
 @dataclass
@@ -76,7 +75,9 @@ async def open_shop(
 ) -> AsyncIterator[Shop]:
     async with ChatSimulator(brain=ToolBrain(calls, answers or {})) as chat:
         keys = {"groq_api_key": "gsk_simulated", "groq_base_url": chat.url}
-        options = config.load(**keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", **settings)
+        options = config.load(
+            **keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", tools=bakery.TOOLS, **settings
+        )
         async with serving(build.build(options), options) as server:
             yield Shop(server, chat)
 
@@ -193,7 +194,7 @@ async def test_a_filler_covers_a_tool_that_works_longer_than_700_ms(kitchen: Kit
 
 async def test_a_call_of_a_reply_that_was_begun_too_early_never_starts(kitchen: Kitchen) -> None:
     async with talking(BAKE, endpointing="patient") as (talk, shop):
-        await talk.says("make me a cake")
+        await talk.says("make me a cake and")
         await until(lambda: shop.bodies)
         (session,) = shop.server.sessions("webrtc")
         assert session.state.reply is not None
@@ -274,7 +275,7 @@ async def test_tools_that_fail_or_take_too_long_are_told_in_plain_words_and_the_
 
 async def test_a_pure_tool_runs_while_the_user_may_still_go_on(kitchen: Kitchen) -> None:
     async with talking({"menu": [Call("menu")]}, endpointing="patient") as (talk, shop):
-        await talk.says("what is on the menu")
+        await talk.says("what is on the menu and")
         await asyncio.wait_for(kitchen.begun.wait(), 15)
         (session,) = shop.server.sessions("webrtc")
         assert session.state.reply is not None
@@ -324,3 +325,32 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
         talk.types("yes")
         state = await heard_again(talk, LISTENING, 9)
         assert kitchen.ordered == ["3 bags of flour"] * 2, "a yes counts once"
+
+
+async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitchen) -> None:
+    async with talking(ORDER) as (talk, shop):
+        talk.types("order some flour")
+        await talk.until(lambda state: heard(state) and "Shall I" in heard(state)[0])
+        await talk.says("yes")
+        await talk.until(lambda state: state["verdicts"] and state["phase"] == "idle")
+        state = await heard_again(talk, QUESTION, 1)
+        assert state["confirmation"]["question"] == QUESTION, "it still waits for an answer"
+        assert len(shop.bodies) == 1
+        assert kitchen.ordered == []
+        await talk.says("yes")
+        await heard_again(talk, BOUGHT, 2)
+        assert kitchen.ordered == ["3 bags of flour"]
+
+
+@pytest.mark.alone
+async def test_neither_silence_nor_an_echo_of_a_question_that_says_yes_runs_the_tool(kitchen: Kitchen) -> None:
+    room = Room(synthetic_response(), -20.0)
+    async with talking(SEND, room=room, idle_timeout_s=2) as (talk, shop):
+        talk.types("send the cakes")
+        await heard_again(talk, TELLING_QUESTION, 1)
+        state = await heard_again(talk, "still there", 2)
+        assert statuses(state) == ["not confirmed"]
+        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
+        await talk.says("yes")
+        state = await talk.answered(3)
+        assert kitchen.sent == 0, "the yes answers another question"

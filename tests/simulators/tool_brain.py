@@ -45,8 +45,10 @@ class ToolBrain:
 def reports(system_prompt: str) -> list[str]:
     """Returns a sentence on each call that the system prompt names as ended without the user's knowledge."""
     _, _, named = system_prompt.partition(REPORT_CALLS)
-    return [f"The call of {tool.replace('_', ' ')} is {status}: {_sentence(result)}" for tool, status, result in
-            ENDED.findall(named)]
+    return [
+        f"The call of {tool.replace('_', ' ')} is {status}: {_sentence(result)}"
+        for tool, status, result in ENDED.findall(named)
+    ]
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from langchain_core.tools import ToolException
 
 from voicebot.agent.tools import confirm, effects, pure
 
-TOOLS = "tests.support.kitchen:bake,tests.support.kitchen:order,tests.support.kitchen:menu,tests.support.kitchen:deliver"
+TOOLS = ",".join(f"tests.support.kitchen:{name}" for name in ("bake", "order", "send", "menu", "deliver"))
 """The value of the setting."""
 
 
@@ -25,6 +25,8 @@ class Kitchen:
     """The effects of `bake`."""
     ordered: list[str] = field(default_factory=list)
     """The effects of `order`."""
+    sent: int = 0
+    """How often `send` has had its effect."""
 
 
 kitchen = Kitchen()
@@ -51,6 +53,13 @@ async def order(count: int, thing: str) -> str:
     """Order something from the wholesaler."""
     kitchen.ordered.append(f"{count} {thing}")
     return f"The wholesaler brings {count} {thing}."
+
+
+@confirm("Shall I send all the cakes? Please say yes.")
+async def send() -> str:
+    """Send all the cakes."""
+    kitchen.sent += 1
+    return "The cakes are on their way."
 
 
 @pure
