@@ -77,7 +77,7 @@ class _ReplyCourse:
         """Whether the user may have heard from this reply how the call ended."""
         if call not in self.ends or not self.committed or self.forgotten or self.refused:
             return False
-        return self.finished or any(self.whole[self.ends[call] :])
+        return self.heard_whole or any(self.whole[self.ends[call] :])
 
 
 class CallLedger:
@@ -91,6 +91,7 @@ class CallLedger:
         """The call about which the user was asked, and when they had heard the whole question."""
         self._made: set[str] = set()
         """The calls that were confirmed or have begun."""
+        self._begun: set[str] = set()
         self._kept: set[str] = set()
         self._before: dict[str, History] = {}
         """The messages before each call."""
@@ -148,14 +149,16 @@ class CallLedger:
                 self._asked = None
                 self._words.clear()
                 self._kept.clear()
+                self._begun.clear()
                 self._before.clear()
                 if course is not None:
                     course.forgotten = course.cancelled = True
             case ToolCallBegun(call) if course is None or not course.forgotten:
                 self._kept.add(call.id)
                 self._made.add(call.id)
-                if course is not None:
+                if course is not None and call.id not in self._begun:
                     course.called.add(call.id)
+                self._begun.add(call.id)
             case ToolCallEnded(call) if course is not None:
                 knows = call in course.called and not (course.cancelled or course.text_ended)
                 if knows and call not in course.ends:
@@ -230,6 +233,8 @@ class CallLedger:
             if call != old.get(call.id):
                 assert call in changed
                 self._check_change(old.get(call.id), call, input, facts)
+                begins = call.status is CallStatus.RUNNING
+                assert not begins or call.position == len(before.history), "a call is not at the message that led to it"
             known = self._before.get(call.id)
             if known is None or len(known) != call.position:
                 assert call.position <= len(after.history)

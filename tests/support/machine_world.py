@@ -223,7 +223,7 @@ def _happening(*kinds: str, texts: st.SearchStrategy[str] = ANSWERS) -> st.Searc
 
 _SAYS, _ASKS, _ANSWERS = (
     _happening("type", "speak"),
-    _happening("ask whole question", "ask"),
+    _happening("ask whole question", "ask whole question", "ask"),
     _happening("speak", "type"),
 )
 _REWRITTEN = _happening("settle", texts=st.sampled_from(["yes", "Yes.", "Yes?", "um, yes", "yes, um"]))
@@ -234,6 +234,11 @@ _COURSES = st.sampled_from(
         [_SAYS, _ASKS, _happening("start"), _happening("pause"), _REWRITTEN, _REWRITTEN, _happening("end", "continue")],
         [_SAYS, _ASKS, _happening("idle"), _happening("hear reply"), _ANSWERS],
         [_SAYS, _happening("ask for nothing"), _happening("hear sentence"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, *map(_happening, ("ask", "play", "played", "interrupt", "finished", "ended")), _ANSWERS],
+        [_SAYS, *map(_happening, ("ask", "play", "played", "finished", "type", "ended"))],
+        [_SAYS, *map(_happening, ("call", "call ends", "sentence", "break sentence", "interrupt", "ended"))],
+        [_SAYS, *map(_happening, ("call", "interrupt", "ended", "type", "call ends", "hear sentence", "hear reply"))],
+        [_SAYS, *map(_happening, ("call", "clear", "call", "call ends"))],
         [_SAYS, _happening("call"), _happening("call ends", "hear sentence", "interrupt")],
     ]
 )
@@ -242,9 +247,8 @@ _COURSES = st.sampled_from(
 
 @st.composite
 def _scene(draw: st.DrawFn) -> list[Happening]:
-    """Draws a turn, with anything in between."""
-    nothing: st.SearchStrategy[list[Happening]] = st.just([])
-    anything = nothing | st.lists(_happening(*CALLS), max_size=2)
+    """Draws a turn, with or without anything in between."""
+    anything = st.lists(_happening(*CALLS), max_size=draw(st.sampled_from([0, 0, 1, 2])))
     turn = [each for part in draw(_COURSES) for each in (*draw(anything), draw(part))]
     return turn + draw(st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3))
 
@@ -461,7 +465,7 @@ class World:
                 self.post(ReplyRefused(reply, "no more today"))
             case "token":
                 self.post(TokenReceived(reply))
-            case "sentence":
+            case "sentence" if not (state.reply and state.reply.text_ended):
                 self.post(SentenceReady(reply, known, "One two three."))
             case "sound":
                 self.post(AudioReceived(reply, made))
@@ -491,14 +495,17 @@ class World:
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
                 self.post(FinalTranscript(number + 1, ""))
                 self.run_out(Timer.DEBOUNCE)
-            case "call" if state.reply and not state.reply.preemptive:
+            case "call" if state.reply:
                 confirmed = state.reply.confirmed
-                if confirmed is not None and confirmed.id not in state.reply.called:
+                begun = [call for call in state.calls if call.status is not CallStatus.NOT_CONFIRMED]
+                if confirmed and not state.reply.preemptive and confirmed.id not in state.reply.called:
                     self.post(ToolCallBegun(confirmed))
+                elif begun and pick == 5:
+                    self.post(ToolCallBegun(begun[-1]))  # it has begun already
                 else:
                     self.post(ToolCallBegun(self.new_call()))
-            case "call ends" if running := [call for call in state.calls if not call.ended]:
-                self.post(ToolCallEnded(running[pick % len(running)].id, ENDS[pick % 3], "result"))
+            case "call ends" if state.calls:
+                self.post(ToolCallEnded(state.calls[-1 - pick % len(state.calls)].id, ENDS[pick % 3], "result"))
             case "ask" if state.reply and not state.reply.text_ended:
                 self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
                 self.post(SentenceReady(reply, known, QUESTION))

@@ -62,6 +62,8 @@ class Reply:
     """Why this reply only says that the day's turns are used up; the session ends after it. None for an answer."""
     text_failed: bool = False
     """The agent has failed: the last sentence is an apology."""
+    broken: bool = False
+    """The audio of a sentence broke off."""
     fillers: frozenset[int] = frozenset()
     """The numbers of the sentences that are fillers."""
     told: int = 0
@@ -95,10 +97,10 @@ class Reply:
     @property
     def reported(self) -> frozenset[str]:
         """The identifiers of the calls of whose end the user has heard: by all of the reply, or by a whole sentence."""
-        if self.preemptive or self.wrong_start or self.forgotten or self.refused is not None:
+        if self.preemptive or self.wrong_start or self.refused is not None:
             return frozenset()
         told = min(self.told, len(self.sentences) - 1) if self.text_failed else self.told
-        whole = self.finished and not (self.cut_short or self.text_failed)
+        whole = self.finished and not (self.cut_short or self.text_failed or self.broken)
         return frozenset(call for call, sentence in self.known_ends if whole or told > sentence)
 
     def knowing_end(self, call: str) -> Reply:
@@ -160,7 +162,8 @@ class Reply:
             case SentencePlayed(sentence=sentence, broken=broken) if sentence == self.played < len(self.sentences):
                 sentences = self._without_unheard() if broken else self.sentences
                 told = self.told if broken or sentence in self.fillers else sentence + 1
-                return replace(self, sentences=sentences, played=self.played + 1, words=0, told=told)
+                after = replace(self, sentences=sentences, played=self.played + 1, words=0, told=told)
+                return replace(after, broken=self.broken or broken)
             case PlaybackFinished():
                 return replace(self, finished=True)
             case _:

@@ -239,10 +239,17 @@ def reporting() -> Session:
             True,
         ),
         ((TextEnded(2), PlaybackFinished(2)), True),
+        (
+            (
+                SentenceReady(2, 0, "Milk is on it."),
+                *(TextEnded(2), SentencePlayed(2, 0, broken=True), PlaybackFinished(2)),
+            ),
+            False,
+        ),
     ],
     ids=[
         *("a sentence", "a part of a sentence", "a broken sentence", "a filler", "a cleared conversation"),
-        *("an apology", "a sentence and an apology", "the end"),
+        *("an apology", "a sentence and an apology", "the end", "a broken end"),
     ],
 )
 def test_an_end_is_reported_by_a_whole_sentence_or_the_whole_reply(
