@@ -91,6 +91,9 @@ QUESTION = "Shall I?"
 
 BROKEN = ErrorReport(ErrorCode.UNAVAILABLE, "it failed")
 
+TOO_EARLY = 5
+"""The number with which the user begins to "speak" a little before the input that precedes it."""
+
 ENDS = (CallStatus.DONE, CallStatus.FAILED, CallStatus.UNKNOWN)
 
 
@@ -231,6 +234,8 @@ _COURSES = st.sampled_from(
     [
         [_SAYS, _ASKS, _ANSWERS],
         [_SAYS, _ASKS, _ANSWERS, _happening("call")],
+        [_SAYS, _ASKS, st.just(("speak", "yes", TOO_EARLY))],
+        [_happening("start"), _happening("pause"), _REWRITTEN, _happening("call"), _happening("end")],
         [_SAYS, _ASKS, _happening("start"), _happening("pause"), _REWRITTEN, _REWRITTEN, _happening("end", "continue")],
         [_SAYS, _ASKS, _happening("idle"), _happening("hear reply"), _ANSWERS],
         [_SAYS, _happening("ask for nothing"), _happening("hear sentence"), _happening("hear reply"), _ANSWERS],
@@ -484,7 +489,7 @@ class World:
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
             case "speak":
-                self.post(SpeechStarted(number + 1, since_s=0.02 if pick == 5 else 0.0))
+                self.post(SpeechStarted(number + 1, since_s=0.02 if pick == TOO_EARLY else 0.0))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
                 self.post(FinalTranscript(number + 1, text))
                 self.run_out(Timer.DEBOUNCE)
