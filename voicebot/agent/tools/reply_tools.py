@@ -186,8 +186,9 @@ class ReplyTools:
                 effect.close()  # it has not begun
                 raise
             self.has_effects = True
-            ended.set_result(await self.calls.run(call, effect, limit_s))
-            return ended.result()
+            made = await self.calls.run(call, effect, limit_s)
+            ended.set_result(made)
+            return made
         finally:
             ended.cancel()
             self._under_way.pop((call.tool, call.arguments), None)
