@@ -271,3 +271,40 @@ async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_
         assert advice in text[text.index(f"FAILED  {engine}") :], text
     assert elevenlabs.KEY not in text
     assert deepgram.KEY not in text
+
+
+# An operator's own graph ----------------------------------------------------------------------------------------------
+
+GRAPHS = "tests.support.own_graphs"
+
+
+async def test_a_compiled_graph_is_tried_as_the_engine_that_answers() -> None:
+    text, status = await report(agent=f"{GRAPHS}:echo", llm_engine="groq")
+    assert status == 0, text
+    assert "  AGENT       echo-bot (a compiled graph, which has its own model)" in text
+    assert re.search(r'ok +echo-bot: first word after \d+ ms.*\n +"You said: ', text), text
+    assert "No service is configured" not in text, "the graph may use any"
+
+
+async def test_a_factory_is_tried_around_each_model() -> None:
+    async with ChatSimulator(key=KEY) as chat:
+        text, status = await report(agent=f"{GRAPHS}:make", groq_api_key=KEY, groq_base_url=chat.url)
+    assert status == 0, text
+    assert f"  AGENT       {GRAPHS}:make answers with each of these models" in text
+    assert re.search(r"ok +groq.*: first word after", text), text
+    assert re.search(r"ok +offline: first word after", text), text
+
+
+async def test_a_factory_that_fails_is_reported_with_its_line() -> None:
+    text, status = await report(agent=f"{GRAPHS}:make_nothing")
+    assert status == 1
+    assert "the factory make_nothing (AGENT) failed: KeyError: 'api_kye' at " in text
+    assert re.search(r"own_graphs\.py:\d+", text), text
+
+
+def test_a_graph_that_cannot_be_loaded_is_reported_as_at_a_start(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from langgraph.graph import StateGraph\n\nagent = StateGraff()\n", "utf-8")
+    done = checked(tmp_path, agent="mine.py:agent")
+    assert done.returncode == 1
+    line = f"AGENT: mine.py cannot be imported: NameError: name 'StateGraff' is not defined at {tmp_path / 'mine.py'}:3"
+    assert f"Voice Bot can't start.\n{line}" in done.stderr

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException, tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolNode
-from langgraph.types import Send
 
 from tests.support.conversation import conversation
 from tests.support.scripted_model import Endless, Script, brief, call
@@ -133,24 +133,9 @@ def own_graph(model: Script, toolbox: Toolbox) -> Any:
     return graph.compile()
 
 
-def graph_with_sends(model: Script, toolbox: Toolbox) -> Any:
-    """A graph that calls each tool in a task of its own, as LangChain's `create_agent` does."""
-
-    async def ask(state: MessagesState) -> Any:
-        return {"messages": [await model.ainvoke(state["messages"])]}
-
-    def route(state: MessagesState) -> Any:
-        last = state["messages"][-1]
-        calls = last.tool_calls if isinstance(last, AIMessage) else []
-        return [Send("tools", [each]) for each in calls] or END
-
-    graph = StateGraph(MessagesState)
-    graph.add_node("model", ask)
-    graph.add_node("tools", ToolNode(toolbox.tools))
-    graph.add_edge(START, "model")
-    graph.add_conditional_edges("model", route, ["tools", END])
-    graph.add_edge("tools", "model")
-    return graph.compile()
+def ready_made_graph(model: Script, toolbox: Toolbox) -> Any:
+    """LangChain's agent, which calls each tool in a task of its own."""
+    return create_agent(model, list(toolbox.tools))
 
 
 def nested_graph(model: Script, toolbox: Toolbox) -> Any:
@@ -161,7 +146,7 @@ def nested_graph(model: Script, toolbox: Toolbox) -> Any:
     return graph.compile()
 
 
-@pytest.fixture(params=[own_graph, graph_with_sends, nested_graph])
+@pytest.fixture(params=[own_graph, ready_made_graph, nested_graph])
 def make(request: pytest.FixtureRequest) -> Maker:
     """Any graph of a builder."""
     return cast("Maker", request.param)
