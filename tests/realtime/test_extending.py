@@ -187,9 +187,9 @@ async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anyth
         model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "mcp_config": "mcp.json"}
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
             async with asyncio.timeout(30):
-                while '"tools":2' not in (configuration := await page_configuration(url)).replace(" ", ""):  # noqa: ASYNC110
+                while '"tools":2' not in (known := await page_configuration(url)):  # noqa: ASYNC110 (nothing tells)
                     await asyncio.sleep(0.05)
-            assert "Its tools may pass parts of what you say to pantry." in configuration
+            assert "Its tools may pass parts of what you say to pantry." in known
             for text, said in (
                 ("What is there?", "The pantry is empty."),
                 ("Add rice.", "Shall I put rice into the pantry?"),
