@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from voicebot.agent.tools import Toolbox, effects, pure
 from voicebot.agent.tools.calls import ended
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.threads import DaemonThreads
 
 Kind = Callable[[Callable[..., Any]], BaseTool]
@@ -43,6 +43,8 @@ class Calls:
         return await asyncio.shield(task)
 
     def ask(self, request: ConfirmationRequest) -> None: ...
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None: ...
 
 
 async def called(tool: BaseTool, calls: Calls | None = None, **arguments: Any) -> str:

@@ -34,7 +34,6 @@ from tests.support.processor import own_time_s
 from tests.support.signal import Signal
 from tests.support.ws_bot import session
 from tests.support.ws_client import ws_client
-from voicebot.agent.tools import Toolbox, built_in_tools
 from voicebot.bootstrap import engines as build
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
@@ -135,7 +134,7 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
                 stt = [registry.ALL["deepgram-rest"].create(faulty), *stt]
             case "groq" | "openai" | "openai-realtime" | "huggingface" | "local":
                 (entry,) = registry.in_order(registry.LLM, [service], options)
-                llm = [build.agent(entry, options, Toolbox(built_in_tools())), *llm]
+                llm = [build.agent(entry, options, build.toolbox(options)), *llm]
             case "elevenlabs":
                 tts = [registry.ALL["elevenlabs"].create(options), *tts]
             case _:

@@ -10,6 +10,7 @@ from voicebot.dialogue.events import (
     Command,
     ConfirmationAsked,
     ConversationCleared,
+    HandoverChanged,
     Input,
     InterruptPressed,
     PlaybackFinished,
@@ -141,7 +142,7 @@ class CallLedger:
         match input:
             case SpeechStarted(utterance) if utterance > before.last_utterance:
                 self._began_s[utterance] = at_s
-            case InterruptPressed():
+            case InterruptPressed() | HandoverChanged():
                 self._asked = None
             case ConversationCleared():
                 self._asked = None

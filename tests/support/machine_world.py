@@ -192,9 +192,20 @@ TURN = st.sampled_from(
 """The kinds of input that occur while the user speaks."""
 
 CALLS = (
-    *("say", "type", "start", "pause", "settle", "end", "final", "timer", "interrupt", "clear", "continue", "noise"),
+    *("speak", "type", "start", "pause", "settle", "end", "final", "timer", "interrupt", "clear", "continue", "noise"),
     *("call", "call ends", "ask", "ask whole question", "hear sentence", "hear reply", "ended", "play", "words"),
-    *("finished", "break sentence", "fail", "sentence", "text ended", "suspect", "clear suspicion"),
+    *(
+        "finished",
+        "say",
+        "hand over",
+        "give back",
+        "break sentence",
+        "fail",
+        "sentence",
+        "text ended",
+        "suspect",
+        "clear suspicion",
+    ),
 )
 """The kinds of input that occur while tools are called. Some are several inputs, one after the other."""
 
@@ -215,9 +226,9 @@ def _scene(draw: st.DrawFn) -> list[Happening]:
     """Draws a turn in which a tool is called, or the user is asked for a yes, with anything in between."""
     nothing: st.SearchStrategy[list[Happening]] = st.just([])
     anything = nothing | st.lists(_happening(*CALLS), max_size=2)
-    asks = [_happening("type", "say"), _happening("ask whole question", "ask"), _happening("say", "type", "settle")]
+    asks = [_happening("type", "speak"), _happening("ask whole question", "ask"), _happening("speak", "type", "settle")]
     preemptive = [_happening("start"), _happening("pause"), _happening("settle"), _happening("end", "continue")]
-    makes = [_happening("type", "say"), _happening("call"), _happening("call ends", "hear sentence", "interrupt")]
+    makes = [_happening("type", "speak"), _happening("call"), _happening("call ends", "hear sentence", "interrupt")]
     parts = draw(st.sampled_from([asks, [*asks, _happening("call")], [*asks[:2], *preemptive], makes]))
     return [each for part in parts for each in (*draw(anything), draw(part))] + draw(
         st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3)
@@ -457,7 +468,7 @@ class World:
                 self.post(PlaybackFinished(reply))
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
-            case "say":
+            case "speak":
                 self.post(SpeechStarted(number + 1))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
                 self.post(FinalTranscript(number + 1, text))

@@ -56,6 +56,7 @@ STATE: dict[str, Any] = {
         **{"gap_ms": 200, "limit_ms": 800, "most": "end of turn", "stage": None, "own_ms": 32, "own_limit_ms": 40},
     },
     "medians": {"response gap": 200, "end of turn": 168, "first frame": 32},
+    "confirmation": None,
     "error": None,
 }
 """An example of the state; `tests/unit/transports/webrtc/test_document.py` compares it with the real one."""
@@ -79,6 +80,9 @@ STATE_FIELDS = {
     "budget": "Once the answer is heard: the response gap (`gap_ms`) and its goal, the step that took `most` of it and "
     "the stage of that step, and the bot's own share and its goal. Before that null",
     "medians": "The median response gap of this session, and the median length of each step, in ms",
+    "confirmation": "The `question` whether a `tool` may be called (`id` is that of the call), once the user has heard "
+    "all of it and until they have answered; `yes` and `no` are texts that answer it in the session's language, to be "
+    "sent with `text`. Otherwise null",
     "error": "The last error (`code`, `message`), until the user speaks or types again; or null",
 }
 

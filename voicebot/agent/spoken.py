@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_messages
 from langgraph.constants import END, START
@@ -140,8 +141,6 @@ class _Task:
     ids: dict[Writer, set[str]] = field(default_factory=dict)
     """The identifiers of the messages that each writer wrote."""
     held: list[tuple[Writer, Piece]] = field(default_factory=list)
-    answered: bool = False
-    """Its text is an answer, but other nodes may answer after it."""
     messages: int = 0
     """How many messages have been streamed to their end."""
 
@@ -160,7 +159,9 @@ class SpokenText:
     def __init__(self, nodes: AnsweringNodes) -> None:
         self._nodes = nodes
         self._tasks: dict[str, _Task] = {}
-        """The tasks that have not ended, or whose text is held back."""
+        """The tasks that have not ended."""
+        self._answered: list[_Task] = []
+        """Tasks that have answered, but whose text is held back, as other nodes may answer after them."""
         self._ended_silently: set[str] = set()
         self._unanswered: set[str] = set()
         """The nodes that have written text which is no answer."""
@@ -184,11 +185,11 @@ class SpokenText:
     def end(self) -> Iterator[Piece]:
         """Takes the end of the graph; yields what was held back, if it turns out to be the answer."""
         self._nodes.learn_silent(self._ended_silently)
-        answers = [task for task in self._tasks.values() if task.answered]
+        yield from self._release()
         if self.has_spoken:
             return
-        if answers:
-            yield from self._say(piece for _, piece in answers[-1].held)
+        if self._answered:
+            yield from self._say(self._answered[-1])
         elif self._unanswered:
             self._nodes.tell_no_answer(self._unanswered)
 
@@ -206,28 +207,23 @@ class SpokenText:
         piece = Piece(message.text, key)
         match self._nodes.speaks(writer):
             case True:
-                yield from self._say([piece])
+                self.has_spoken = True
+                yield piece
             case None:
                 task.held.append((writer, piece))
 
     def _end(self, node: str, update: Any) -> Iterator[Piece]:
         """Takes the end of a node's task, and what it has added to the state."""
-        if self._nodes.named:
-            yield from self._say_raw(node, update)
-            return
-        added = list(_messages(update))
-        ids = {message.id for message in added if isinstance(message, AIMessage)}
-        root = self._task_of(node, ids)
-        task = self._tasks.get(root, _Task(node))
+        added = [message for message in _messages(update) if isinstance(message, AIMessage)]
+        root = self._task_of(node, {message.id for message in added})
         for message in added:
-            if message.id is None and isinstance(message, AIMessage) and message.text:
-                writer = Writer((node,), streams=False)
-                task.ids.setdefault(writer, set()).add("")
-                ids.add("")
-                if self._nodes.speaks(writer):
-                    yield from self._say([Piece(message.text, f"{root} whole")])
-                else:
-                    task.held.append((writer, Piece(message.text, f"{root} whole")))
+            if message.id is None:  # it was returned as a mapping or a pair, which LangGraph does not stream
+                message.id = str(uuid4())
+                yield from self._write(root, Writer((node,), streams=False), message)
+        if self._nodes.named:
+            return
+        task = self._tasks.pop(root, _Task(node))
+        ids = {message.id for message in added}
         wrote = {writer: bool(written & ids) for writer, written in task.ids.items()}
         self._nodes.learn(node, wrote)
         if not wrote:
@@ -235,31 +231,26 @@ class SpokenText:
         elif not any(wrote.values()):
             self._unanswered.add(node)
         task.held = [(writer, piece) for writer, piece in task.held if wrote.get(writer)]
-        task.answered = bool(task.held)
-        if task.held and self._nodes.is_last(node):
-            yield from self._say(piece for _, piece in task.held)
-            task.held = []
-        self._tasks.pop(root, None)
         if task.held:
-            self._tasks[f"{root} ended"] = task
+            self._answered.append(task)
+        yield from self._release()
 
-    def _say_raw(self, node: str, update: Any) -> Iterator[Piece]:
-        """Yields messages that a named node has returned as plain dicts or pairs, which are not streamed."""
-        if node in self._nodes.named:
-            for message in _messages(update):
-                if message.id is None and isinstance(message, AIMessage) and message.text:
-                    yield from self._say([Piece(message.text, f"{node} whole")])
+    def _release(self) -> Iterator[Piece]:
+        """Yields the answers of tasks after whose nodes no other node can answer any more, as far as is known."""
+        for task in [task for task in self._answered if self._nodes.is_last(task.node)]:
+            self._answered.remove(task)
+            yield from self._say(task)
 
     def _task_of(self, node: str, ids: Collection[str | None]) -> str:
         """Returns the key of the task of the node that ended: of several, the one that wrote these messages."""
-        own = [root for root, task in self._tasks.items() if task.node == node and not root.endswith(" ended")]
+        own = [root for root, task in self._tasks.items() if task.node == node]
         wrote = [root for root in own if any(written & {*ids} for written in self._tasks[root].ids.values())]
         return (wrote or own or [f"{node}:"])[0]
 
-    def _say(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        for piece in pieces:
-            self.has_spoken = True
-            yield piece
+    def _say(self, task: _Task) -> Iterator[Piece]:
+        """Yields what was held back of a task."""
+        self.has_spoken = True
+        yield from (piece for _, piece in task.held)
 
 
 def _messages(update: Any) -> Iterator[BaseMessage]:

@@ -46,10 +46,8 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
     Raises SettingsError if an engine that is named lacks its key or does not know the language, if `auto` finds no
-    engine for a stage, or if the operator's own graph cannot be used.
+    engine for a stage, or if the operator's own graph or tools cannot be used.
     """
-    from voicebot.agent.tools import Toolbox, built_in_tools
-
     check(settings, found)
     own = own_graph(settings)
     tuning = settings.tuning
@@ -60,13 +58,18 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
     tool_servers = _tool_servers(settings)
-    toolbox = Toolbox(built_in_tools(), () if tool_servers is None else (tool_servers,))
+    box = toolbox(settings, tool_servers)
     if own is not None and own.made is not None:
+        if settings.tools or tool_servers is not None:
+            setting = "TOOLS" if settings.tools else "MCP_CONFIG"
+            raise SettingsError(
+                f"{setting}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+            )
         agents = [compiled_agent(own, settings)]
     else:
         check(settings, found, has_factory=own is not None)
         entries = registry.in_order(registry.LLM, settings.llm_engine, settings, found)
-        agents = [agent(entry, settings, toolbox, own) for entry in entries]
+        agents = [agent(entry, settings, box, own) for entry in entries]
         agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [entry.create(settings) for entry in registry.in_order(registry.TTS, settings.tts_engine, settings, found)]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
@@ -179,6 +182,21 @@ def own_graph(settings: Settings) -> OwnGraph | None:
         raise SettingsError(str(error)) from error
 
 
+def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
+    """Creates the built-in tools, and loads the operator's own. The tools of the MCP `servers` join them.
+
+    Raises SettingsError.
+    """
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.tools import Toolbox, built_in_tools
+    from voicebot.agent.tools.own_tools import load_own_tools
+
+    try:
+        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)), () if servers is None else (servers,))
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
 def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
     """Creates the agent for a compiled graph, which has its own model. It may know any language."""
     from voicebot.agent.own_agent import OwnGraphAgent
@@ -198,7 +216,7 @@ def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
 def agent(
     entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, toolbox: Toolbox, own: OwnGraph | None = None
 ) -> Agent:
-    """Creates the agent around the entry's model, with its tools, in the built-in graph or in the operator's own."""
+    """Creates the agent around the entry's model, with these tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of

@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import voicebot
+from voicebot.agent.tools.guarded import GuardedTool
+from voicebot.agent.tools.policy import DEFAULT_LIMIT_S
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.settings.config import Origin, Settings
@@ -110,6 +112,17 @@ def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]])
         lines.append(f"  {stage_name:<10}  {', '.join(chain)}{note}")
     if settings.agent is not None and {*names[CheckedStage.ANSWER]} & ALL.keys():
         lines.append(f"  {'AGENT':<10}  {settings.agent} answers with each of these models")
+    return lines
+
+
+def tool_lines(tools: Iterable[GuardedTool]) -> list[str]:
+    """Lists the tools that the model may call, each with its tag."""
+    lines = ["", "Tools"]
+    for tool in tools:
+        tag, limit_s = tool.policy.tag, tool.policy.limit_s
+        own = f", at most {limit_s:g} s" if limit_s != DEFAULT_LIMIT_S else ""
+        lines.append(f"  {tag:<8}{tool.name}{own}")
+        lines += [f"{_INDENT}asks: {question}" for question in tool.policy.questions.values()]
     return lines
 
 

@@ -9,6 +9,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class ToolTag(StrEnum):
+    """What a tool may do before the user's turn is over, and what an interruption does to it.
+
+    LangChain tools have it in their `tags`.
+    """
+
+    PURE = "pure"
+    """No effects outside: it may run for a preemptive reply, and is cancelled with its reply."""
+    EFFECTS = "effects"
+    """Effects outside: it starts only when the turn is over, and runs to its end despite an interruption."""
+    CONFIRM = "confirm"
+    """As EFFECTS, but only after a clear yes to a question that reads its arguments aloud."""
+
+
 class CallStatus(StrEnum):
     """How far the call of a tool has come."""
 

@@ -11,6 +11,7 @@ from voicebot.dialogue.interruption.verdict_case import VerdictCase
 from voicebot.dialogue.state import State, VerdictRecord
 from voicebot.dialogue.timings import medians, response_budget, turn_view
 from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.languages.loader import language_of
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
@@ -46,6 +47,7 @@ def view(state: State) -> dict[str, Any]:
         "ended_by": state.turn.ended_by if state.turn else "",
         "budget": response_budget(turn),
         "medians": medians(state.turns),
+        "confirmation": confirmation_view(state),
         "error": None if error is None else {"code": error.code.value, "message": error.message},
     }
 
@@ -114,6 +116,16 @@ def call_view(call: CallRecord) -> dict[str, Any]:
         "arguments": _shown(call.arguments),
         "result": _shown(call.result),
     }
+
+
+def confirmation_view(state: State) -> dict[str, Any] | None:
+    """Returns the question that the user's next words answer, and the texts that answer it if they are typed."""
+    pending = state.confirmation
+    if pending is None:
+        return None
+    yes, no = language_of(state.rules.language).confirmation.buttons
+    call = pending.request.call
+    return {"id": call.id, "tool": call.tool, "question": pending.request.question, "yes": yes, "no": no}
 
 
 def _shown(text: str) -> str:

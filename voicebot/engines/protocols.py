@@ -15,7 +15,7 @@ from voicebot.audio.sound import Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
-from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import Conversation
 from voicebot.engines.errors import EngineError
 
@@ -303,6 +303,10 @@ class ConversationCalls(Protocol):
 
     def ask(self, request: ConfirmationRequest) -> None:
         """Notes that the reply ends with this question, and that the tool may run after a clear yes to it."""
+        ...
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        """Counts the call of a tool, pure or not, that has worked for so long and ended like this."""
         ...
 
 

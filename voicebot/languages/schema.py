@@ -252,6 +252,7 @@ class QuestionWords(_Table):
 class ConfirmationWords(_Table):
     """Words that answer the question whether a tool may be called."""
 
+    buttons: tuple[str, str] = ("Yes.", "No.")
     yes: PhrasesInWords
     beside: PhrasesInWords = frozenset()
     doubtful: PhrasesInWords = frozenset()

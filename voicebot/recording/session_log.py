@@ -106,7 +106,7 @@ class SessionLog:
     def _follow_call(self, call: CallRecord, time_s: float) -> None:
         """Notes when a call has begun or ended."""
         before, runs = self._calls.get(call.id), call.status is CallStatus.RUNNING
-        if before is None:
+        if before is None or (runs and before.record.ended):
             timed = TimedCall(call, time_s if runs else None, None if runs else time_s)
         elif before.record.status is CallStatus.RUNNING and not runs:
             timed = replace(before, record=call, ended_s=time_s)

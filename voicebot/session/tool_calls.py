@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from voicebot.agent.tools.calls import ended
 from voicebot.dialogue.events import ConfirmationAsked, ToolCallBegun, ToolCallEnded
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import Conversation
 from voicebot.runtime.limits import RUNNING_CALLS_PER_CONVERSATION
 from voicebot.session.mailbox import Mailbox
@@ -41,6 +41,12 @@ class CallLog(Protocol):
         ...
 
 
+class CallCounter(Protocol):
+    """Counts the calls of tools."""
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SessionCallLog:
     """The log of a conversation that ends with its session."""
@@ -65,6 +71,16 @@ class RunningCalls:
         self._conversations: dict[asyncio.Task[CallRecord], str] = {}
         """The tasks of the calls under way, each with its conversation."""
         self._closing = False
+        self._counter: CallCounter | None = None
+
+    def count_calls(self, counter: CallCounter) -> None:
+        """Has the counter count each call of a tool that ends from now on."""
+        self._counter = counter
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        """Counts a call of any tool, which may be pure and not have been run here."""
+        if self._counter is not None:
+            self._counter.count_call(tag, status, seconds)
 
     def has_room(self, conversation: str) -> bool:
         """Whether another call of this conversation may begin."""
@@ -127,3 +143,6 @@ class ReplyCalls:
 
     def ask(self, request: ConfirmationRequest) -> None:
         self.mailbox.post(ConfirmationAsked(self.reply, request))
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        self.running.count_call(tag, status, seconds)

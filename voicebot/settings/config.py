@@ -233,6 +233,7 @@ Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterVali
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("names, separated by commas")]
 """The names of one or more models, in the order of preference."""
 OptionalNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
+OptionalTools = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names or paths, with commas")]
 PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
 """The name of a persona of the package, or the path of a file."""
 GraphReference = Annotated[
@@ -308,6 +309,10 @@ class Settings(BaseSettings):
     agent_preemptive: bool = False
     """Your own graph may begin before the user's turn is over: the answer comes sooner, but the graph must have no
     effects outside its tools, because such a reply may be discarded."""
+    tools: OptionalTools = ()
+    """Your own tools: `package.module:name` or `path/file.py:name` of functions that are decorated with `@pure`,
+    `@effects` or `@confirm`, or of LangChain tools; or a folder such as `./tools`, with all of them in its files. One
+    that is called like a built-in tool takes its place."""
 
     deepgram_api_key: Annotated[
         Secret,

@@ -241,7 +241,8 @@ def _problems(where: str, kind: type[_Server], error: ValidationError) -> Iterat
         if "bool" in problem["loc"]:
             continue  # a rule is an object or a truth value: what is wrong with the object says more
         # The names of a union's members are parts of the place of an error.
-        parts = [str(part) for part in problem["loc"] if part not in ("McpToolRule", "str", "dict[str,str]")]
+        places = map(str, problem["loc"])
+        parts = [part for part in places if part not in ("str", "dict[str,str]") and McpToolRule.__name__ not in part]
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "model_type":
             text = "it must be an object, true or false"

@@ -23,7 +23,7 @@ from voicebot.access.admission import RefusedError
 from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
-from voicebot.engines.health import EngineHealth, Health
+from voicebot.engines.health import MCP, EngineHealth, Health
 from voicebot.recording.recorder import GRACE_S
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
@@ -156,6 +156,8 @@ def _groq_model(health: Health, settings: Settings) -> str:
 def notice(health: Health, settings: Settings) -> str:
     """Returns a notice for visitors: which services may get their words, and how long words and sound are kept."""
     engines = _where_words_go(health, settings)
+    if servers := [server.name for server in health.get(MCP, ())]:
+        engines = f"{engines} Its tools may pass parts of what you say to {' and '.join(servers)}."
     sound = "Sound is not recorded."
     if settings.recording_minutes:
         sound = f"Sound is kept until {GRACE_S / 60:g} minutes after you hang up."
@@ -292,6 +294,8 @@ def _ignore_repeated_signals() -> None:
 async def _log_engines(engine_health: EngineHealth) -> None:
     """Probes all engines and logs which of them are ready."""
     for stage, engines in (await engine_health.check()).items():
+        if stage == MCP:
+            continue  # they are starting, and log themselves when they are ready
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
             name = f"{name} in {engine.graph}" if engine.graph not in (None, engine.name) else name

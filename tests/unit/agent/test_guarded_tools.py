@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException, tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolNode
-from langgraph.types import Send
 
 from tests.support.conversation import conversation
 from tests.support.scripted_model import Endless, Script, brief, call
@@ -27,7 +27,7 @@ from voicebot.agent.tools.calls import RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.protocols import Style
 
 HI: History = (Message(Role.USER, "hi"),)
@@ -49,6 +49,7 @@ class Calls:
     begun: list[CallRecord] = field(default_factory=list)
     running: list[asyncio.Task[CallRecord]] = field(default_factory=list)
     asked: list[ConfirmationRequest] = field(default_factory=list)
+    counted: list[tuple[ToolTag, CallStatus]] = field(default_factory=list)
 
     async def run(self, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
         self.begun.append(call)
@@ -57,6 +58,10 @@ class Calls:
 
     def ask(self, request: ConfirmationRequest) -> None:
         self.asked.append(request)
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        self.counted.append((tag, status))
 
 
 @dataclass
@@ -128,24 +133,9 @@ def own_graph(model: Script, toolbox: Toolbox) -> Any:
     return graph.compile()
 
 
-def graph_with_sends(model: Script, toolbox: Toolbox) -> Any:
-    """A graph that calls each tool in a task of its own, as LangChain's `create_agent` does."""
-
-    async def ask(state: MessagesState) -> Any:
-        return {"messages": [await model.ainvoke(state["messages"])]}
-
-    def route(state: MessagesState) -> Any:
-        last = state["messages"][-1]
-        calls = last.tool_calls if isinstance(last, AIMessage) else []
-        return [Send("tools", [each]) for each in calls] or END
-
-    graph = StateGraph(MessagesState)
-    graph.add_node("model", ask)
-    graph.add_node("tools", ToolNode(toolbox.tools))
-    graph.add_edge(START, "model")
-    graph.add_conditional_edges("model", route, ["tools", END])
-    graph.add_edge("tools", "model")
-    return graph.compile()
+def ready_made_graph(model: Script, toolbox: Toolbox) -> Any:
+    """LangChain's agent, which calls each tool in a task of its own."""
+    return create_agent(model, list(toolbox.tools))
 
 
 def nested_graph(model: Script, toolbox: Toolbox) -> Any:
@@ -156,7 +146,7 @@ def nested_graph(model: Script, toolbox: Toolbox) -> Any:
     return graph.compile()
 
 
-@pytest.fixture(params=[own_graph, graph_with_sends, nested_graph])
+@pytest.fixture(params=[own_graph, ready_made_graph, nested_graph])
 def make(request: pytest.FixtureRequest) -> Maker:
     """Any graph of a builder."""
     return cast("Maker", request.param)
@@ -236,6 +226,7 @@ async def test_an_effect_happens_to_its_end_once_when_its_reply_is_cancelled_in_
     shop.open.set()
     (running,) = calls.running
     record = await running
+    assert calls.counted == [(ToolTag.EFFECTS, CallStatus.DONE)]
     assert shop.done == ["milk"]
     assert (record.status, record.result, json.loads(record.arguments)) == (
         CallStatus.DONE,
@@ -253,11 +244,13 @@ async def test_a_pure_tool_stops_with_its_reply(make: Maker) -> None:
         await work.wait()
         return ""
 
-    answer = asyncio.create_task(run(make(Script(answers=[[call("search")]]), Toolbox([search])), Calls()))
+    calls = Calls()
+    answer = asyncio.create_task(run(make(Script(answers=[[call("search")]]), Toolbox([search])), calls))
     await work.begun.wait()
     answer.cancel()
     await asyncio.wait([answer])
     assert work.is_stopped
+    assert calls.counted == [], "nobody knows what it would have become"
     assert asyncio.all_tasks() == before
 
 
@@ -356,7 +349,9 @@ async def test_only_an_error_for_the_model_is_quoted_and_others_are_logged_with_
         raise RuntimeError("password is hunter2")
 
     model = Script(answers=[[call("refusing", number=0), call("broken", number=1)], ["Sorry."]])
-    found = results(await run(make(model, Toolbox([refusing, broken])), Calls()))
+    calls = Calls()
+    found = results(await run(make(model, Toolbox([refusing, broken])), calls))
+    assert [status for _, status in calls.counted] == [CallStatus.FAILED, CallStatus.FAILED]
     assert [(each.status, each.text) for each in found] == [
         ("error", "Error: There is no such place."),
         ("error", "Error: the tool failed."),
@@ -381,9 +376,11 @@ async def test_a_tool_is_stopped_at_its_time_limit(make: Maker, kind: LimitedKin
     assert result.status == "error"
     if kind is pure:
         assert result.text == "Error: the tool gave no result within 0.02 s."
+        assert calls.counted == [(ToolTag.PURE, CallStatus.FAILED)]
     else:
         assert "stopped after 0.02 s. It is not known whether" in result.text
         assert [(await each).status for each in calls.running] == [CallStatus.UNKNOWN]
+        assert calls.counted == [(ToolTag.EFFECTS, CallStatus.UNKNOWN)]
 
 
 async def test_a_time_out_of_the_tools_own_is_a_failure_and_no_time_limit() -> None:
@@ -521,7 +518,7 @@ async def test_what_a_graph_injects_reaches_the_tool_and_is_no_argument_of_the_r
 
     calls = Calls()
     model = Script(answers=[[call("note", '{"text": "x", "state": "forged"}')], ["Ok."]])
-    assert [each.text for each in results(await run(make(model, Toolbox([note])), calls))] == ["x, hi, four"]
+    assert [each.text for each in results(await run(make(model, Toolbox([note])), calls))] == ["x, hi, talk-1"]
     assert [json.loads(each.arguments) for each in calls.begun] == [{"text": "x"}]
 
 
@@ -571,6 +568,7 @@ async def test_a_confirmed_call_is_made_first_and_the_model_sees_its_result_afte
     model = Script(answers=[["It is bought."]])
     assert await said(GraphAgent(model, [shop.buy], "test", prompt=brief), calls) == "It is bought."
     assert shop.done == ["3 teas"]
+    assert calls.counted == [(ToolTag.CONFIRM, CallStatus.DONE)]
     assert [(each.id, each.status) for each in calls.begun] == [("abcdefgh1", CallStatus.RUNNING)]
     system, user, made, result = model.given[0]
     assert user.text == "hi"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from tests.support.verdict_cases import case_of_line
 from voicebot.dialogue import timings
 from voicebot.dialogue import view as panel
+from voicebot.dialogue.confirmation import PendingConfirmation, is_clear_yes
 from voicebot.dialogue.events import EngineReported, Stage
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.reply_state import Reply
-from voicebot.dialogue.state import State, Turn, Utterance, VerdictRecord
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.dialogue.state import Rules, State, Turn, Utterance, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.languages.loader import languages
 
 ASKED = Message(Role.USER, "tell me a story")
 TOLD = Message(Role.ASSISTANT, "Once upon a", interrupted=True)
@@ -75,6 +79,7 @@ def test_a_new_session_has_an_empty_view() -> None:
         "ended_by": "",
         "budget": None,
         "medians": {},
+        "confirmation": None,
         "error": None,
     }
 
@@ -344,3 +349,18 @@ def test_calls_count_for_the_length_of_the_chat() -> None:
     long = [replace(call, result="x" * 400) for call in calls]
     view = panel.view(State(history=(ASKED,), calls=tuple(long)))
     assert 20 < len(view["chat"]) < 30
+
+
+@pytest.mark.parametrize("language", sorted(languages().known))
+def test_the_question_before_a_call_comes_with_a_clear_yes_and_a_no_in_the_language(language: str) -> None:
+    asked = PendingConfirmation(ConfirmationRequest(CallRecord("one", "order", "{}"), "Shall I order it?"), 1.0)
+    shown = panel.view(State(rules=Rules(language=language), confirmation=asked))["confirmation"]
+    yes, no = shown.pop("yes"), shown.pop("no")
+    assert shown == {"id": "one", "tool": "order", "question": "Shall I order it?"}
+    assert is_clear_yes(yes, language)
+    assert no
+    assert not is_clear_yes(no, language)
+
+
+def test_there_is_no_question_unless_the_user_is_asked() -> None:
+    assert panel.view(State())["confirmation"] is None

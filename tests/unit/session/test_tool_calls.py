@@ -152,6 +152,97 @@ async def test_a_question_ends_the_reply_and_is_spoken() -> None:
     assert made == []
 
 
+# Confirmations ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Shop:
+    """A tool that needs a yes."""
+
+    bought: list[int] = field(default_factory=list)
+
+    @property
+    def tool(self) -> BaseTool:
+        @confirm("Shall I buy {count} teas?")
+        async def buy(count: int) -> str:
+            """Buy tea."""
+            self.bought.append(count)
+            return f"bought {count}"
+
+        return buy
+
+
+ASKS = ["Sure. ", call("buy", '{"count": 2}')]
+
+
+async def asked_and_answered(session: Any, words: str) -> None:
+    session.bot.mailbox.post(TextTyped("buy two teas"))
+    await session.until(lambda state: state.confirmation is not None and state.is_idle)
+    session.bot.mailbox.post(TextTyped(words))
+    await session.until(lambda state: state.last_reply == 2 and idle(state))
+
+
+async def test_a_clear_yes_runs_the_tool_once_and_the_model_answers_with_its_result() -> None:
+    shop = Shop()
+    agent = ToolAgent([shop.tool], ASKS, ["They are bought."])
+    async with talk(agent) as session:
+        await asked_and_answered(session, "yes please")
+        assert session.history == ["buy two teas", "Sure. Shall I buy 2 teas?", "yes please", "They are bought."]
+        assert shop.bought == [2]
+        assert told_of_calls(agent.requests[-1]) == [("buy", "bought 2")]
+        (record,) = session.bot.state.calls
+        assert (record.status, record.result, record.position, record.reported) == (
+            CallStatus.DONE,
+            "bought 2",
+            3,
+            True,
+        )
+
+
+@pytest.mark.parametrize("words", ["uh-huh", "no", "yes but only one"])
+async def test_anything_but_a_clear_yes_does_not_run_the_tool_and_the_model_learns_it(words: str) -> None:
+    shop = Shop()
+    agent = ToolAgent([shop.tool], ASKS, ["All right."])
+    async with talk(agent) as session:
+        await asked_and_answered(session, words)
+        assert shop.bought == []
+        ((tool, result),) = told_of_calls(agent.requests[-1])
+        assert tool == "buy"
+        assert words in result
+        assert "buy" in agent.requests[-1][0].text, "the answer says what was not done"
+        (record,) = session.bot.state.calls
+        assert record.status is CallStatus.NOT_CONFIRMED
+
+
+async def test_a_confirmed_call_that_is_interrupted_runs_to_its_end_and_is_reported_later() -> None:
+    orders = Orders()
+
+    @confirm("Shall I order {what}?")
+    async def order(what: str) -> str:
+        """Order something."""
+        orders.begun.set()
+        await orders.let_go.wait()
+        orders.made.append(what)
+        return f"ordered {what}"
+
+    agent = ToolAgent([order], ORDER)
+    async with talk(agent) as session:
+        session.bot.mailbox.post(TextTyped("order tea"))
+        await session.until(lambda state: state.confirmation is not None and state.is_idle)
+        session.bot.mailbox.post(TextTyped("yes"))
+        await orders.begun.wait()
+        session.bot.mailbox.post(InterruptPressed())
+        await session.until(lambda state: state.reply is None)
+        orders.let_go.set()
+        await session.until(lambda state: state.calls and state.calls[0].status is CallStatus.DONE)
+        agent.scripts[:] = [["It is ordered."]]
+        session.bot.mailbox.post(TextTyped("and now"))
+        await session.until(lambda state: state.last_reply == 3 and idle(state))
+        assert orders.made == ["tea"]
+        assert told_of_calls(agent.requests[-1]) == [("order", "ordered tea")]
+        assert 'order {"what": "tea"}: done: ordered tea' in agent.requests[-1][0].text
+
+
 # Without a session ------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,8 @@ from mcp_types import (
 )
 from pydantic import PrivateAttr
 
-from voicebot.agent.tools.policy import EFFECTS, LIMIT_S, PURE, QUESTION
+from voicebot.agent.tools.policy import LIMIT_S, QUESTION
+from voicebot.dialogue.tool_calls import ToolTag
 from voicebot.settings.mcp_servers import McpServerSettings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class McpTool(BaseTool):
 
     async def _arun(self, /, **arguments: Any) -> str:
         # Without `config` and `run_manager` in the signature, arguments may have these names.
-        is_pure = PURE in (self.tags or ())
+        is_pure = ToolTag.PURE in (self.tags or ())
         return result_text(await self._caller.call(self._name_there, arguments, is_pure=is_pure))
 
     def _run(self, /, **arguments: Any) -> NoReturn:
@@ -86,7 +87,7 @@ def tools_of(server: McpServerSettings, listed: Iterable[Tool], caller: ToolCall
             logger.warning("mcp: %s: it has more than %d tools; the others are not used", server.name, MAX_TOOLS)
             break
         reads_only = tool.annotations is not None and tool.annotations.read_only_hint is True
-        tag = rule.tag or (PURE if reads_only and server.trust_read_only_hint else EFFECTS)
+        tag = rule.tag or (ToolTag.PURE if reads_only and server.trust_read_only_hint else ToolTag.EFFECTS)
         metadata: dict[str, Any] = {"server": server.name}
         if (limit_s := rule.limit_seconds or server.limit_s) is not None:
             metadata[LIMIT_S] = limit_s

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from voicebot.agent.tools.decorators import confirm, effects, pure
-from voicebot.agent.tools.policy import ToolError, ToolPolicy, ToolTag
+from voicebot.agent.tools.policy import ToolError, ToolPolicy
 from voicebot.agent.tools.toolbox import Toolbox, ToolSource, built_in_tools
+from voicebot.dialogue.tool_calls import ToolTag
 
 __all__ = [
     "ToolError",

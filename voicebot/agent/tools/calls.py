@@ -15,7 +15,7 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 from pydantic import ValidationError
 
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import ConversationError
 
 logger = logging.getLogger(__name__)
@@ -111,3 +111,5 @@ class UnkeptCalls:
         return await ended(call, effect, limit_s)
 
     def ask(self, request: ConfirmationRequest) -> None: ...
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None: ...

@@ -8,7 +8,8 @@ from typing import Any, overload
 
 from langchain_core.tools import BaseTool, StructuredTool
 
-from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, LIMIT_S, QUESTION, ToolError, ToolPolicy, ToolTag
+from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, LIMIT_S, QUESTION, ToolError, ToolPolicy
+from voicebot.dialogue.tool_calls import ToolTag
 
 Function = Callable[..., Any] | BaseTool
 """A typed function with a docstring, plain or `async`, or a LangChain tool."""
@@ -86,7 +87,7 @@ def tool_from(function: Callable[..., Any]) -> BaseTool:
         raise ToolError(f"{name}: it has no docstring; the model reads there when to call it")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ToolError(f"{name}: the model cannot give its argument {str(parameter)!r}")
+            raise ToolError(f"{name}: the model cannot give its argument {parameter.name!r}")
         if parameter.annotation is parameter.empty:
             raise ToolError(f"{name}: its argument {parameter.name!r} has no type")
     is_async = inspect.iscoroutinefunction(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -16,9 +17,9 @@ from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel, PrivateAttr
 
 from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text, shortened
-from voicebot.agent.tools.policy import ToolPolicy, ToolTag
+from voicebot.agent.tools.policy import ToolPolicy
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.threads import DaemonThreads
 
 NOBODY_TO_ASK = "The tool needs the user's yes, and nobody can be asked here."
@@ -111,7 +112,7 @@ class GuardedTool(BaseTool):
                 arguments = self._checked(tool_input)
                 match self.policy.tag:
                     case ToolTag.PURE:
-                        return await self._run_pure(work)
+                        return await self._counted(reply, partial(self._run_pure, work))
                     case ToolTag.EFFECTS:
                         return await self._run_effects(reply, self._visible(tool_input), work, tool_call_id)
                     case ToolTag.CONFIRM:
@@ -128,7 +129,7 @@ class GuardedTool(BaseTool):
     async def effect_of(self, call: CallRecord, reply: ReplyTools) -> str:
         """Runs the tool for a call that the user has confirmed; returns the result. Raises ToolFailedError."""
         given = {"type": "tool_call", "id": call.id, "name": self.name, "args": json.loads(call.arguments)}
-        return await self._effect(partial(self._invoke, given, as_config(reply)), [])
+        return await self._effect(reply, partial(self._invoke, given, as_config(reply)), [])
 
     async def _invoke(self, call: dict[str, Any], config: RunnableConfig) -> Any:
         if self._is_sync:
@@ -158,15 +159,33 @@ class GuardedTool(BaseTool):
             result = MADE_ONCE.format(result=ended.result)
             return self._message(result, tool_call_id, is_error=ended.status is not CallStatus.DONE)
         outputs: list[Any] = []
-        ended = await reply.run_effect(call, self._effect(work, outputs), self.policy.limit_s)
+        ended = await reply.run_effect(call, self._effect(reply, work, outputs), self.policy.limit_s)
         if outputs:
             return self._shortened(outputs[0])
         return self._message(ended.result, tool_call_id, is_error=True)
 
-    async def _effect(self, work: Callable[[], Coroutine[Any, Any, Any]], outputs: list[Any]) -> str:
-        """Runs the tool, keeps its output for the graph, and returns the output as text. Raises ToolFailedError."""
+    async def _counted(self, reply: ReplyTools, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Runs the tool, and counts how it ended and how long it worked.
+
+        Of a cancelled call with effects the end is unknown. A pure one that is cancelled with its reply is not counted.
+        """
+        began_s, status = time.monotonic(), CallStatus.FAILED
         try:
             output = await work()
+            if not (isinstance(output, ToolMessage) and output.status == "error"):
+                status = CallStatus.DONE
+            return output
+        except asyncio.CancelledError:
+            status = CallStatus.UNKNOWN
+            raise
+        finally:
+            if status is not CallStatus.UNKNOWN or self.policy.tag is not ToolTag.PURE:
+                reply.calls.count_call(self.policy.tag, status, time.monotonic() - began_s)
+
+    async def _effect(self, reply: ReplyTools, work: Callable[[], Coroutine[Any, Any, Any]], outputs: list[Any]) -> str:
+        """Runs the tool, keeps its output for the graph, and returns the output as text. Raises ToolFailedError."""
+        try:
+            output = await self._counted(reply, work)
         except Exception as error:  # the boundary of the tool
             raise ToolFailedError(error_text(error, self.name)) from error
         outputs.append(output)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import Enum
 from string import Formatter
 from typing import Any
 
 from langchain_core.tools import BaseTool
 
-PURE, EFFECTS, CONFIRM = "pure", "effects", "confirm"
-"""The tags of tools, as LangChain tools have them in `tags`."""
+from voicebot.dialogue.tool_calls import ToolTag
 
 LIMIT_S, QUESTION = "limit_s", "question"
 """The keys of a LangChain tool's `metadata`."""
@@ -24,19 +23,8 @@ LONGEST_LIMIT_S = 3_600.0
 """The longest time limit. A call that runs for longer belongs into a job of its own, which the tool starts."""
 
 
-class ToolError(ValueError):
-    """A tool cannot be used as it is. The message says why, for its builder."""
-
-
-class ToolTag(StrEnum):
-    """What a tool may do before the user's turn is over, and what an interruption does to it."""
-
-    PURE = PURE
-    """No effects outside: it may run for a preemptive reply, and is cancelled with its reply."""
-    EFFECTS = EFFECTS
-    """Effects outside: it starts only when the turn is over, and runs to its end despite an interruption."""
-    CONFIRM = CONFIRM
-    """As EFFECTS, but only after a clear yes to a question that reads its arguments aloud."""
+class ToolError(TypeError):
+    """A tool cannot be used as it is. The message says why, in names of the builder's code."""
 
 
 @dataclass(frozen=True, slots=True)
