@@ -36,7 +36,7 @@ BAKE = {"cake": [Call("bake", {"topping": "cheese"})]}
 ORDER = {"flour": [Call("order", {"count": 3, "thing": "bags of flour"})]}
 QUESTION = "Shall I order 3 bags of flour?"
 SEND = {"send": [Call("send")]}
-TELLING_QUESTION = "Shall I send all the cakes? Please say yes."
+TELLING_QUESTION = "All the cakes of today and of tomorrow will leave the house. Shall I send them? Please say yes."
 BOUGHT = "The wholesaler brings 3 bags of flour."
 FILLERS = language_of("en").fillers
 
@@ -328,18 +328,18 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
 
 
 async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitchen) -> None:
-    async with talking(ORDER) as (talk, shop):
-        talk.types("order some flour")
-        await talk.until(lambda state: heard(state) and "Shall I" in heard(state)[0])
+    async with talking(SEND) as (talk, shop):
+        talk.types("send the cakes")
+        await talk.until(lambda state: heard(state) and heard(state)[0].startswith("All the cakes"))
         await talk.says("yes")
-        await talk.until(lambda state: state["verdicts"] and state["phase"] == "idle")
-        state = await heard_again(talk, QUESTION, 1)
-        assert state["confirmation"]["question"] == QUESTION, "it still waits for an answer"
+        state = await heard_again(talk, TELLING_QUESTION, 1)
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
+        assert state["confirmation"]["question"] == TELLING_QUESTION, "it still waits for an answer"
         assert len(shop.bodies) == 1
-        assert kitchen.ordered == []
-        await talk.says("yes")
-        await heard_again(talk, BOUGHT, 2)
-        assert kitchen.ordered == ["3 bags of flour"]
+        assert kitchen.sent == 0
+        talk.types("go ahead")
+        await heard_again(talk, "The cakes are on their way.", 2)
+        assert kitchen.sent == 1
 
 
 @pytest.mark.alone
