@@ -9,26 +9,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.simulators.brain import Call
-from tests.simulators.chat import ChatSimulator
-from tests.simulators.tool_brain import LISTENING, ToolBrain, reports
+from tests.simulators.tool_brain import LISTENING, reports
 from tests.support import kitchen as bakery
 from tests.support.kitchen import Kitchen
-from tests.support.live_server import LiveServer, serving
 from tests.support.room import Room, synthetic_response
-from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
+from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
-from voicebot.bootstrap import engines as build
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
-from voicebot.settings import config
 
 Json = dict[str, Any]
 
@@ -49,37 +44,6 @@ STORY = (
 @pytest.fixture
 def kitchen() -> Kitchen:
     return bakery.opened()
-
-
-@dataclass
-class Shop:
-    """The running bot and the model behind it."""
-
-    server: LiveServer
-    chat: ChatSimulator
-
-    @property
-    def bodies(self) -> list[Json]:
-        """The requests to the model."""
-        return [request.body for request in self.chat.completions]
-
-    @asynccontextmanager
-    async def talking(self, *, room: Room | None = None, conversation: str | None = None) -> AsyncIterator[Talk]:
-        async with RtcClient(self.server.url, room=room, conversation=conversation) as client:
-            yield Talk(self.server, client)
-
-
-@asynccontextmanager
-async def open_shop(
-    calls: Mapping[str, Sequence[Call]], answers: Mapping[str, str] | None = None, **settings: Any
-) -> AsyncIterator[Shop]:
-    async with ChatSimulator(brain=ToolBrain(calls, answers or {})) as chat:
-        keys = {"groq_api_key": "gsk_simulated", "groq_base_url": chat.url}
-        options = config.load(
-            **keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", tools=bakery.TOOLS, **settings
-        )
-        async with serving(build.build(options), options) as server:
-            yield Shop(server, chat)
 
 
 @asynccontextmanager
