@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
+from tests.simulators.mcp import misbehaving_server
 from tests.simulators.voices import espeak_of
 from tests.support.app_process import environment
 from tests.support.paths import PROJECT
@@ -54,6 +56,30 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
     for key in ("DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "ELEVENLABS_API_KEY"):
         assert re.search(rf"  {key} +not set\n", done.stdout), done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
+    server = [sys.executable, misbehaving_server.__file__]
+    servers = {
+        "well": {"command": server[0], "args": server[1:]},
+        "broken": {"command": server[0], "args": [*server[1:], "dies-at-start"], "env": {"KEY": "${MCP_TEST_KEY}"}},
+    }
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}), "utf-8")
+    (tmp_path / ".env").write_text("MCP_TEST_KEY=hush-hush\n", "utf-8")
+    done = checked(tmp_path, mcp_config="mcp.json", llm_engine="offline", tts_engine="espeak")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "  ok      well (MCP server): it has 1 tool\n" in done.stdout
+    assert "  FAILED  broken (MCP server): it ended with status 4\n" in done.stdout
+    assert "not everything that is configured does: it lacks the tools of broken." in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_check_names_what_is_wrong_in_the_file_of_the_mcp_servers(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"a": {"command": "b", "env": {"C": "${NOWHERE}"}}}}', "utf-8")
+    done = checked(tmp_path, mcp_config="mcp.json")
+    assert done.returncode == 1
+    said = 'MCP_CONFIG: mcp.json: server "a": env.C: the variable NOWHERE is neither in the environment nor in .env'
+    assert said in done.stderr
 
 
 # Services in this process ---------------------------------------------------------------------------------------------

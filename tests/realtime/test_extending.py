@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -163,3 +164,36 @@ async def test_an_own_graph_answers_a_turn(extended: Path, tmp_path: Path) -> No
         prompts = [request.body["messages"][0]["content"] for request in service.completions]
     assert prompts[0].startswith("What is the last message about?")
     assert prompts[1].endswith("The shop is open from nine to six, and closed on Sundays.")
+
+
+async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anything(
+    extended: Path, tmp_path: Path
+) -> None:
+    (given,) = re.findall(r"```json\n(\{\n  \"mcpServers\".*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    config = json.loads(given)
+    server = config["mcpServers"]["pantry"]
+    server |= {"command": sys.executable, "args": [str(extended / server["args"][0])]}
+    (tmp_path / "mcp.json").write_text(json.dumps(config), "utf-8")
+
+    def fills(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+        if conversation[-1].role == "tool":
+            return Answer(f"{conversation[-1].text}")
+        wanted = "pantry_look" if "what" in conversation[-1].text.lower() else "pantry_add"
+        call = Call(wanted, {} if wanted == "pantry_look" else {"item": "rice"})
+        return Answer(calls=(call,)) if wanted in tools else Answer("There is no pantry.")
+
+    async with ChatSimulator(brain=fills) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "mcp_config": "mcp.json"}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            async with asyncio.timeout(30):
+                while '"tools":2' not in (configuration := await page_configuration(url)).replace(" ", ""):
+                    await asyncio.sleep(0.05)
+            assert "Its tools may pass parts of what you say to pantry." in configuration
+            for text, said in (
+                ("What is there?", "The pantry is empty."),
+                ("Add rice.", "Shall I put rice into the pantry?"),
+                ("Yes, please.", "Added rice."),
+                ("What is there now?", "rice"),
+            ):
+                await client.send("text", text=text)
+                assert await answer(client) == said

@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from deploy.space import KINDS, MARKER, SpaceError, build, commands
@@ -122,6 +124,19 @@ def test_a_gradio_space_names_the_installed_gradio_version_and_an_existing_app_f
     assert said["sdk_version"] in required(built[kind], "gradio")
     assert (built[kind] / said["app_file"]).is_file()
     assert "app_port" not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gradio_space_does_not_require_another_version_of_a_package_than_hugging_face_installs(
+    kind: str, built: Mapping[str, Path]
+) -> None:
+    """Hugging Face installs `gradio[mcp]` with Gradio's SDK."""
+    asked = {each.name: each for each in requirements((built[kind] / "requirements.txt").read_text("utf-8"))}
+    pinned = [Requirement(line) for line in metadata.requires("gradio") or () if "extra == 'mcp'" in line]
+    (mcp,) = [each for each in pinned if each.name == "mcp"]
+    assert len(asked) > 20
+    assert str(mcp.specifier) == "==1.10.1"
+    assert ("mcp" in asked) is (front_matter(built[kind])["sdk"] == "docker")
 
 
 @pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
