@@ -9,26 +9,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.simulators.brain import Call
-from tests.simulators.chat import ChatSimulator
-from tests.simulators.tool_brain import LISTENING, ToolBrain, reports
+from tests.simulators.tool_brain import LISTENING, reports
 from tests.support import kitchen as bakery
 from tests.support.kitchen import Kitchen
-from tests.support.live_server import LiveServer, serving
 from tests.support.room import Room, synthetic_response
-from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
+from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
-from voicebot.bootstrap import engines as build
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
-from voicebot.settings import config
 
 Json = dict[str, Any]
 
@@ -36,7 +31,7 @@ BAKE = {"cake": [Call("bake", {"topping": "cheese"})]}
 ORDER = {"flour": [Call("order", {"count": 3, "thing": "bags of flour"})]}
 QUESTION = "Shall I order 3 bags of flour?"
 SEND = {"send": [Call("send")]}
-TELLING_QUESTION = "Shall I send all the cakes? Please say yes."
+TELLING_QUESTION = "All the cakes of today and of tomorrow will leave the house. Shall I send them? Please say yes."
 BOUGHT = "The wholesaler brings 3 bags of flour."
 FILLERS = language_of("en").fillers
 
@@ -49,37 +44,6 @@ STORY = (
 @pytest.fixture
 def kitchen() -> Kitchen:
     return bakery.opened()
-
-
-@dataclass
-class Shop:
-    """The running bot and the model behind it."""
-
-    server: LiveServer
-    chat: ChatSimulator
-
-    @property
-    def bodies(self) -> list[Json]:
-        """The requests to the model."""
-        return [request.body for request in self.chat.completions]
-
-    @asynccontextmanager
-    async def talking(self, *, room: Room | None = None, conversation: str | None = None) -> AsyncIterator[Talk]:
-        async with RtcClient(self.server.url, room=room, conversation=conversation) as client:
-            yield Talk(self.server, client)
-
-
-@asynccontextmanager
-async def open_shop(
-    calls: Mapping[str, Sequence[Call]], answers: Mapping[str, str] | None = None, **settings: Any
-) -> AsyncIterator[Shop]:
-    async with ChatSimulator(brain=ToolBrain(calls, answers or {})) as chat:
-        keys = {"groq_api_key": "gsk_simulated", "groq_base_url": chat.url}
-        options = config.load(
-            **keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", tools=bakery.TOOLS, **settings
-        )
-        async with serving(build.build(options), options) as server:
-            yield Shop(server, chat)
 
 
 @asynccontextmanager
@@ -328,18 +292,18 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
 
 
 async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitchen) -> None:
-    async with talking(ORDER) as (talk, shop):
-        talk.types("order some flour")
-        await talk.until(lambda state: heard(state) and "Shall I" in heard(state)[0])
+    async with talking(SEND) as (talk, shop):
+        talk.types("send the cakes")
+        await talk.until(lambda state: heard(state) and heard(state)[0].startswith("All the cakes"))
         await talk.says("yes")
-        await talk.until(lambda state: state["verdicts"] and state["phase"] == "idle")
-        state = await heard_again(talk, QUESTION, 1)
-        assert state["confirmation"]["question"] == QUESTION, "it still waits for an answer"
+        state = await heard_again(talk, TELLING_QUESTION, 1)
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
+        assert state["confirmation"]["question"] == TELLING_QUESTION, "it still waits for an answer"
         assert len(shop.bodies) == 1
-        assert kitchen.ordered == []
-        await talk.says("yes")
-        await heard_again(talk, BOUGHT, 2)
-        assert kitchen.ordered == ["3 bags of flour"]
+        assert kitchen.sent == 0
+        talk.types("go ahead")
+        await heard_again(talk, "The cakes are on their way.", 2)
+        assert kitchen.sent == 1
 
 
 @pytest.mark.alone

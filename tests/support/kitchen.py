@@ -55,7 +55,7 @@ async def order(count: int, thing: str) -> str:
     return f"The wholesaler brings {count} {thing}."
 
 
-@confirm("Shall I send all the cakes? Please say yes.")
+@confirm("All the cakes of today and of tomorrow will leave the house. Shall I send them? Please say yes.")
 async def send() -> str:
     """Send all the cakes."""
     kitchen.sent += 1

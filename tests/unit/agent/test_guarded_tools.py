@@ -23,7 +23,7 @@ from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
 from voicebot.agent.conversation import Conversation, current_conversation
 from voicebot.agent.tools import Toolbox, confirm, effects, pure
-from voicebot.agent.tools.calls import RESULT_CHARS, ended
+from voicebot.agent.tools.calls import NOTHING, RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Message, Role
@@ -392,6 +392,25 @@ async def test_a_time_out_of_the_tools_own_is_a_failure_and_no_time_limit() -> N
     calls = Calls()
     await run(own_graph(Script(answers=[[call("fetch")], ["Sorry."]]), Toolbox([fetch])), calls)
     assert [(await each).status for each in calls.running] == [CallStatus.FAILED]
+
+
+@pytest.mark.parametrize("kind", [pure, effects])
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [([], "[]"), (None, "null"), ("", NOTHING), ({"a": 1}, '{"a": 1}'), (["x", "y"], '["x", "y"]'), (7, "7")],
+    ids=repr,
+)
+async def test_the_model_reads_any_result_as_text_that_is_not_empty(kind: Kind, returned: object, told: str) -> None:
+    @kind
+    async def look() -> Any:
+        """Look."""
+        return returned
+
+    calls = Calls()
+    model = Script(answers=[[call("look")], ["Ok."]])
+    (result,) = results(await run(own_graph(model, Toolbox([look])), calls))
+    assert result.content == told
+    assert [(await each).result for each in calls.running] == ([] if kind is pure else [told])
 
 
 @pytest.mark.parametrize("kind", [pure, effects])

@@ -65,6 +65,7 @@ class ReplyTools:
         self._under_way: dict[tuple[str, str], asyncio.Future[CallRecord]] = {}
         """How the calls with effects end that are under way, by tool and arguments."""
         self._in_threads: set[Future[Any]] = set()
+        self._is_closed = False
         self._question: QuestionAskedError | None = None
         self._asking: set[asyncio.Task[Any]] = set()
         self._asked = asyncio.Event()
@@ -117,6 +118,7 @@ class ReplyTools:
 
     async def _close(self) -> None:
         """Stops the tools that still work for this reply. Calls that the application owns go on."""
+        self._is_closed = True
         for waiting in tuple(self._in_threads):
             waiting.cancel()
         tasks = set(self._working)
@@ -186,8 +188,9 @@ class ReplyTools:
                 effect.close()  # it has not begun
                 raise
             self.has_effects = True
-            ended.set_result(await self.calls.run(call, effect, limit_s))
-            return ended.result()
+            made = await self.calls.run(call, effect, limit_s)
+            ended.set_result(made)
+            return made
         finally:
             ended.cancel()
             self._under_way.pop((call.tool, call.arguments), None)
@@ -211,9 +214,14 @@ class ReplyTools:
         raise self._question
 
     def run_from_thread(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a tool's work in the event loop, for a graph that calls it from a thread. Waits for its end."""
+        """Runs work in the event loop for a graph that does it in a thread. Waits for its end.
+
+        The end of the reply cancels it: it then raises `concurrent.futures.CancelledError`, and so does all later work.
+        """
         running = asyncio.run_coroutine_threadsafe(work, self.loop)
         self._in_threads.add(running)
+        if self._is_closed:
+            running.cancel()
         try:
             return running.result()
         finally:
