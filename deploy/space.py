@@ -27,6 +27,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 GRADIO = "5.50.0"
 """The version that a Space with Gradio's SDK installs. A test compares it with the one from requirements.txt."""
 
+NOT_ON_GRADIO = ("mcp",)
+"""Packages that are left out of requirements.txt on a Space with Gradio's SDK. Hugging Face installs `gradio[mcp]`
+there, which requires mcp 1.10.1: the bot cannot use that version, and pip would refuse to install two."""
+
 MARKER = ".built-by-deploy-space.json"
 """The file in which this script notes the files that it has put into a folder."""
 
@@ -109,6 +113,8 @@ def build(kind: Kind, folder: Path, project: Path = PROJECT) -> list[str]:
         content = committed[path]
         if path == "README.md":
             content = f"---\n{FRONT_MATTER.format(sdk=kind.front_matter)}---\n\n".encode() + content
+        if path == "requirements.txt" and kind.sdk == "gradio":
+            content = _without(NOT_ON_GRADIO, content)
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -163,6 +169,12 @@ def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
         documents.extend(path for path in linked - chosen if path.endswith(".md"))
         chosen |= linked
     return chosen
+
+
+def _without(packages: Sequence[str], requirements: bytes) -> bytes:
+    """Returns a requirements file without the lines about these packages."""
+    lines = requirements.decode().splitlines(keepends=True)
+    return "".join(line for line in lines if re.split(r"[^A-Za-z0-9._-]", line)[0] not in packages).encode()
 
 
 def _links(document: str, text: str) -> Iterator[str]:

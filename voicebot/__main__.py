@@ -13,6 +13,7 @@ from voicebot.bootstrap import zero_gpu
 from voicebot.bootstrap.discovery import discover, with_costs
 from voicebot.bootstrap.engines import build, check
 from voicebot.engines.errors import EngineError
+from voicebot.runtime.hiding import hidden
 from voicebot.settings import config, logs
 from voicebot.settings import names as setting_names
 from voicebot.web.port import bind
@@ -63,8 +64,9 @@ def main() -> int:
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Loading the packages below takes seconds, so the settings and the port are checked before.
         engines = build(settings, found)
-        from voicebot.bootstrap import application as bootstrap
-        from voicebot.web import server
+        with hidden("mcp"):  # Gradio would load it, which takes 0.3 s of CPU
+            from voicebot.bootstrap import application as bootstrap
+            from voicebot.web import server
 
         asyncio.run(server.serve(bootstrap.application(settings, engines), listener, share=options.share))
     except config.SettingsError as error:

@@ -27,12 +27,14 @@ from voicebot.dialogue.facts import (
     Fact,
     ReplyCommitted,
     ReplyFinished,
+    ToolCallChanged,
     TurnAnswered,
     VerdictGiven,
     WrongStartRepaired,
 )
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
 from voicebot.dialogue.state import Turn, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ToolTag
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
@@ -100,6 +102,26 @@ def test_an_engine_fallback_and_an_error_are_counted() -> None:
     assert found["voicebot_errors_total",] == 1
 
 
+def test_calls_of_tools_are_counted_by_tag_and_status_with_the_time_that_they_took() -> None:
+    metrics = Metrics()
+    metrics.count_call(ToolTag.PURE, CallStatus.DONE, 0.2)
+    metrics.count_call(ToolTag.EFFECTS, CallStatus.FAILED, 3.0)
+    asked = CallRecord("call_1", "order", "{}", CallStatus.NOT_CONFIRMED, "no")
+    metrics.count_facts([ToolCallChanged(asked), ToolCallChanged(replace(asked, reported=True))])
+    metrics.count_facts([ToolCallChanged(replace(asked, status=CallStatus.RUNNING))])
+    found = samples(metrics.exposition())
+    calls = {labels[1:]: count for labels, count in found.items() if labels[0] == "voicebot_tool_calls_total"}
+    assert {labels for labels, count in calls.items() if count} == {
+        ("done", "pure"),
+        ("failed", "effects"),
+        ("not confirmed", "confirm"),
+    }
+    assert calls["not confirmed", "confirm"] == 1, "that the user was told of it does not count again"
+    assert calls["done", "effects"] == 0, "Prometheus sees no increase in a series that begins with 1"
+    assert found["voicebot_tool_call_seconds_bucket", "5.0", "effects"] == 1
+    assert found["voicebot_tool_call_seconds_bucket", "2.5", "effects"] == 0
+
+
 def test_counting_an_answered_turn_costs_less_than_a_millisecond() -> None:
     metrics = Metrics()
     started_s = time.thread_time()
@@ -127,6 +149,13 @@ async def test_a_scrape_counts_a_conversation_without_revealing_its_words() -> N
     assert found["process_resident_memory_bytes",] > 0
     assert "ylophone" not in page.text
     assert "zither" not in page.text
+
+
+async def test_a_call_of_a_reply_is_counted_by_the_application() -> None:
+    async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), config.load()) as server:
+        server.services.running_calls.count_call(ToolTag.EFFECTS, CallStatus.DONE, 0.3)
+        found = samples((await scraped(server)).content)
+    assert found["voicebot_tool_calls_total", "done", "effects"] == 1
 
 
 async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have_ended() -> None:

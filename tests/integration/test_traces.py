@@ -38,8 +38,11 @@ from voicebot.dialogue.events import (
     Stage,
     TextTyped,
     TokenReceived,
+    ToolCallBegun,
+    ToolCallEnded,
 )
 from voicebot.dialogue.state import Rules, State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.engines.errors import EngineError
 from voicebot.observability.metrics import LABEL_OF_STEP
 from voicebot.observability.telemetry import AppTelemetry
@@ -248,6 +251,48 @@ def test_an_abandoned_preemptive_reply_makes_no_turn() -> None:
     assert turn.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.4e9, rel=1e-6)
     token = collector.steps(turn)["llm_ttft"]
     assert token.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.2e9, rel=1e-6)
+
+
+CALL = CallRecord("call_1", "order_pizza", '{"address": "Main Street"}')
+
+
+def test_the_call_of_a_tool_is_part_of_the_turn_in_which_it_began_without_its_words() -> None:
+    ended = ToolCallEnded(CALL.id, CallStatus.DONE, "It comes in twenty minutes.")
+    collector = spans_of(TextTyped("zither"), ToolCallBegun(CALL), TokenReceived(1), ended, ReplyEnded(1))
+    (turn,) = collector.turns()
+    call = collector.steps(turn)["execute_tool order_pizza"]
+    assert call.trace_id == turn.trace_id
+    assert values(call.attributes) == {
+        "voicebot.transport": "webrtc",
+        "gen_ai.conversation.id": "a-name",
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "order_pizza",
+        "gen_ai.tool.call.id": "call_1",
+        "voicebot.call.status": "done",
+    }
+    assert call.start_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.1e9, rel=1e-6)
+    assert call.end_time_unix_nano - call.start_time_unix_nano == pytest.approx(0.2e9, rel=1e-6)
+    for word in (b"Main Street", b"twenty minutes"):
+        assert word not in collector.raw
+
+
+def test_a_call_that_outlasts_its_turn_is_a_part_of_it_and_not_of_the_next() -> None:
+    ended = ToolCallEnded(CALL.id, CallStatus.FAILED, "There is no dough.")
+    first = (TextTyped("zither"), ToolCallBegun(CALL), ReplyEnded(1))
+    collector = spans_of(*first, TextTyped("and?"), TokenReceived(2), ended, ReplyEnded(2))
+    before, after = collector.turns(2)
+    call = collector.steps(before)["execute_tool order_pizza"]
+    assert call.end_time_unix_nano - call.start_time_unix_nano == pytest.approx(0.4e9, rel=1e-6)
+    assert (call.status.code, values(call.attributes)["error.type"]) == (Status.STATUS_CODE_ERROR, "failed")
+    assert "execute_tool order_pizza" not in collector.steps(after)
+
+
+def test_a_call_that_outlasts_its_session_has_a_span_up_to_the_end_of_the_session() -> None:
+    collector = spans_of(TextTyped("zither"), ToolCallBegun(CALL), ReplyEnded(1))
+    (turn,) = collector.turns()
+    call = collector.steps(turn)["execute_tool order_pizza"]
+    assert values(call.attributes)["voicebot.call.status"] == "running"
+    assert call.status.code == Status.STATUS_CODE_UNSET
 
 
 # A collector that fails ---------------------------------------------------------------------------------------------

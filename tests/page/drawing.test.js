@@ -58,6 +58,16 @@ test("with push-to-talk the page says what to do with the button", () => {
   assert.equal(talkHint("speaking", { ...up, holdsToTalk: false }, false), "Interrupt whenever you like.");
 });
 
+test("while a person answers the page says so", () => {
+  /** @type {typeof DISCONNECTED} */
+  const state = { ...DISCONNECTED, link: "on", microphone: "on" };
+  const talk = { state, muted: false, mutedBySystem: false, holdsToTalk: false, pressed: false };
+  const handedOver = { ...talk, view: view({ handed_over: true }) };
+  assert.equal(talkHint("listening", handedOver, false), "A person answers you. Go ahead.");
+  assert.equal(talkHint("speaking", handedOver, false), "Interrupt whenever you like.");
+  assert.equal(talkHint("listening", { ...talk, view: view() }, false), "Go ahead, ask something.");
+});
+
 test("what ended the turn is said in a sentence", () => {
   assert.equal(endedByText("words: a whole question"), "What ended your turn: words (a whole question).");
   assert.equal(endedByText("silence"), "What ended your turn: silence.");

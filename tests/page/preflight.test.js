@@ -52,6 +52,9 @@ test("the engines are summed up in one word", () => {
   assert.equal(word({ stt: [true], llm: [false, true], tts: [true] }), "limited");
   assert.equal(word({ stt: [true], llm: [true], tts: [true], end_of_turn: [true] }), "ready");
   assert.equal(word({ stt: [true], llm: [true], tts: [true], end_of_turn: [false] }), "limited", "it is optional");
+  assert.equal(word({ stt: [true], llm: [true], tts: [true], mcp: [true, true] }), "ready");
+  assert.equal(word({ stt: [true], llm: [true], tts: [true], mcp: [true, false] }), "limited", "own tools");
+  assert.equal(word({ stt: [true], llm: [true], tts: [true], mcp: [false] }), "limited", "no need");
   assert.equal(word({ stt: [false], llm: [true], tts: [true] }), "typing only");
   assert.equal(word({ stt: [false], llm: [false], tts: [true] }), "down");
 });

@@ -37,7 +37,8 @@ async def stored_history(server: LiveServer, client: WsClient, count: int, last:
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(StoreError):  # The disk may be slow.
-                history = await server.services.conversations.read(name) or ()
+                record = await server.services.conversations.read(name)
+                history = () if record is None else record.history
                 if len(history) >= count and history[-1].text.endswith(last):
                     return history
             await asyncio.sleep(0.02)

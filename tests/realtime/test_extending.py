@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -53,6 +54,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = copy / path
         if not how:
             assert not file.exists(), f"{path} exists already"
+            if (example := PROJECT / path).exists():
+                assert code == example.read_text("utf-8"), f"{path} differs from the page"
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(code.lstrip("\n"), "utf-8")
             continue
         lines = file.read_text("utf-8").splitlines()
@@ -135,6 +139,7 @@ def rolls(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
 async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: Path) -> None:
     async with ChatSimulator(brain=rolls) as service:
         model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "captain"}
+        model["tools"] = str(extended / "my_tools")
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
             await client.send("text", text="Roll a die with one side.")
             assert await answer(client) == "It shows 1."
@@ -142,3 +147,104 @@ async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: P
         prompts = [request.body["messages"][0]["content"] for request in service.requests if request.method == "POST"]
     assert prompts
     assert all(prompt.startswith("You are the captain of a ferry") for prompt in prompts)
+
+
+def runs_a_shop(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model in the graph of the page: one word for the router, which has no tools, then a sentence."""
+    return Answer("From nine to six.") if tools else Answer("opening")
+
+
+async def test_an_own_graph_answers_a_turn(extended: Path, tmp_path: Path) -> None:
+    graph = {"agent": f"{extended / 'examples' / 'graph' / 'support.py'}:make", "agent_node": "answer"}
+    async with ChatSimulator(brain=runs_a_shop) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1"}
+        async with running(extended, tmp_path, **EXTENSIONS | model | graph) as url, client_of(url) as client:
+            await client.send("text", text="When do you open?")
+            assert await answer(client) == "From nine to six."
+            assert "make, the operator's own agent, takes part in the answers" in await page_configuration(url)
+        prompts = [request.body["messages"][0]["content"] for request in service.completions]
+    assert prompts[0].startswith("What is the last message about?")
+    assert prompts[1].endswith("The shop is open from nine to six, and closed on Sundays.")
+
+
+async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anything(
+    extended: Path, tmp_path: Path
+) -> None:
+    (given,) = re.findall(r"```json\n(\{\n  \"mcpServers\".*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    config = json.loads(given)
+    server = config["mcpServers"]["pantry"]
+    server |= {"command": sys.executable, "args": [str(extended / server["args"][0])]}
+    (tmp_path / "mcp.json").write_text(json.dumps(config), "utf-8")
+
+    def fills(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+        if conversation[-1].role == "tool":
+            return Answer(f"{conversation[-1].text}")
+        wanted = "pantry_look" if "what" in conversation[-1].text.lower() else "pantry_add"
+        call = Call(wanted, {} if wanted == "pantry_look" else {"item": "rice"})
+        return Answer(calls=(call,)) if wanted in tools else Answer("There is no pantry.")
+
+    async with ChatSimulator(brain=fills) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "mcp_config": "mcp.json"}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            async with asyncio.timeout(30):
+                while '"tools":2' not in (known := await page_configuration(url)):  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(0.05)
+            assert "Its tools may pass parts of what you say to pantry." in known
+            for text, said in (
+                ("What is there?", "The pantry is empty."),
+                ("Add rice.", "Shall I put rice into the pantry?"),
+                ("Yes, please.", "Added rice."),
+                ("What is there now?", "rice"),
+            ):
+                await client.send("text", text=text)
+                assert await answer(client) == said
+
+
+def orders(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model that uses the tools `add_to_list` and `order`, and repeats what they say."""
+    last = conversation[-1]
+    if last.role == "tool":
+        return Answer(last.text)
+    if "list" in last.text and "add_to_list" in tools:
+        return Answer(calls=(Call("add_to_list", {"thing": "milk"}),))
+    if "order" in last.text and "order" in tools:
+        return Answer(calls=(Call("order", {"things": ["two lemons", "milk"]}),))
+    return Answer("All right.")
+
+
+async def test_own_tools_with_effects_and_with_a_question_answer_turns(extended: Path, tmp_path: Path) -> None:
+    async with ChatSimulator(brain=orders) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "tools": str(extended / "my_tools")}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            await client.send("text", text="Put milk on the list.")
+            assert await answer(client) == "The list has 1 things: milk."
+            await client.send("text", text="Now order it.")
+            assert await answer(client) == "Shall I order two lemons, milk?"
+            await client.send("text", text="Yes, please.")
+            assert await answer(client) == "Ordered two lemons, milk."
+            await client.send("text", text="Please order it again.")
+            assert await answer(client) == "Shall I order two lemons, milk?"
+            await client.send("text", text="No, wait.")
+            assert await answer(client) == "All right."
+
+
+def test_the_check_lists_own_tools_and_a_mistake_in_one_is_named_at_the_start(extended: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(extended / "app.py")]
+    settings = environment(
+        tools=str(extended / "my_tools"), stt_engine="stopwatch", llm_engine="parrot", tts_engine="espeak"
+    )
+    checked = subprocess.run(
+        [*command, "--check"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False
+    )
+    assert "  pure    dice\n" in checked.stdout
+    assert "  effects add_to_list\n" in checked.stdout
+    assert "  confirm order, at most 20 s\n          asks: Shall I order {things}?\n" in checked.stdout
+    (tmp_path / "mine.py").write_text("def roll(sides):\n    'Roll a die.'\n", "utf-8")
+    wrong = environment(tools="mine.py:roll,nowhere.py:roll")
+    ended = subprocess.run([*command, *ARGUMENTS], cwd=tmp_path, env=wrong, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "Voice Bot can't start.",
+        "TOOLS: mine.py:roll: roll: its argument 'sides' has no type",
+        "TOOLS: There is no file 'nowhere.py'",
+    ]

@@ -134,7 +134,7 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
                 stt = [registry.ALL["deepgram-rest"].create(faulty), *stt]
             case "groq" | "openai" | "openai-realtime" | "huggingface" | "local":
                 (entry,) = registry.in_order(registry.LLM, [service], options)
-                llm = [build.agent(entry, options), *llm]
+                llm = [build.agent(entry, options, build.toolbox(options)), *llm]
             case "elevenlabs":
                 tts = [registry.ALL["elevenlabs"].create(options), *tts]
             case _:

@@ -18,6 +18,7 @@ from tests.support.live_server import LiveServer
 from tests.support.reverse_proxies import DEPLOY, HOST, ReverseProxy, running_proxy
 from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from voicebot.session.session import Session
 
 PROXIES = ("nginx", "caddy")
 EVIL = {"Origin": "https://evil.example"}
@@ -134,6 +135,24 @@ async def test_the_page_a_websocket_and_the_voice_work_through_the_proxy(program
             client.send({"type": "text", "text": "hello"})
             await client.wait_for_message(answered(1))
             assert client.heard.recorded().level_dbfs > -40
+
+
+@pytest.mark.parametrize("path", ["/", "/bot/"])
+@pytest.mark.parametrize("program", PROXIES)
+async def test_somebody_invited_speaks_through_the_proxy(program: str, path: str) -> None:
+    async with behind(program, under_path=path != "/") as (server, proxy):
+        visitor, desk = Visitor(proxy, path), Visitor(proxy, path, "127.0.0.2")
+        server.services.invitations.base_url = visitor.url  # as PUBLIC_URL
+        async with visitor.socket() as socket:
+            await next_event(socket, "connected")
+            (session,) = server.sessions("ws")
+            assert isinstance(session, Session)
+            say_url = server.services.invitations.invite(session.conversation_key)
+            assert say_url.startswith(f"{visitor.url}say/")
+            assert (await desk.ask("POST", say_url, json={"text": "Your table is booked."})).status_code == 202
+            assert (await next_event(socket, "play_audio"))["text"] == "Your table is booked."
+            assert (await desk.ask("DELETE", say_url)).status_code == 204
+            assert (await desk.ask("POST", say_url, json={"text": "Hello."})).status_code == 404
 
 
 @pytest.mark.parametrize("program", PROXIES)

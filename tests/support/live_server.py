@@ -75,6 +75,7 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await application.services.turns.refresh()
     application.webrtc.ice.start()
     listener = bind("127.0.0.1", port)
+    application.services.invitations.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     web = UnsignalledVoicebot(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from tests.support.call_ledger import CallLedger
 from tests.support.reply_ledger import ReplyLedger
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
     CancelReply,
+    ConfirmationAsked,
     ConversationCleared,
     FinalTranscript,
+    HandoverChanged,
     Input,
     InterruptPressed,
     PartialTranscript,
@@ -24,6 +28,7 @@ from voicebot.dialogue.events import (
     ReplyEnded,
     ReplyRefused,
     ResumePlayback,
+    SayRequested,
     SentencePlayed,
     SentenceReady,
     SentenceSkipped,
@@ -44,6 +49,8 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    ToolCallBegun,
+    ToolCallEnded,
     TurnModelAnswered,
     VerdictDisputed,
     WordsHeard,
@@ -68,6 +75,7 @@ from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import IdleStage, Phase, Rules, State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
 WORDS = st.sampled_from(
     [
@@ -78,6 +86,12 @@ WORDS = st.sampled_from(
 
 
 NUMBERS = st.integers(0, 6)
+
+QUESTION = "Shall I?"
+
+BROKEN = ErrorReport(ErrorCode.UNAVAILABLE, "it failed")
+
+ENDS = (CallStatus.DONE, CallStatus.FAILED, CallStatus.UNKNOWN)
 
 
 CHOICES = st.builds(
@@ -101,6 +115,8 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
     st.builds(TurnModelAnswered, NUMBERS, st.integers(0, 3), st.floats(0, 1)),
     st.builds(TextTyped, WORDS),
+    st.builds(SayRequested, WORDS),
+    st.builds(HandoverChanged, st.booleans()),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
     st.builds(VerdictDisputed, NUMBERS, st.booleans()),
@@ -120,6 +136,17 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(PlaybackFinished, NUMBERS),
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
     st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
+    st.builds(ToolCallBegun, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))),
+    st.builds(ToolCallEnded, st.sampled_from(["a", "b", "c"]), st.sampled_from(CallStatus), st.just("result")),
+    st.builds(
+        ConfirmationAsked,
+        NUMBERS,
+        st.builds(
+            ConfirmationRequest,
+            st.builds(CallRecord, st.sampled_from(["c", "d"]), st.just("tool"), st.just("{}")),
+            st.sampled_from([QUESTION, "Four."]),
+        ),
+    ),
 )
 """Any input with any number. Most of them are late, repeated or impossible."""
 
@@ -142,6 +169,9 @@ PLAUSIBLE = st.sampled_from(
             "model",
             "final",
             "type",
+            "say",
+            "hand over",
+            "give back",
             "interrupt",
             "clear",
             "timer",
@@ -151,6 +181,7 @@ PLAUSIBLE = st.sampled_from(
             "sound",
         ),
         *("synthesized", "text ended", "play", "words", "played", "finished", "ended"),
+        *("call", "call ends", "ask"),
     )
 )
 """The kinds of input that occur in a real session. `World.happen` makes an input of the kind that fits its state."""
@@ -159,6 +190,66 @@ TURN = st.sampled_from(
     ["start", "pause", "settle", "settle", "continue", "end", "partial", "partial", "final", "timer", "token", "ended"]
 )
 """The kinds of input that occur while the user speaks."""
+
+CALLS = (
+    *("speak", "type", "start", "pause", "settle", "end", "final", "timer", "interrupt", "clear", "continue", "noise"),
+    *("call", "call ends", "ask", "ask whole question", "hear sentence", "hear reply", "ended", "play", "words"),
+    *(
+        "finished",
+        "say",
+        "hand over",
+        "give back",
+        "break sentence",
+        "fail",
+        "sentence",
+        "text ended",
+        "suspect",
+        "clear suspicion",
+    ),
+)
+"""The kinds of input that occur while tools are called. Some are several inputs, one after the other."""
+
+ANSWERS = st.sampled_from(
+    ["yes", "yes", "Yes.", "yes please", "Yes?", "no", "uh-huh", "okay", "yes but later", "what time is it", ""]
+)
+
+Happening = tuple[str, str, int]
+"""The kind of an input, a text and a number, as `World.happen` takes them."""
+
+
+def _happening(*kinds: str, texts: st.SearchStrategy[str] = ANSWERS) -> st.SearchStrategy[Happening]:
+    return st.tuples(st.sampled_from(kinds), texts, st.integers(0, 5))
+
+
+_SAYS, _ASKS, _ANSWERS = (
+    _happening("type", "speak"),
+    _happening("ask whole question", "ask"),
+    _happening("speak", "type"),
+)
+_REWRITTEN = _happening("settle", texts=st.sampled_from(["yes", "Yes.", "Yes?", "um, yes", "yes, um"]))
+_COURSES = st.sampled_from(
+    [
+        [_SAYS, _ASKS, _ANSWERS],
+        [_SAYS, _ASKS, _ANSWERS, _happening("call")],
+        [_SAYS, _ASKS, _happening("start"), _happening("pause"), _REWRITTEN, _REWRITTEN, _happening("end", "continue")],
+        [_SAYS, _ASKS, _happening("idle"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, _happening("ask for nothing"), _happening("hear sentence"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, _happening("call"), _happening("call ends", "hear sentence", "interrupt")],
+    ]
+)
+"""Courses of a turn: the user is asked for a yes, or is not although the model wants it, or a tool is called."""
+
+
+@st.composite
+def _scene(draw: st.DrawFn) -> list[Happening]:
+    """Draws a turn, with anything in between."""
+    nothing: st.SearchStrategy[list[Happening]] = st.just([])
+    anything = nothing | st.lists(_happening(*CALLS), max_size=2)
+    turn = [each for part in draw(_COURSES) for each in (*draw(anything), draw(part))]
+    return turn + draw(st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3))
+
+
+SCENES = st.lists(_scene(), min_size=1, max_size=5).map(lambda scenes: [each for scene in scenes for each in scene])
 
 REWRITTEN_WORDS = st.sampled_from(
     [*["what time is it", "What time is it?", "um what time is it"] * 2, "what time is it in tokyo", "", "um", "stop"]
@@ -177,6 +268,12 @@ class World:
     heard: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     ledger: ReplyLedger = field(default_factory=ReplyLedger)
+    texts: int = 0
+    """How many texts were to be said so far. The text of each is its number."""
+    said: int = -1
+    """The number of the last text that the bot began to say."""
+    calls: CallLedger = field(default_factory=CallLedger)
+    call_ids: int = 0
     repaired: list[History] = field(default_factory=list)
     """The history after each wrong start. No other reply may answer the same message as it was."""
 
@@ -192,6 +289,11 @@ class World:
                     assert reply == before.last_reply + 1
                     assert text or history[-1].role is Role.USER
                     assert text or history not in self.repaired, "a message without more words is answered again"
+                    assert text or not self.state.handed_over, "the bot answers in place of a person"
+                    if text is not None and text.isdecimal():
+                        assert int(text) > self.said, "a text is said twice, or too late"
+                        assert all(each.dismissed for each in self.state.utterances), "the bot talks into speech"
+                        self.said = int(text)
                     self.paused = False
                 case CancelReply(reply):
                     assert before.live is not None
@@ -221,6 +323,7 @@ class World:
         self._check()
         self._check_facts(before, facts)
         self.ledger.check(before, input, self.state, commands, facts)
+        self.calls.check(before, input, self.state, commands, facts, self.now_s)
 
     def _note(self, state: State, input: Input) -> None:
         """Records the sentences of each reply, how many of their words the user has heard, and which timers run."""
@@ -230,7 +333,7 @@ class World:
                     self.sentences[reply].append(text)
             case WordsHeard(reply, index, words) if state.reply and reply == state.reply.number:
                 self.heard.setdefault(reply, [0] * 50)[index] = max(words, self.heard.get(reply, [0] * 50)[index])
-            case SentencePlayed(reply, index) if state.reply and reply == state.reply.number:
+            case SentencePlayed(reply, index, broken=False) if state.reply and reply == state.reply.number:
                 self.heard.setdefault(reply, [0] * 50)[index] = 1000
             case TimedOut(timer, token) if self.timers.get(timer) == token:
                 del self.timers[timer]
@@ -249,6 +352,7 @@ class World:
             if any(utterance.held and utterance.speaking for utterance in state.utterances):
                 assert live.paused or live.finished, "the bot speaks while the user holds the talk button"
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
+        waits = waits and not state.handed_over
         assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
             assert Timer.VERDICT in self.timers, "playback is paused without a deadline"
@@ -282,6 +386,8 @@ class World:
         assert bool(facts_of(ReplyCancelled)) == cancelled
         committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
         assert [each.reply for each in facts_of(ReplyCommitted)] == [after.last_reply] * committed
+        if any(each.preemptive for each in facts_of(ReplyCommitted)):
+            assert not after.handed_over, "the bot answers in place of a person"
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
         assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
         assert bool(facts_of(HistoryChanged)) == (after.history != before.history)
@@ -340,6 +446,13 @@ class World:
                 self.post(FinalTranscript(number, text))
             case "type":
                 self.post(TextTyped(text))
+            case "say":
+                self.post(SayRequested(str(self.texts)))
+                self.texts += 1
+            case "hand over":
+                self.post(HandoverChanged(to_person=True))
+            case "give back":
+                self.post(HandoverChanged(to_person=False))
             case "interrupt":
                 self.post(InterruptPressed())
             case "clear":
@@ -369,13 +482,70 @@ class World:
                 self.post(PlaybackFinished(reply))
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
+            case "speak":
+                self.post(SpeechStarted(number + 1, since_s=0.02 if pick == 5 else 0.0))
+                self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
+                self.post(FinalTranscript(number + 1, text))
+                self.run_out(Timer.DEBOUNCE)
+            case "idle":
+                self.run_out(Timer.IDLE)
+            case "noise":
+                self.post(SpeechStarted(number + 1))
+                self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
+                self.post(FinalTranscript(number + 1, ""))
+                self.run_out(Timer.DEBOUNCE)
+            case "call" if state.reply and not state.reply.preemptive:
+                confirmed = state.reply.confirmed
+                if confirmed is not None and confirmed.id not in state.reply.called:
+                    self.post(ToolCallBegun(confirmed))
+                else:
+                    self.post(ToolCallBegun(self.new_call()))
+            case "call ends" if running := [call for call in state.calls if not call.ended]:
+                self.post(ToolCallEnded(running[pick % len(running)].id, ENDS[pick % 3], "result"))
+            case "ask" if state.reply and not state.reply.text_ended:
+                self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
+                self.post(SentenceReady(reply, known, QUESTION))
+                self.post(TextEnded(reply))
+            case "ask for nothing":
+                self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
+            case "ask whole question" if state.reply and not (state.reply.text_ended or state.reply.cancelled):
+                self.happen("ask", "", 0)
+                self.happen("hear reply", "", 0)
+            case "hear sentence" if state.reply and not (
+                state.reply.text_ended or state.reply.cancelled or self.paused
+            ):
+                self.post(SentenceReady(reply, known, "One two three."))
+                self.post(PlaybackStarted(reply))
+                self.post(SentencePlayed(reply, played))
+            case "break sentence" if known > played and not self.paused:
+                self.post(SentencePlayed(reply, played, broken=True))
+            case "fail" if state.reply and not state.reply.text_ended:
+                self.post(SentenceReady(reply, known, "Sorry."))
+                self.post(TextEnded(reply, BROKEN))
+            case "hear reply" if state.reply and not (state.reply.cancelled or self.paused):
+                self.post(TextEnded(reply))
+                self.post(PlaybackStarted(reply))
+                for index in range(played, known):
+                    self.post(SentencePlayed(reply, index))
+                self.post(PlaybackFinished(reply))
+                self.post(ReplyEnded(reply))
             case _:
                 pass
+
+    def new_call(self) -> CallRecord:
+        self.call_ids += 1
+        return CallRecord(f"call-{self.call_ids}", "tool", "{}")
+
+    def run_out(self, timer: Timer) -> None:
+        if timer in self.timers:
+            self.post(TimedOut(timer, self.timers[timer]))
 
     def calm_down(self) -> None:
         """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
         for _ in range(50):
             if self.state.is_idle and not self.timers:
+                waits = self.state.refused or self.state.confirmation
+                assert not self.state.texts_to_say or waits, "a text is never said"
                 return
             if self.state.reply and not self.paused:
                 self.post(ReplyEnded(self.state.reply.number))
@@ -387,6 +557,10 @@ class World:
     def leave(self) -> None:
         """Lets the user leave and checks that the session ends by itself, if it is allowed to."""
         self.calm_down()
+        if self.state.handed_over:
+            assert self.state.idle_stage is IdleStage.ACTIVE or self.state.refused, "a user who waits was disturbed"
+            self.post(HandoverChanged(to_person=False))
+            self.calm_down()
         ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
         assert self.state.idle_stage is (IdleStage.ENDED if ends else IdleStage.ACTIVE)
 
@@ -400,3 +574,6 @@ RULES = st.sampled_from(
         Rules(idle_timeout_s=0.05),
     ]
 )
+
+ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en", idle_timeout_s=0.05))
+"""The same rules for users who say "yes". The bot asks whether silent ones are still there."""

@@ -15,6 +15,7 @@ from voicebot.runtime.clock import Clock
 from voicebot.settings import config
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
+from voicebot.storage.database import Database
 
 
 @asynccontextmanager
@@ -40,6 +41,12 @@ def state(*turns: str, telling: str = "", words: int = 0) -> State:
     """Returns the state after these turns. The bot is saying `telling`, of which `words` words were heard."""
     reply = Reply(1, sentences=(telling,), started=True, words=words) if telling else None
     return State(history=talk(*turns), reply=reply)
+
+
+async def stored_history(conversations: Conversations | Database, id: str) -> History | None:
+    """Returns the stored messages of a conversation; None if there is no such conversation."""
+    record = await conversations.read(id)
+    return None if record is None else record.history
 
 
 async def goes_on(conversation: StoredConversation, now: State) -> None:

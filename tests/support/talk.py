@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.manual_clock import StoppedClock
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import History, heard, said
 from voicebot.engines.llm.offline import OfflineModel
 
@@ -42,4 +42,4 @@ class Talk:
 def _agent_at(moment: datetime) -> GraphAgent:
     """Returns one agent for all talks at that time. It keeps no state between replies."""
     clock = StoppedClock(moment)
-    return GraphAgent(OfflineModel(date_clock=clock), toolbox(clock), "offline")
+    return GraphAgent(OfflineModel(date_clock=clock), built_in_tools(clock), "offline")

@@ -19,6 +19,7 @@ from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import Sensitivity
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.session import messages
 
 OPTIONS: dict[str, Any] = {
@@ -91,6 +92,7 @@ EXAMPLES: Sequence[BaseModel] = (
     ),
     messages.TelemetryMessage(stt_bytes=96_000),
     messages.TtsDroppedMessage(text="Then she walked along the long white beach."),
+    messages.ToolCallMessage(id="call_4f1c", tool="order_pizza", status=CallStatus.RUNNING),
     messages.Closed(code=CloseCode.TIME, reason="The time limit of 30 minutes is over."),
 )
 """An example of each message."""

@@ -9,7 +9,14 @@ from typing import Annotated, get_args, get_origin
 from pydantic import BaseModel
 
 from voicebot.recording.archive import SOUND_FILE, TRANSCRIPT_FILE
-from voicebot.recording.formats import EventsFile, LoggedEvent, SoundFile, TranscriptFile, TranscriptMessage
+from voicebot.recording.formats import (
+    EventsFile,
+    LoggedEvent,
+    SoundFile,
+    TranscriptCall,
+    TranscriptFile,
+    TranscriptMessage,
+)
 from voicebot.recording.session_log import MAX_FACTS
 from voicebot.recording.timeline import RATE_HZ
 from voicebot.runtime import limits
@@ -45,7 +52,8 @@ A recording begins with the session, and anew with each "new conversation", relo
   sound is where it came in, even if the clock of the user's sound card is wrong, and there is silence where nothing was
   sent. Where packets were lost, the left channel has the concealment that the bot heard, or silence.
 - `transcript.md` is the transcript for people.
-- `{TRANSCRIPT_FILE}` is the transcript for programs, with the words that the bot did not get to say.
+- `{TRANSCRIPT_FILE}` is the transcript for programs, with the words that the bot did not get to say, and the calls of
+  tools with effects.
 - `events.json` has the verdicts, engines, errors and response times. It has at most {MAX_FACTS:,} events; older
   ones are left out.
 
@@ -59,7 +67,7 @@ session. Packing 30 minutes of alternating speech (synthetic, a zip of 100 MB) t
 
 
 def document() -> str:
-    models = (TranscriptFile, SoundFile, TranscriptMessage, EventsFile, LoggedEvent)
+    models = (TranscriptFile, SoundFile, TranscriptMessage, TranscriptCall, EventsFile, LoggedEvent)
     return "\n".join([HEAD, *(line for model in models for line in _model(model))]).rstrip() + "\n"
 
 

@@ -8,6 +8,8 @@ from tools.documents.message_tables import block, close_codes, messages_of, para
 from voicebot.access.rates import MessageRate
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.dialogue.tool_calls import CallStatus
+from voicebot.dialogue.view import MAX_CALL_CHARS
 from voicebot.runtime import limits
 from voicebot.session import messages
 from voicebot.settings.tuning import Tuning
@@ -25,7 +27,11 @@ STATE: dict[str, Any] = {
     "type": "state",
     "phase": "speaking",
     "chat": [
-        {"role": "user", "text": "Tell me a story.", "interim": False},
+        {"role": "user", "text": "Note that I need bread, and tell me a story.", "interim": False},
+        {
+            **{"role": "tool", "id": "call_4f1c", "tool": "add_note", "status": "done"},
+            **{"arguments": '{"text": "bread"}', "result": "It is noted."},
+        },
         {
             **{"role": "assistant", "heard": "Once upon a time", "unheard": "there was a fox."},
             **{"interrupted": False, "live": True},
@@ -50,6 +56,7 @@ STATE: dict[str, Any] = {
         **{"gap_ms": 200, "limit_ms": 800, "most": "end of turn", "stage": None, "own_ms": 32, "own_limit_ms": 40},
     },
     "medians": {"response gap": 200, "end of turn": 168, "first frame": 32},
+    "confirmation": None,
     "error": None,
 }
 """An example of the state; `tests/unit/transports/webrtc/test_document.py` compares it with the real one."""
@@ -58,7 +65,9 @@ STATE_FIELDS = {
     "phase": "What the bot does: see the table of phases",
     "chat": "The last messages, oldest first. The user's: `text`, and whether it is `interim`, so that it may still "
     "change. The bot's: the words that were `heard`, those that are `unheard`, whether it was `interrupted`, and "
-    "whether it is `live`, so that `heard` still grows",
+    "whether it is `live`, so that `heard` still grows. The call of a tool with effects: its `id`, the `tool`, the "
+    "`status` (see the table), and the beginning of its `arguments` (JSON) and its `result`, "
+    f"{MAX_CALL_CHARS} characters of each",
     "older": "How many messages before those of `chat` are left out",
     "status": "The status of each part of the bot: see the tables",
     "engines": "For each stage at work (`stt`, `llm`, `tts`): the engine's `name`, and for each engine that is "
@@ -71,6 +80,9 @@ STATE_FIELDS = {
     "budget": "Once the answer is heard: the response gap (`gap_ms`) and its goal, the step that took `most` of it and "
     "the stage of that step, and the bot's own share and its goal. Before that null",
     "medians": "The median response gap of this session, and the median length of each step, in ms",
+    "confirmation": "The `question` whether a `tool` may be called (`id` is that of the call), once the user has heard "
+    "all of it and until they have answered; `yes` and `no` are texts that answer it in the session's language, to be "
+    "sent with `text`. Otherwise null",
     "error": "The last error (`code`, `message`), until the user speaks or types again; or null",
 }
 
@@ -196,6 +208,9 @@ def document() -> str:
         *table("`phase`", Phase),
         *table("`stt`, `agent`, `tts`, `playback`", Status),
         *table("`interruption`", InterruptionStatus),
+        "",
+        "## Statuses of calls",
+        *table("`status`", CallStatus),
         "",
         "## Codes of `error`",
         *table("code", ErrorCode),

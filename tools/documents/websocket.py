@@ -6,6 +6,7 @@ from tools.documents.message_tables import close_codes, messages_of, paragraph, 
 from voicebot.access.rates import MessageRate
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.runtime import limits
 from voicebot.session import messages
 from voicebot.settings.tuning import Tuning
@@ -131,6 +132,9 @@ def document() -> str:
         *table("`phase`", Phase),
         *table("`stt`, `agent`, `tts`, `playback`", Status),
         *table("`interruption`", InterruptionStatus),
+        "",
+        "## Statuses of calls",
+        *table("`status`", CallStatus),
         "",
         "## Codes of `error`",
         *table("code", ErrorCode),

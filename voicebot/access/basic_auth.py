@@ -33,6 +33,9 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Voice Bot", charset="UTF-8"'}
 
 COOKIE = "voicebot-known"
 
+OPEN_FOLDER = "/say/"
+"""Below this path the capability of an invitation follows. It takes the place of the login."""
+
 _LOGGED_IN = "voicebot.logged_in"
 
 
@@ -51,7 +54,8 @@ class _Login(Enum):
 
 
 class BasicAuth:
-    """ASGI middleware that asks for the password on every path but `/health` and, with METRICS_PUBLIC, `/metrics`.
+    """ASGI middleware that asks for the password on every path but `/health`, `/say/…` and, with METRICS_PUBLIC,
+    `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password (`session.invitations`).
 
     Wrong passwords are counted by address. After too many from one address, every further password from there waits in
     a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that
@@ -92,7 +96,7 @@ class BasicAuth:
             send = _with_cookie(send, self._browsers.new_cookie(scope))
         if login is _Login.GONE:
             return
-        if login is _Login.RIGHT or scope["path"] in self._open_paths:
+        if login is _Login.RIGHT or self._is_open(scope["path"]):
             await self._app(scope, receiver, send)
         elif login is _Login.QUEUE_FULL:
             self._counter.count_refusal(Reason.GUESSING)
@@ -115,7 +119,7 @@ class BasicAuth:
         else:
             guesses = [self._address_guesses.of(address), self._all_guesses]
             if any(bucket.wait_s for bucket in guesses):
-                if scope["path"] in self._open_paths:
+                if self._is_open(scope["path"]):
                     return _Login.NONE
                 try:
                     if not await receiver.wait_for_turn(self._queue.enter(address)):
@@ -130,6 +134,9 @@ class BasicAuth:
         if guesses[0].wait_s:
             logger.warning("too many wrong passwords from %s: further ones have to wait", address)
         return _Login.WRONG
+
+    def _is_open(self, path: str) -> bool:
+        return path in self._open_paths or path.startswith(OPEN_FOLDER)
 
     def _is_right(self, username: str, password: str) -> bool:
         # `&` compares both, so that the time tells nothing about which one is wrong.

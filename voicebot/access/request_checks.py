@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicebot.access.address import forwarded_values
+from voicebot.access.basic_auth import OPEN_FOLDER
 from voicebot.access.refusal import Reason, RefusalCounter, refuse
 from voicebot.runtime import limits
 from voicebot.settings.config import Settings
@@ -197,6 +198,8 @@ class _BodyTooLongError(Exception):
 class BodyLimit:
     """ASGI middleware that answers 413 to a body longer than `max_bytes`, whether announced or received.
 
+    Below `OPEN_FOLDER`, where strangers need no login, a body may have `limits.SAY_BYTES`.
+
     It reads the whole body before the request goes on, so that no route sees half of one. It reads at most
     `limits.LONG_BODIES` long bodies at the same time.
     """
@@ -212,12 +215,13 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
+        max_bytes = limits.SAY_BYTES if scope["path"].startswith(OPEN_FOLDER) else self._max_bytes
         try:
-            if announced.isdecimal() and int(announced) > self._max_bytes:
+            if announced.isdecimal() and int(announced) > max_bytes:
                 raise _BodyTooLongError
-            body = await self._read_body(receive)
+            body = await self._read_body(receive, max_bytes)
         except _BodyTooLongError:
-            await self._refuse(scope, receive, send, f"long: {self._max_bytes} bytes")
+            await self._refuse(scope, receive, send, f"long: {max_bytes} bytes")
             return
         if body is None:
             return
@@ -236,7 +240,7 @@ class BodyLimit:
         message = f"the request is too {limit} are allowed"
         await refuse(scope, receive, send, 413, message, {"Connection": "close"})
 
-    async def _read_body(self, receive: Receive) -> bytes | None:
+    async def _read_body(self, receive: Receive, max_bytes: int) -> bytes | None:
         """Returns the whole body, or None if the client left before its end."""
         body = bytearray()
         async with AsyncExitStack() as turn:
@@ -246,7 +250,7 @@ class BodyLimit:
                 if message["type"] != "http.request":
                     return None
                 body += message.get("body", b"")
-                if len(body) > self._max_bytes:
+                if len(body) > max_bytes:
                     raise _BodyTooLongError
                 if not message.get("more_body", False):
                     return bytes(body)

@@ -7,37 +7,31 @@ import json
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import BaseTool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.types import StreamWriter
 
-from voicebot.agent.tools import PURE
-from voicebot.agent.tools.fillers import Fillers
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import ToolUseError
+from voicebot.engines.llm.messages import EARLIER_CALL
 
 logger = logging.getLogger(__name__)
 
 MAX_TOOL_ROUNDS = 4
 """How often the model may call tools for one answer. After that it gets no tools and has to answer."""
 
-MODEL, WAIT, TOOLS = "model", "wait", "tools"
+MODEL, TOOLS = "model", "tools"
 """The graph's nodes."""
-
-EFFECTS, FILLERS = "effects", "fillers"
-"""The keys of the objects that the graph gets with each reply."""
 
 Graph = CompiledStateGraph[MessagesState, None, MessagesState, MessagesState]
 Parts = AsyncGenerator[tuple[str, Any]]
-"""The stream of a graph: under "messages" a message or a piece of one with its metadata, under "custom" a filler."""
+"""The stream of a graph: under "messages" a message or a piece of one with its metadata."""
 
 
 def build_graph(
@@ -48,8 +42,7 @@ def build_graph(
     timeout_s: float,
 ) -> Graph:
     """Creates the graph. `with_tools` is the model with the tools; `name` is the engine's name in error messages."""
-    pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
-    tool_node = ToolNode(tools, handle_tool_errors=_error_for_model)
+    tool_node = ToolNode(tools)
 
     async def ask(state: MessagesState) -> MessagesState:
         """Asks the model. If it has used its tools wrongly twice, it is asked once more without tools."""
@@ -81,55 +74,27 @@ def build_graph(
         is_call = bool(calls) and calls[-1] is state["messages"][-1]
         return TOOLS if is_call and tools and len(calls) <= MAX_TOOL_ROUNDS else END
 
-    async def wait(state: MessagesState, config: RunnableConfig) -> MessagesState:
-        """Waits until the tools that were called may run."""
-        called = {call["name"] for call in _calls(state)[-1].tool_calls}
-        await config["configurable"][EFFECTS].before_tools(pure=called <= pure)
-        return MessagesState(messages=[])
-
-    async def use(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> MessagesState:
+    async def use(state: MessagesState, config: RunnableConfig) -> MessagesState:
         """Adds the results of the tools. A call that has failed before is not repeated, and gets the same error."""
         known_errors, new_calls = _split_calls(state)
-        try:
-            if not new_calls.tool_calls:
-                return MessagesState(messages=[*known_errors])
-            new = MessagesState(messages=[*state["messages"][:-1], new_calls])
-            return MessagesState(messages=[*known_errors, *(await run_tools(new, config, writer))["messages"]])
-        finally:
-            config["configurable"][EFFECTS].after_tools()
-
-    async def run_tools(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> Any:
-        """Runs the tools. Fillers cover the time, unless the model has said something before it called them."""
-        if _calls(state)[-1].text:
-            return await tool_node.ainvoke(state, config)
-        filling = asyncio.create_task(_say_fillers(config["configurable"][FILLERS], writer), name="fillers")
-        try:
-            return await tool_node.ainvoke(state, config)
-        finally:
-            filling.cancel()
-            await asyncio.wait([filling])
+        if not new_calls.tool_calls:
+            return MessagesState(messages=[*known_errors])
+        new = MessagesState(messages=[*state["messages"][:-1], new_calls])
+        return MessagesState(messages=[*known_errors, *(await tool_node.ainvoke(new, config))["messages"]])
 
     graph = StateGraph(MessagesState)
     graph.add_node(MODEL, ask)
-    graph.add_node(WAIT, wait)
     graph.add_node(TOOLS, use)
     graph.add_edge(START, MODEL)
-    graph.add_conditional_edges(MODEL, route, {TOOLS: WAIT, END: END})
-    graph.add_edge(WAIT, TOOLS)
+    graph.add_conditional_edges(MODEL, route, {TOOLS: TOOLS, END: END})
     graph.add_edge(TOOLS, MODEL)
     return graph.compile()
 
 
-async def _say_fillers(fillers: Fillers, writer: StreamWriter) -> None:
-    """Adds fillers to the answer until it is cancelled."""
-    async with aclosing(fillers.while_working()) as due:
-        async for filler in due:
-            writer(filler)
-
-
 def _calls(state: MessagesState) -> list[AIMessage]:
-    """Returns the messages of this answer with tool calls. Those of earlier answers are not in the history."""
-    return [message for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls]
+    """Returns the messages of this answer with tool calls."""
+    asked = (message for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls)
+    return [message for message in asked if EARLIER_CALL not in message.additional_kwargs]
 
 
 def _failures(state: MessagesState) -> dict[tuple[str, str], ToolMessage]:
@@ -175,11 +140,3 @@ def _without_invalid_calls(answer: AIMessage) -> AIMessage:
     They are never run, and services refuse a request in which the result of a tool call is missing.
     """
     return answer.model_copy(update={"invalid_tool_calls": []})
-
-
-def _error_for_model(error: Exception) -> str:
-    """Returns the text about a tool's error for the model. Only a ToolException is quoted: others may hold secrets."""
-    if isinstance(error, ToolException):
-        return f"Error: {error}"
-    logger.error("a tool failed", exc_info=error)
-    return "Error: the tool failed."

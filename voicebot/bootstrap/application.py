@@ -35,5 +35,6 @@ def application(settings: Settings, engines: Engines) -> Application:
     metrics = services.telemetry.metrics
     metrics.watch(services)
     services.health.count_failures(metrics)
+    services.running_calls.count_calls(metrics)
     decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
     return Application(services, WebRtcServer(services), decoder)

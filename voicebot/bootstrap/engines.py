@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -22,10 +22,16 @@ from voicebot.engines.protocols import (
 )
 from voicebot.settings import registry
 from voicebot.settings.config import Settings, SettingsError
+from voicebot.settings.mcp_servers import McpConfigError, McpServerSettings, read_mcp_servers
 from voicebot.settings.registry import AUTO, ENGLISH, NOTHING_FOUND, EngineEntry, Found
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from voicebot.agent.agent import GraphAgent
+    from voicebot.agent.mcp.servers import McpServers
+    from voicebot.agent.own_graph import OwnGraph
+    from voicebot.agent.tools import Toolbox
 
 E = TypeVar("E", bound=Engine)
 
@@ -39,10 +45,11 @@ _CURES = {
 def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
-    Raises SettingsError if an engine that is named lacks its key or does not know the language, or if `auto` finds no
-    engine for a stage.
+    Raises SettingsError if an engine that is named lacks its key or does not know the language, if `auto` finds no
+    engine for a stage, or if the operator's own graph or tools cannot be used.
     """
     check(settings, found)
+    own = own_graph(settings)
     tuning = settings.tuning
     rules = FallbackRules(first_output_s=tuning.first_output_timeout_s, rest_s=tuning.engine_rest_s)
     agent_rules = replace(rules, retries=tuning.llm_retries)
@@ -50,8 +57,20 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         entry.create(settings) for entry in registry.in_order(registry.STT, settings.stt_engine, settings, found)
     ]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
-    agents = [agent(entry, settings) for entry in registry.in_order(registry.LLM, settings.llm_engine, settings, found)]
-    agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
+    tool_servers = _tool_servers(settings)
+    box = toolbox(settings, tool_servers)
+    if own is not None and own.made is not None:
+        if settings.tools or tool_servers is not None:
+            setting = "TOOLS" if settings.tools else "MCP_CONFIG"
+            raise SettingsError(
+                f"{setting}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+            )
+        agents = [compiled_agent(own, settings)]
+    else:
+        check(settings, found, has_factory=own is not None)
+        entries = registry.in_order(registry.LLM, settings.llm_engine, settings, found)
+        agents = [agent(entry, settings, box, own) for entry in entries]
+        agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [entry.create(settings) for entry in registry.in_order(registry.TTS, settings.tts_engine, settings, found)]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
     usual = Styles.of(settings.preferences)
@@ -62,13 +81,15 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         vad_name="silero",
         make_vad=voice_activity_detector,
         end_of_turn=end_of_turn_model(settings),
+        tool_servers=tool_servers,
     )
 
 
-def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
+def check(settings: Settings, found: Found = NOTHING_FOUND, *, has_factory: bool = False) -> None:
     """Raises SettingsError with a line for each problem that can be seen without loading the engines' packages.
 
-    Loading the packages takes seconds, and this takes no time.
+    Loading the packages takes seconds, and this takes no time. With AGENT the models are checked only if it is known to
+    name a factory, as a compiled graph uses none of them.
     """
     problems = []
     try:
@@ -80,11 +101,12 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
             problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(known)}")
     if (file := settings.turn_model_file) is not None and not file.is_file():
         problems.append(f"END_OF_TURN_MODEL: There is no file {settings.end_of_turn_model!r}")
-    stages: tuple[tuple[str, Sequence[EngineEntry[object]], Sequence[str]], ...] = (
+    stages: list[tuple[str, Sequence[EngineEntry[object]], Sequence[str]]] = [
         ("STT_ENGINE", registry.STT, settings.stt_engine),
-        ("LLM_ENGINE", registry.LLM, settings.llm_engine),
         ("TTS_ENGINE", registry.TTS, settings.tts_engine),
-    )
+    ]
+    if settings.agent is None or has_factory:
+        stages.insert(1, ("LLM_ENGINE", registry.LLM, settings.llm_engine))
     for variable, entries, chosen in stages:
         tried = registry.in_order(entries, chosen, settings, found)
         missing = [(entry.name, key) for entry in tried if (key := entry.missing_key(settings)) is not None]
@@ -92,8 +114,31 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
         lacking = [entry for entry in tried if settings.language not in (entry.languages or {settings.language})]
         if lacking and (AUTO not in chosen or len(lacking) == len(tried)):
             problems.append(_unknown_language(lacking[0].name, variable, chosen, settings, lacking[0].languages or ()))
+    try:
+        mcp_servers(settings)
+    except McpConfigError as error:
+        problems += [f"MCP_CONFIG: {line}" for line in str(error).splitlines()]
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
+
+
+def mcp_servers(settings: Settings) -> tuple[McpServerSettings, ...]:
+    """Returns the MCP servers that the settings name. Raises McpConfigError."""
+    return () if settings.mcp_file is None else read_mcp_servers(settings.mcp_file)
+
+
+def _tool_servers(settings: Settings) -> McpServers | None:
+    """Creates the connections with the MCP servers, if the settings name any. Raises SettingsError."""
+    servers = mcp_servers(settings)
+    if not servers:
+        return None
+    try:
+        from voicebot.agent.mcp.servers import McpServers
+    except ImportError as error:  # a Space with Gradio's SDK has another version
+        raise SettingsError(
+            f"MCP_CONFIG: The package mcp 2.3 is needed: pip install 'mcp>=2.3,<3' ({error})"
+        ) from error
+    return McpServers(servers)
 
 
 def _unknown_language(
@@ -122,19 +167,70 @@ def _able(variable: str, named: Sequence[str], engines: list[E], settings: Setti
     return able
 
 
-def agent(entry: EngineEntry[ModelService | BaseChatModel], settings: Settings) -> Agent:
-    """Creates the agent around the entry's model, with its tools."""
+def own_graph(settings: Settings) -> OwnGraph | None:
+    """Loads the operator's own graph, if the settings name one. Raises SettingsError."""
+    if settings.agent is None:
+        if settings.agent_node:
+            raise SettingsError("AGENT_NODE: This setting needs AGENT")
+        return None
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.own_graph import load_own_graph
+
+    try:
+        return load_own_graph(settings.agent, settings.agent_node, preemptive=settings.agent_preemptive)
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
+def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
+    """Creates the built-in tools, and loads the operator's own. The tools of the MCP `servers` join them.
+
+    Raises SettingsError.
+    """
+    from voicebot.agent.loading import LoadingError
+    from voicebot.agent.tools import Toolbox, built_in_tools
+    from voicebot.agent.tools.own_tools import load_own_tools
+
+    try:
+        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)), () if servers is None else (servers,))
+    except LoadingError as error:
+        raise SettingsError(str(error)) from error
+
+
+def compiled_agent(own: OwnGraph, settings: Settings) -> Agent:
+    """Creates the agent for a compiled graph, which has its own model. It may know any language."""
+    from voicebot.agent.own_agent import OwnGraphAgent
+
+    return OwnGraphAgent(
+        own,
+        None,
+        (),
+        own.name,
+        timeout_s=settings.tuning.llm_timeout_s,
+        history_max_tokens=settings.tuning.history_max_tokens,
+        filler_s=settings.tuning.tool_filler_s,
+        follows_persona=False,
+    )
+
+
+def agent(
+    entry: EngineEntry[ModelService | BaseChatModel], settings: Settings, toolbox: Toolbox, own: OwnGraph | None = None
+) -> Agent:
+    """Creates the agent around the entry's model, with these tools, in the built-in graph or in the operator's own."""
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.agent.agent import GraphAgent, prompt_of
-    from voicebot.agent.tools import toolbox
+    from voicebot.agent.own_agent import OwnGraphAgent
 
     created = entry.create(settings)
     service = None if isinstance(created, BaseChatModel) else created
     slow = service if isinstance(service, SlowModelService) else None
-    return GraphAgent(
+    make: Callable[..., GraphAgent] = GraphAgent
+    if own is not None:
+        make = partial(OwnGraphAgent, own, usual=Styles.of(settings.preferences).llm)
+    return make(
         created if isinstance(created, BaseChatModel) else created.model,
-        toolbox(),
+        toolbox,
         entry.name,
         prompt=partial(prompt_of, known=personas(settings.persona_file)),
         service=service,

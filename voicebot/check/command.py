@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, Protocol
 
 from voicebot.bootstrap.discovery import discover
-from voicebot.bootstrap.engines import build
+from voicebot.bootstrap.engines import build, toolbox
 from voicebot.check import report
-from voicebot.check.findings import check_database, check_relay, check_turn_model, check_vad
+from voicebot.check.findings import check_database, check_relay, check_tool_servers, check_turn_model, check_vad
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, TrialLimits, Trials, sentence_in
 from voicebot.engines.protocols import Engines
@@ -72,6 +72,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
     _write_all([*report.chain_lines(settings, trials.names), *report.unused_keys(settings, trials.names)], output)
     async with _closed(engines), asyncio.TaskGroup() as group:
         relay = group.create_task(check_relay(settings))
+        servers = group.create_task(check_tool_servers(engines))
         await trials.prepare()
 
         results[CheckedStage.SPEAK] = spoken = await trials.speak()
@@ -90,7 +91,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
         write_stage(CheckedStage.ANSWER, f'each model is asked "{QUESTION}"')
 
         optional = [await check_turn_model(engines, sound), await check_database(settings), await relay]
-        findings = [check_vad(engines, sound, settings), *filter(None, optional)]
+        findings = [check_vad(engines, sound, settings), *filter(None, optional), *await servers]
         _write_all(report.finding_lines(findings), output)
     text, status = report.verdict(results, findings)
     output.write_line(f"\n{text}")
@@ -114,7 +115,10 @@ def _run(remarks: Sequence[str]) -> int:
     notes = [f"  note: {remark}" for remark in (*remarks, *found.remarks)]
     _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], output)
     logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report says everything that matters
-    return asyncio.Runner().run(check(settings, build(settings, found), output))
+    engines = build(settings, found)
+    if settings.tools:
+        _write_all(report.tool_lines(toolbox(settings).tools), output)
+    return asyncio.Runner().run(check(settings, engines, output))
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import REINSTALL
 from voicebot.check.results import Finding, Outcome
-from voicebot.engines.protocols import Engines
+from voicebot.engines.protocols import Engines, EngineStatus
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import DEFAULT_URL
 from voicebot.storage.database import Database, StoreError, WrongSchemaError
@@ -104,6 +104,26 @@ async def check_database(settings: Settings) -> Finding | None:
     finally:
         await database.close()
     return Finding(name, Outcome.FAILED, problem, advice, loss="conversations are not stored")
+
+
+async def check_tool_servers(engines: Engines) -> list[Finding]:
+    """Checks that each MCP server works, and counts its tools. The caller closes the engines."""
+    servers = engines.tool_servers
+    if servers is None:
+        return []
+    await servers.start()
+    await servers.settle()
+    return [_finding_of(server) for server in servers.health]
+
+
+def _finding_of(server: EngineStatus) -> Finding:
+    name = f"{server.name} (MCP server)"
+    if server.ready:
+        return Finding(name, Outcome.OK, f"it has {server.tools} {'tool' if server.tools == 1 else 'tools'}")
+    advice = "Check MCP_CONFIG. With LOG_LEVEL=DEBUG the log has what the server writes to its standard error."
+    return Finding(
+        name, Outcome.FAILED, server.reason or "not ready", advice, loss=f"it lacks the tools of {server.name}"
+    )
 
 
 async def check_relay(settings: Settings) -> Finding | None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import voicebot
+from voicebot.agent.tools.guarded import GuardedTool
+from voicebot.agent.tools.policy import DEFAULT_LIMIT_S
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.settings.config import Origin, Settings
-from voicebot.settings.registry import AUTO, LOCAL, PAID_KEYS, SERVICES
+from voicebot.settings.registry import ALL, AUTO, LOCAL, PAID_KEYS, SERVICES
 
 PACKAGES = ("fastrtc", "gradio", "aiortc", "langgraph", "groq", "openai", "deepgram-sdk", "httpx", "websockets")
 """The versions of these packages matter most when something does not work."""
@@ -103,8 +105,24 @@ def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]])
     """Lists the engines in the order in which the bot tries them."""
     lines = ["", "Engines, in the order in which they are tried"]
     for stage, chain in names.items():
-        automatic = AUTO in getattr(settings, stage.lower())
-        lines.append(f"  {stage:<10}  {', '.join(chain)}{' (auto)' if automatic else ''}")
+        if stage is CheckedStage.ANSWER and settings.agent is not None and not {*chain} & ALL.keys():
+            stage_name, note = "AGENT", " (a compiled graph, which has its own model)"
+        else:
+            stage_name, note = stage, " (auto)" if AUTO in getattr(settings, stage.lower()) else ""
+        lines.append(f"  {stage_name:<10}  {', '.join(chain)}{note}")
+    if settings.agent is not None and {*names[CheckedStage.ANSWER]} & ALL.keys():
+        lines.append(f"  {'AGENT':<10}  {settings.agent} answers with each of these models")
+    return lines
+
+
+def tool_lines(tools: Iterable[GuardedTool]) -> list[str]:
+    """Lists the tools that the model may call, each with its tag."""
+    lines = ["", "Tools"]
+    for tool in tools:
+        tag, limit_s = tool.policy.tag, tool.policy.limit_s
+        own = f", at most {limit_s:g} s" if limit_s != DEFAULT_LIMIT_S else ""
+        lines.append(f"  {tag:<8}{tool.name}{own}")
+        lines += [f"{_INDENT}asks: {question}" for question in tool.policy.questions.values()]
     return lines
 
 
@@ -150,7 +168,7 @@ def verdict(results: Mapping[CheckedStage, Sequence[Trial]], findings: Sequence[
         return f"The bot works, but not everything that is configured does: {'; '.join(losses)}.", 1
     tried = [trial for trials in results.values() for trial in trials]
     text = "Everything that is configured works."
-    if not any(trial.engine in SERVICES for trial in tried):
+    if not any(trial.engine in SERVICES for trial in tried) and {trial.engine for trial in tried} <= ALL.keys():
         model = " and the local model" if any(trial.engine == LOCAL for trial in tried) else ""
         embedded = f"the bot hears, answers and speaks with its embedded engines{model}"
         text = f"Everything works. No service is configured: {embedded}."

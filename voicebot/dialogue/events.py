@@ -168,8 +168,22 @@ class TextTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class SayRequested:
+    """A tool, or a person outside, wants the bot to say `text` as a reply of its own, as soon as nobody is speaking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverChanged:
+    """From now on a person answers the user (`to_person`), or the bot does so again."""
+
+    to_person: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InterruptPressed:
-    """The user wants silence: the reply ends, and no other begins."""
+    """The user wants silence: the reply ends, no other begins, and texts that wait to be said are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +227,15 @@ class TextReceived:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReady:
-    """A sentence is complete and goes to the synthesizer. Sentences are numbered from 0."""
+    """A sentence is complete and goes to the synthesizer. Sentences are numbered from 0.
+
+    A `filler` covers the time of a tool, and says nothing of its result.
+    """
 
     reply: int
     sentence: int
     text: str
+    filler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +329,10 @@ class ToolCallBegun:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAsked:
-    """The reply ends with the question whether a tool may be called. It runs only after a clear yes to the question."""
+    """The reply ends with the question whether a tool may be called. It runs only after a clear yes to the question.
+
+    If another engine starts the answer over, its own question, if there is one, takes the place of this one.
+    """
 
     reply: int
     request: ConfirmationRequest
@@ -374,6 +395,8 @@ Input = (
     | TurnModelAnswered
     | EngineReported
     | TextTyped
+    | SayRequested
+    | HandoverChanged
     | InterruptPressed
     | ConversationCleared
     | VerdictDisputed

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EndCause, Stage
 from voicebot.dialogue.state import Phase, Turn, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,42 @@ class ReplyFinished:
     """Whether any of it was played."""
     tokens_discarded: int = 0
     """How many tokens the model had sent for it, if it is a preemptive reply that was discarded; else 0."""
+    heard: str = ""
+    """The words that were played."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryChanged:
     """The messages of the history have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallChanged:
+    """The call of a tool with effects has begun or ended, was not confirmed, or its end was reported to the user."""
+
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationPending:
+    """The user has heard the whole question whether a tool may be called. Their next words answer it."""
+
+    request: ConfirmationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallConfirmed:
+    """The user's turn is over, and was a clear yes. `reply` makes the call now."""
+
+    reply: int
+    call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLeftToPerson:
+    """The user's turn is over, and the bot does not answer it, as the conversation was handed over to a person."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +207,10 @@ Fact = (
     | WrongStartRepaired
     | ReplyFinished
     | HistoryChanged
+    | ToolCallChanged
+    | ConfirmationPending
+    | ToolCallConfirmed
+    | TurnLeftToPerson
     | EngineChanged
     | ErrorRaised
     | PhaseChanged

@@ -6,8 +6,9 @@ verdict from its words or from a timer. A reply that gives way is first cancelle
 does the machine edit the history and start the next reply.
 
 A preemptive reply begins at a pause of the user's. It is held back until the turn is over, and cancelled if the user
-says more. A user who stays silent for long is asked whether they are still there. After the user was told that there
-are no more answers today, the session ends.
+says more. A call that needs the user's yes is made only after a clear yes to the whole question. A user who stays
+silent for long is asked whether they are still there. After the user was told that there are no more answers today,
+the session ends. While a person answers the user, no model does, and nobody asks whether the user is still there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import assert_never
 
+from voicebot.dialogue.confirmation import (
+    LEAST_CONFIDENCE,
+    NO_ANSWER,
+    NOT_BEGUN,
+    NOT_HEARD,
+    PendingConfirmation,
+    answered,
+    ends_with_question,
+    is_clear_yes,
+    may_repeat,
+)
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S
 from voicebot.dialogue.end_of_turn.sources import endpointing_delay_s, estimate
 from voicebot.dialogue.end_of_turn.words import Completeness, completeness
@@ -31,15 +43,18 @@ from voicebot.dialogue.events import (
     EndTranscription,
     EngineReported,
     FinalTranscript,
+    HandoverChanged,
     Input,
     InterruptPressed,
     PartialTranscript,
     PausePlayback,
+    PlaybackFinished,
     PlaybackStarted,
     PreferencesChanged,
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
+    SayRequested,
     SentenceReady,
     SentenceSkipped,
     SentenceSynthesized,
@@ -68,6 +83,7 @@ from voicebot.dialogue.events import (
     VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
+    ConfirmationPending,
     ConversationEnded,
     EngineChanged,
     ErrorRaised,
@@ -81,14 +97,18 @@ from voicebot.dialogue.facts import (
     ReplyTextAdded,
     ReplyTextCompleted,
     SentenceDropped,
+    ToolCallChanged,
+    ToolCallConfirmed,
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
+    TurnLeftToPerson,
     VerdictGiven,
     WordsAccepted,
     WrongStartRepaired,
 )
 from voicebot.dialogue.history import History, Role, heard, merged, said
+from voicebot.dialogue.interruption.evidence import ECHO_ABSENT
 from voicebot.dialogue.interruption.verdict import (
     Decision,
     Speech,
@@ -101,7 +121,9 @@ from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
+    MAX_CALLS,
     MAX_LEVELS,
+    MAX_TEXTS_TO_SAY,
     MAX_TURNS,
     MAX_VERDICTS,
     IdleStage,
@@ -111,7 +133,7 @@ from voicebot.dialogue.state import (
     Utterance,
     VerdictRecord,
 )
-from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
 
@@ -189,10 +211,17 @@ def _apply(t: Transition, input: Input) -> None:
             _note_engine(t, input)
         case TextTyped():
             _take_typed_text(t, input.text)
+        case SayRequested():
+            _queue_text(t, input.text)
+        case HandoverChanged():
+            _note_user_active(t)
+            _drop_confirmation(t)
+            t.state = replace(t.state, handed_over=input.to_person)
         case InterruptPressed():
             _note_user_active(t)
             _cancel(t)
-            t.state = replace(t.state, merge_next=False)
+            _drop_confirmation(t)
+            t.state = replace(t.state, merge_next=False, texts_to_say=())
         case ConversationCleared():
             _clear_conversation(t)
         case VerdictDisputed():
@@ -221,10 +250,13 @@ def _settle(t: Transition) -> None:
     state = t.state
     unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
+    if state.handed_over and state.reply is None and over and state.pending:
+        _leave_turn_to_person(t)
+        state = t.state
     live = state.live
     if live is not None and live.preemptive:
         words = _words(t)
-        if not (words and asks_the_same(live.asked, words, state.rules.language)):
+        if state.handed_over or not (words and _still_answers(t, live, words)):
             _cancel(t)
         elif over:
             _commit(t, live, words)
@@ -236,6 +268,9 @@ def _settle(t: Transition) -> None:
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
+    elif state.reply is None and over and state.texts_to_say and state.confirmation is None:
+        t.state = replace(state, texts_to_say=state.texts_to_say[1:])
+        _say(t, state.texts_to_say[0])
     elif state.reply is None and _may_reply_preemptively(t) and (words := _words_of_possible_turn(t)):
         _start_reply(t, words, preemptive=True)
     _settle_pause(t)
@@ -255,9 +290,11 @@ def _apply_preferences_between_turns(t: Transition) -> None:
 
 def _may_reply_preemptively(t: Transition) -> bool:
     """Returns True when the turn may have another preemptive reply, and no change of preferences waits for its end."""
-    rules = t.state.rules
-    few_discarded = t.state.discarded_replies < rules.preemptive_discards_per_turn
-    return rules.preemptive_replies and few_discarded and t.state.next_preferences is None
+    rules, state = t.state.rules, t.state
+    if state.handed_over:
+        return False
+    few_discarded = state.discarded_replies < rules.preemptive_discards_per_turn
+    return rules.preemptive_replies and few_discarded and state.next_preferences is None
 
 
 def _settle_pause(t: Transition) -> None:
@@ -496,10 +533,11 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
         _note_user_active(t)
         if t.state.pending and not utterance.held:
             t.state = replace(t.state, pauses=t.state.pauses.after_pause())
+        _doubt_confirmation(t, utterance)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
-        t.state = replace(t.state, merge_next=False)
+        t.state = replace(t.state, merge_next=False, texts_to_say=())
     elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
@@ -565,7 +603,8 @@ def _clear_conversation(t: Transition) -> None:
         t.state = replace(t.state, reply=replace(t.state.reply, forgotten=True))
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
-    t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0)
+    t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
+    t.state = replace(t.state, texts_to_say=(), handed_over=False)
 
 
 # Verdicts on speech over a reply --------------------------------------------------------------------------------------
@@ -710,14 +749,27 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
     history = said(t.state.history, words, merge=t.state.merge_next)
     number = t.state.last_reply + 1
     turn = t.state.asked and replace(t.state.asked, begun_s=t.at_s)
-    t.state = replace(t.state, reply=Reply(number, asked=words, preemptive=preemptive), last_reply=number, turn=turn)
+    confirmed = _confirmed_call(t, words)
+    declined = _declined_call(t, words) if confirmed is None else None
+    calls = t.state.calls if declined is None else _with_call(t.state.calls, declined)
+    known_ends = tuple((call.id, 0) for call in calls if call.ended and not call.reported)
+    reply = Reply(number, asked=words, preemptive=preemptive, confirmed=confirmed, known_ends=known_ends)
+    t.state = replace(t.state, reply=reply, last_reply=number, turn=turn)
+    stood_in = t.state.stood_in
     t.commands.append(
-        StartReply(number, history, preemptive=preemptive, stood_in=t.state.stood_in, calls=t.state.calls)
+        StartReply(number, history, preemptive=preemptive, stood_in=stood_in, calls=calls, confirmed=confirmed)
     )
     t.facts.append(ReplyBegun(number))
     if not preemptive:
         t.facts.append(ReplyCommitted(number))
         _take_turn(t, history)
+        _use_confirmation(t, reply, words)
+
+
+def _still_answers(t: Transition, reply: Reply, words: str) -> bool:
+    """Returns True while a preemptive reply answers the words as they are now, and they confirm the same call."""
+    same = asks_the_same(reply.asked, words, t.state.rules.language)
+    return same and reply.confirmed == _confirmed_call(t, words)
 
 
 def _say(t: Transition, text: str) -> None:
@@ -730,6 +782,13 @@ def _say(t: Transition, text: str) -> None:
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
 
 
+def _queue_text(t: Transition, text: str) -> None:
+    """Lets a text wait until it can be said. The caller knows how many wait; what exceeds the limit is dropped."""
+    text = merged([text])
+    if text and len(t.state.texts_to_say) < MAX_TEXTS_TO_SAY:
+        t.state = replace(t.state, texts_to_say=(*t.state.texts_to_say, text))
+
+
 def _commit(t: Transition, reply: Reply, words: str) -> None:
     """Commits the preemptive reply: the turn is over, and the reply answers its `words`, as they are written now."""
     t.state = replace(t.state, reply=replace(reply, asked=words, preemptive=False, withheld_text=""))
@@ -739,12 +798,20 @@ def _commit(t: Transition, reply: Reply, words: str) -> None:
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
     _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
+    _use_confirmation(t, reply, words)
 
 
 def _keep_unanswered_words(t: Transition) -> None:
     """Puts the user's last words, which get no answer, into the history."""
     if t.state.pending or t.state.ask_again:
         _take_turn(t, said(t.state.history, merged(t.state.pending), merge=t.state.merge_next))
+
+
+def _leave_turn_to_person(t: Transition) -> None:
+    """Puts the user's words into the history for the person who answers them."""
+    words = merged(t.state.pending)
+    _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
+    t.facts.append(TurnLeftToPerson(words))
 
 
 def _take_turn(t: Transition, history: History) -> None:
@@ -778,6 +845,8 @@ def _update_reply(t: Transition, reply: Reply, input: ReplyInput) -> None:
     if now == reply:
         return
     t.state = replace(t.state, reply=now)
+    if isinstance(input, PlaybackFinished):
+        _expect_confirmation(t, now)
     if isinstance(input, TextEnded) and told:
         t.facts.append(ReplyTextCompleted(reply.number, merged(now.sentences)))
     _note_step(t, input)
@@ -823,8 +892,10 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             committed=not reply.preemptive,
             started=reply.started,
             tokens_discarded=reply.tokens if reply.preemptive else 0,
+            heard=reply.heard,
         )
     )
+    _settle_calls(t, reply, remembered=history is not t.state.history)
     _set_history(t, history)
     if reply.preemptive:
         t.state = replace(t.state, discarded_replies=t.state.discarded_replies + 1)
@@ -868,15 +939,144 @@ def _context_of(t: Transition, reply: Reply) -> VerdictContext:
 
 
 def _note_call_begun(t: Transition, call: CallRecord) -> None:
-    t.state = replace(t.state, calls=(*t.state.calls, replace(call, position=len(t.state.history))))
+    """Keeps a call that has begun, unless it is known or the conversation in which it was made was cleared.
+
+    The next words do not join the message that led to the call: the model would take it for a call that answers them.
+    """
+    reply, known = t.state.reply, _call(t, call.id)
+    if (reply is not None and reply.forgotten) or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
+        return
+    if reply is not None and reply.preemptive:
+        _cancel(t)  # its model does not know of the call, and might make it again
+    elif reply is not None:
+        t.state = replace(t.state, reply=replace(reply, called=reply.called | {call.id}))
+    _keep_call(t, replace(call, status=CallStatus.RUNNING, position=len(t.state.history), reported=False))
+    t.state = replace(t.state, merge_next=False)
 
 
 def _note_call_ended(t: Transition, input: ToolCallEnded) -> None:
-    calls = tuple(
-        replace(call, status=input.status, result=input.result) if call.id == input.call else call
-        for call in t.state.calls
-    )
-    t.state = replace(t.state, calls=calls)
+    call, reply = _call(t, input.call), t.state.reply
+    if call is None or call.ended or input.status is CallStatus.RUNNING:
+        return
+    _keep_call(t, replace(call, status=input.status, result=input.result))
+    if reply is not None:
+        t.state = replace(t.state, reply=reply.knowing_end(call.id))
+
+
+def _settle_calls(t: Transition, reply: Reply, *, remembered: bool) -> None:
+    """Notes at the end of a reply what it leaves behind of calls. `remembered`: the history keeps something of it.
+
+    A question of which nothing is remembered leaves nothing: the model answers the same words, and more, again.
+    """
+    if reply.request is not None and remembered:
+        _keep_call(t, _not_confirmed(t, reply.request.call, NOT_HEARD))
+    confirmed = reply.confirmed
+    if confirmed is not None and not (reply.preemptive or reply.forgotten) and confirmed.id not in reply.called:
+        _keep_call(t, _not_confirmed(t, confirmed, NOT_BEGUN))
+        t.state = replace(t.state, merge_next=False)
+    for call in t.state.calls:
+        if call.id in reply.reported and not call.reported:
+            _keep_call(t, replace(call, reported=True))
+
+
+def _not_confirmed(t: Transition, call: CallRecord, result: str) -> CallRecord:
+    return replace(call, status=CallStatus.NOT_CONFIRMED, result=result, position=len(t.state.history))
+
+
+def _call(t: Transition, id: str) -> CallRecord | None:
+    return next((call for call in t.state.calls if call.id == id), None)
+
+
+def _keep_call(t: Transition, call: CallRecord) -> None:
+    t.state = replace(t.state, calls=_with_call(t.state.calls, call))
+    t.facts.append(ToolCallChanged(call))
+
+
+def _with_call(calls: tuple[CallRecord, ...], call: CallRecord) -> tuple[CallRecord, ...]:
+    """Returns the calls with this one in its place. If they become too many, the one that matters least goes."""
+    kept = [call if each.id == call.id else each for each in calls]
+    if call not in kept:
+        if len(kept) == MAX_CALLS:
+            kept.remove(min(kept, key=lambda each: 0 if each.reported else 1 if each.ended else 2))
+        kept.append(call)
+    return tuple(sorted(kept, key=lambda each: each.position))
+
+
+# The user's yes -------------------------------------------------------------------------------------------------------
+
+
+def _expect_confirmation(t: Transition, reply: Reply) -> None:
+    """Lets the user's next words answer the question that the reply ends with, if all of it was heard.
+
+    The words never join the message that led to the question.
+    """
+    request, is_answer = reply.request, reply.refused is None and not (reply.preemptive or reply.cancelled)
+    if request is None or not is_answer or reply.cut_short or reply.text_failed:
+        return
+    if not ends_with_question(reply.heard, request.question):
+        return
+    request = replace(request, call=replace(request.call, position=len(t.state.history)))
+    t.state = replace(t.state, reply=replace(reply, request=None), merge_next=False)
+    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s))
+    t.facts.append(ConfirmationPending(request))
+
+
+def _confirmed_call(t: Transition, words: str) -> CallRecord | None:
+    """Returns the call about which the user was asked, if their words are a clear yes."""
+    pending = t.state.confirmation
+    if pending is None or _answer_is_doubtful(t, pending) or not is_clear_yes(words, t.state.rules.language):
+        return None
+    return pending.request.call
+
+
+def _declined_call(t: Transition, words: str) -> CallRecord | None:
+    """Returns the record of the call about which the user was asked, for words that are no clear yes."""
+    pending = t.state.confirmation
+    if pending is None:
+        return None
+    return pending.declined(answered(words, doubted=_answer_is_doubtful(t, pending)))
+
+
+def _use_confirmation(t: Transition, reply: Reply, words: str) -> None:
+    """Ends the wait for an answer: `reply` is the answer to the user's words, and makes the call if they confirm it."""
+    declined = _declined_call(t, words)
+    if reply.confirmed is not None:
+        t.facts.append(ToolCallConfirmed(reply.number, reply.confirmed))
+    elif declined is not None:
+        _keep_call(t, declined)
+    t.state = replace(t.state, confirmation=None)
+
+
+def _drop_confirmation(t: Transition) -> None:
+    """Ends the wait for an answer without one."""
+    if t.state.confirmation is not None:
+        _keep_call(t, t.state.confirmation.declined(NO_ANSWER))
+        t.state = replace(t.state, confirmation=None)
+
+
+def _doubt_confirmation(t: Transition, utterance: Utterance) -> None:
+    """Notes that the words of an utterance wait for an answer, but confirm nothing."""
+    pending = t.state.confirmation
+    if pending is not None and _is_doubtful(t, pending, utterance):
+        t.state = replace(t.state, confirmation=replace(pending, doubted=True))
+
+
+def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
+    open_ones = (each for each in t.state.utterances if _answerable(each))
+    return pending.doubted or any(_is_doubtful(t, pending, each) for each in open_ones)
+
+
+def _is_doubtful(t: Transition, pending: PendingConfirmation, utterance: Utterance) -> bool:
+    """Returns True for words that confirm nothing, whatever they are.
+
+    They began before the question was over, sound like a backchannel or a noise, or may be an echo of the question.
+    """
+    since_s = utterance.started_s - pending.asked_s
+    unsure = utterance.confidence is not None and utterance.confidence < LEAST_CONFIDENCE
+    echo = utterance.speech.echo
+    may_be_echo = since_s < t.state.rules.echo_tail_s and (echo is None or echo >= ECHO_ABSENT)
+    repeats = may_be_echo and may_repeat(utterance.text, pending.request.question)
+    return since_s < 0 or bool(utterance.backchannel) or unsure or repeats
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------
@@ -906,6 +1106,8 @@ def _update_idle_stage(t: Transition) -> None:
     elif state.idle_stage is IdleStage.SAYING_GOODBYE:
         t.state = replace(t.state, idle_stage=IdleStage.ENDED)
         t.facts.append(ConversationEnded(NOBODY_THERE))
+    elif state.handed_over:
+        _stop(t, Timer.IDLE)
     elif rules.idle_timeout_s and state.idle_stage is not IdleStage.ENDED and Timer.IDLE not in dict(state.timers):
         limit_s = rules.idle_goodbye_s if state.idle_stage is IdleStage.PROMPTED else rules.idle_timeout_s
         _start(t, Timer.IDLE, max(0.0, state.last_word_s + limit_s - t.at_s))
@@ -913,6 +1115,7 @@ def _update_idle_stage(t: Transition) -> None:
 
 def _prompt_idle_user(t: Transition) -> None:
     """Asks a silent user whether they are still there, or says goodbye if they did not answer that."""
+    _drop_confirmation(t)
     prompted = t.state.idle_stage is IdleStage.PROMPTED
     t.state = replace(t.state, idle_stage=IdleStage.SAYING_GOODBYE if prompted else IdleStage.PROMPTED)
     _say(t, (goodbye if prompted else still_there)(t.state.rules.language))

@@ -25,8 +25,8 @@ def says_something(text: str, language: str) -> bool:
 
 
 def _content_words(text: str, language: str) -> tuple[str, ...]:
-    hesitations = _hesitations(language)
-    return tuple(word for word in spoken_words(text) if word not in hesitations)
+    known = hesitations(language)
+    return tuple(word for word in spoken_words(text) if word not in known)
 
 
 def _figures_and_signs(text: str) -> tuple[str, ...]:
@@ -36,5 +36,6 @@ def _figures_and_signs(text: str) -> tuple[str, ...]:
 
 
 @cache
-def _hesitations(language: str) -> frozenset[str]:
+def hesitations(language: str) -> frozenset[str]:
+    """Returns the words of hesitation of a language, as `spoken_words` returns them."""
     return frozenset(word for each in language_of(language).end_of_turn.hesitations for word in spoken_words(each))

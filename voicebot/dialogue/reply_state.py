@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from voicebot.dialogue.events import (
     AudioReceived,
+    ConfirmationAsked,
     EngineReported,
     PlaybackFinished,
     PlaybackStarted,
@@ -22,6 +23,7 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.history import first_words, merged
 from voicebot.dialogue.interruption.verdict import VerdictContext
+from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,20 @@ class Reply:
     """The model that answers, once that is known."""
     refused: str | None = None
     """Why this reply only says that the day's turns are used up; the session ends after it. None for an answer."""
+    text_failed: bool = False
+    """The agent has failed: the last sentence is an apology."""
+    fillers: frozenset[int] = frozenset()
+    """The numbers of the sentences that are fillers."""
+    told: int = 0
+    """One more than the number of the last sentence that was played as a whole and is no filler."""
+    request: ConfirmationRequest | None = None
+    """The question that it ends with, whether a tool may be called, until the user has heard all of it."""
+    confirmed: CallRecord | None = None
+    """The call that the user's words confirm."""
+    called: frozenset[str] = frozenset()
+    """The identifiers of the calls with effects that it has made."""
+    known_ends: tuple[tuple[str, int], ...] = ()
+    """The calls of whose end its model knows, each with the number of the first sentence that may tell the user."""
 
     @property
     def heard(self) -> str:
@@ -75,6 +91,25 @@ class Reply:
     def cut_short(self) -> bool:
         """Whether the user has not heard all of it, or more text was still to come."""
         return bool(self.unheard) or not self.text_ended
+
+    @property
+    def reported(self) -> frozenset[str]:
+        """The identifiers of the calls of whose end the user has heard: by all of the reply, or by a whole sentence."""
+        if self.preemptive or self.wrong_start or self.forgotten or self.refused is not None:
+            return frozenset()
+        told = min(self.told, len(self.sentences) - 1) if self.text_failed else self.told
+        whole = self.finished and not (self.cut_short or self.text_failed)
+        return frozenset(call for call, sentence in self.known_ends if whole or told > sentence)
+
+    def knowing_end(self, call: str) -> Reply:
+        """Returns the reply after a call has ended. Its model knows of the end if it waits for the result.
+
+        What the model said before may be in a sentence that is not complete yet.
+        """
+        if call not in self.called or self.cancelled or self.text_ended:
+            return self
+        first = max(len(self.sentences), min(self.tokens, 1))
+        return replace(self, known_ends=(*self.known_ends, (call, first)))
 
     def context(self, language: str) -> VerdictContext:
         """Returns the context of a verdict: the last sentence of which anything was heard, and the one before it."""
@@ -105,10 +140,13 @@ class Reply:
                 return replace(self, tokens=self.tokens + 1)
             case TextReceived(text=text) if self.preemptive:
                 return replace(self, withheld_text=self.withheld_text + text)
-            case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):
-                return replace(self, sentences=(*self.sentences, merged([text])))
-            case TextEnded():
-                return replace(self, text_ended=True)
+            case ConfirmationAsked(request=request) if not self.finished:
+                return replace(self, request=request)
+            case SentenceReady(sentence=sentence, text=text, filler=filler) if sentence == len(self.sentences):
+                fillers = self.fillers | {sentence} if filler else self.fillers
+                return replace(self, sentences=(*self.sentences, merged([text])), fillers=fillers)
+            case TextEnded(error=error):
+                return replace(self, text_ended=True, text_failed=error is not None)
             case AudioReceived(sentence=sentence) if sentence == self.synthesized < len(self.sentences):
                 return replace(self, sounding=True)
             case SentenceSynthesized(sentence=sentence) if sentence == self.synthesized < len(self.sentences):
@@ -121,7 +159,8 @@ class Reply:
                 return replace(self, words=min(self.words, words))
             case SentencePlayed(sentence=sentence, broken=broken) if sentence == self.played < len(self.sentences):
                 sentences = self._without_unheard() if broken else self.sentences
-                return replace(self, sentences=sentences, played=self.played + 1, words=0)
+                told = self.told if broken or sentence in self.fillers else sentence + 1
+                return replace(self, sentences=sentences, played=self.played + 1, words=0, told=told)
             case PlaybackFinished():
                 return replace(self, finished=True)
             case _:

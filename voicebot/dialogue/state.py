@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from voicebot.audio.prosody import Prosody
+from voicebot.dialogue.confirmation import PendingConfirmation
 from voicebot.dialogue.end_of_turn.estimate import DELAYS, EndpointingDelays
 from voicebot.dialogue.end_of_turn.evidence import Source
 from voicebot.dialogue.end_of_turn.pauses import PauseHistory
@@ -23,6 +24,11 @@ quiet; 0.10 s at most."""
 
 MAX_VERDICTS = 20
 MAX_TURNS = 50
+MAX_CALLS = 50
+"""So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
+MAX_TEXTS_TO_SAY = 8
+"""How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
+
 MAX_LEVELS = 5
 """The usual loudness is the median of this many utterances: three turns after a user moves away, it has followed."""
 
@@ -249,7 +255,9 @@ class State:
     """Preferences that the user has changed, and that hold from the next turn on."""
     history: History = ()
     calls: tuple[CallRecord, ...] = ()
-    """The calls of tools with effects outside, the oldest first."""
+    """The calls of tools with effects outside, in the order of their positions."""
+    confirmation: PendingConfirmation | None = None
+    """The question that the user's next words answer, if they have heard all of it."""
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
     levels_dbfs: tuple[float, ...] = ()
@@ -260,6 +268,11 @@ class State:
     """Final texts that no reply answers yet."""
     merge_next: bool = True
     """Whether the next words join the user's last message, if that has no answer."""
+    texts_to_say: tuple[str, ...] = ()
+    """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first.
+    They wait until the user has answered a question that needs a yes."""
+    handed_over: bool = False
+    """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None
     last_reply: int = 0
     discarded_replies: int = 0

@@ -10,10 +10,15 @@ from voicebot.dialogue.interruption.verdict import Decision
 from voicebot.dialogue.interruption.verdict_case import VerdictCase
 from voicebot.dialogue.state import State, VerdictRecord
 from voicebot.dialogue.timings import medians, response_budget, turn_view
+from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.languages.loader import language_of
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
 """Older messages are left out: a data channel's message may have 64 kB (the default of RFC 8841), and is sent often."""
+
+MAX_CALL_CHARS = 500
+"""The arguments and the result of a call are cut to this length: they are only shown to people."""
 
 MAX_VERDICTS = 5
 
@@ -26,6 +31,7 @@ def view(state: State) -> dict[str, Any]:
     return {
         "type": "state",
         "phase": state.phase.value,
+        "handed_over": state.handed_over,
         "chat": shown,
         "older": len(messages) - len(shown),
         "status": {
@@ -41,6 +47,7 @@ def view(state: State) -> dict[str, Any]:
         "ended_by": state.turn.ended_by if state.turn else "",
         "budget": response_budget(turn),
         "medians": medians(state.turns),
+        "confirmation": confirmation_view(state),
         "error": None if error is None else {"code": error.code.value, "message": error.message},
     }
 
@@ -51,7 +58,9 @@ def engine_view(served: EngineReported) -> dict[str, Any]:
 
 
 def chat(state: State) -> list[dict[str, Any]]:
-    """Returns the messages, oldest first. `heard` and `unheard` are the assistant's words before and after the cursor.
+    """Returns the messages and the calls of tools with effects, oldest first.
+
+    `heard` and `unheard` are the assistant's words before and after the cursor.
 
     A preemptive reply is not among them before the user's turn is over, and a wrong start is removed at once. Words
     that wait for an answer join the message that they will be part of.
@@ -87,7 +96,40 @@ def chat(state: State) -> list[dict[str, Any]]:
     interim = merged(utterance.text for utterance in state.utterances)
     if interim or state.speaking:
         messages.append({"role": "user", "text": interim, "interim": True})
+    return _with_calls(messages, state)
+
+
+def _with_calls(messages: list[dict[str, Any]], state: State) -> list[dict[str, Any]]:
+    """Adds the calls at their places: before the message that their `position` counts up to."""
+    for before, call in enumerate(sorted(state.calls, key=lambda call: call.position)):
+        messages.insert(min(call.position, len(state.history)) + before, call_view(call))
     return messages
+
+
+def call_view(call: CallRecord) -> dict[str, Any]:
+    """Returns the call, with as much of its arguments and its result as is shown."""
+    return {
+        "role": "tool",
+        "id": call.id,
+        "tool": call.tool,
+        "status": call.status.value,
+        "arguments": _shown(call.arguments),
+        "result": _shown(call.result),
+    }
+
+
+def confirmation_view(state: State) -> dict[str, Any] | None:
+    """Returns the question that the user's next words answer, and the texts that answer it if they are typed."""
+    pending = state.confirmation
+    if pending is None:
+        return None
+    yes, no = language_of(state.rules.language).confirmation.buttons
+    call = pending.request.call
+    return {"id": call.id, "tool": call.tool, "question": pending.request.question, "yes": yes, "no": no}
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= MAX_CALL_CHARS else f"{text[:MAX_CALL_CHARS]}…"
 
 
 def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

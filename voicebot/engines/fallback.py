@@ -164,12 +164,16 @@ class _Tries(OutputDeadline):
         """The time-out of the current wait for a piece."""
         self._limit_s = 0.0
         """How long that wait may take."""
+        self._suspended = False
+        """Waits have no limit, as a tool works. It may have begun before the last piece was fetched."""
 
     def suspend(self) -> None:
+        self._suspended = True
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(None)
 
     def restart(self) -> None:
+        self._suspended = False
         if self._limit is not None and not self._limit.expired():
             self._limit_s = max(self._limit_s, self._rules.first_output_s)
             self._deadline_s = time.monotonic() + self._limit_s
@@ -177,6 +181,7 @@ class _Tries(OutputDeadline):
 
     def first(self) -> AbstractAsyncContextManager[None]:
         """Limits the wait for the first piece. Raises EngineError."""
+        self._suspended = False
         whole_s = self._first_output_s
         if self._is_last:
             lasts_longer = not self._is_slow_to_start and (self._overdue or not self._rules.retries)
@@ -192,7 +197,7 @@ class _Tries(OutputDeadline):
     async def _limited(self, left_s: float, whole_s: float) -> AsyncIterator[None]:
         self._limit_s = whole_s
         try:
-            async with asyncio.timeout(left_s) as self._limit:
+            async with asyncio.timeout(None if self._suspended else left_s) as self._limit:
                 yield
         except TimeoutError:
             self._overdue = self._is_last
@@ -233,6 +238,12 @@ class _Tries(OutputDeadline):
 
 class AgentFallbackGroup(OutputFallbackGroup[Agent]):
     """A group of agents. After a sentence of an answer was spoken, no other agent can finish it: a failure ends it."""
+
+    def prepare(self, style: Style) -> None:
+        """Has each agent get what it needs for the style."""
+        for candidate in self._in_order(style):
+            if candidate.started and isinstance(candidate.engine, CanPrepare):
+                candidate.engine.prepare(style)
 
     def reply(
         self,

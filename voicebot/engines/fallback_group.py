@@ -12,11 +12,20 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from voicebot.engines.circuit import CircuitBreaker
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import DEFAULT_STYLE, Engine, EngineStatus, HasModels, HasNote, Style
+from voicebot.engines.protocols import (
+    DEFAULT_STYLE,
+    Engine,
+    EngineStatus,
+    FailureCounter,
+    HasGraph,
+    HasModels,
+    HasNote,
+    Style,
+)
 from voicebot.runtime import limits
 
 logger = logging.getLogger(__name__)
@@ -76,13 +85,8 @@ class Candidate(Generic[E]):
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
             model=None if with_models is None else with_models.model,
             warning=note if with_models is None else with_models.warning,
+            graph=self.engine.graph if isinstance(self.engine, HasGraph) else None,
         )
-
-
-class FailureCounter(Protocol):
-    """Counts the failures of engines."""
-
-    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
 
 
 class FallbackGroup(Generic[E]):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from voicebot.dialogue.errors import ErrorCode
-from voicebot.engines.fallback_group import FailureCounter, FallbackGroup
-from voicebot.engines.protocols import Engine, Engines, EngineStatus
+from voicebot.engines.fallback_group import FallbackGroup
+from voicebot.engines.protocols import Engine, Engines, EngineStatus, FailureCounter
 
 Health = dict[str, tuple[EngineStatus, ...]]
 """The status of each stage's engines, in the order in which they are tried."""
 
 END_OF_TURN = "end_of_turn"
 """The stage of the optional end-of-turn model. It is there only if the settings name one."""
+
+MCP = "mcp"
+"""The stage of the MCP servers. It is there only if the settings name some."""
 
 
 class EngineHealth:
@@ -21,6 +24,7 @@ class EngineHealth:
     def __init__(self, engines: Engines) -> None:
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
         self._end_of_turn = engines.end_of_turn
+        self._tool_servers = engines.tool_servers
         self._asking = asyncio.Lock()
 
     @property
@@ -29,6 +33,8 @@ class EngineHealth:
         health = {stage: self._health_of(stage) for stage in self._stages}
         if self._end_of_turn is not None:
             health[END_OF_TURN] = (self._end_of_turn.status,)
+        if self._tool_servers is not None:
+            health[MCP] = self._tool_servers.health
         return health
 
     @property
@@ -36,7 +42,7 @@ class EngineHealth:
         """Says why no session can work: for each stage without a ready engine, why its engines are not ready.
 
         None if sessions can work. They work without a recogniser, as users can type: see `typing_only`. They also work
-        without the end-of-turn model.
+        without the end-of-turn model and MCP servers.
         """
         reasons = [_why(engine) for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
         return f"The bot cannot work at the moment. {'; '.join(reasons)}." if reasons else None
@@ -69,6 +75,8 @@ class EngineHealth:
         for stage, engine in self._stages.items():
             if isinstance(engine, FallbackGroup):
                 engine.count_failures(stage, counter)
+        if self._tool_servers is not None:
+            self._tool_servers.count_failures(counter)
 
     async def check(self) -> Health:
         """Probes the engines whose last probe is old enough. Returns the health; never raises."""

@@ -15,7 +15,9 @@ from voicebot.audio.sound import Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
-from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
+from voicebot.engines.conversation import Conversation
+from voicebot.engines.errors import EngineError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -82,8 +84,9 @@ class EngineStatus:
     """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
     `code` is the kind of the error that `reason` describes.
-    `model` is the model of a service that is used. `warning` says that the model will be shut down soon, or what else a
-    visitor should know.
+    `model` is the model of a service that is used. `graph` is the operator's own graph that answers with it. `warning`
+    says that the model will be shut down soon, or what else a visitor should know. `tools` is how many tools an MCP
+    server offers.
     """
 
     name: str
@@ -93,6 +96,8 @@ class EngineStatus:
     probe_ms: int | None = None
     model: str | None = None
     warning: str | None = None
+    graph: str | None = None
+    tools: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +166,10 @@ class Engine(Protocol):
 
 @runtime_checkable
 class CanPrepare(Protocol):
-    """A synthesizer that can fetch what a style needs before the first request in that style."""
+    """A synthesizer or an agent that can get what a style needs before the first request in that style."""
 
     def prepare(self, style: Style) -> None:
-        """Starts to fetch it in the background, such as a voice that is not on this machine. Returns at once."""
+        """Starts to get it in the background: a voice that is not on this machine, or a graph. Returns at once."""
         ...
 
 
@@ -204,6 +209,16 @@ class HasModels(Protocol):
     @property
     def listed(self) -> tuple[str, ...]:
         """The models that the service offers, by the last probe; empty before one."""
+        ...
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """An agent that answers with an operator's own graph."""
+
+    @property
+    def graph(self) -> str:
+        """The name of the graph, or of the function that makes it."""
         ...
 
 
@@ -264,8 +279,8 @@ class ConversationCalls(Protocol):
     """The tool calls of one conversation, as one reply sees them and adds to them."""
 
     @property
-    def conversation(self) -> str:
-        """Identifies the conversation for tools: the same after a reload of the page, different for each user."""
+    def conversation(self) -> Conversation:
+        """The conversation, as tools and graphs see it."""
         ...
 
     @property
@@ -288,6 +303,10 @@ class ConversationCalls(Protocol):
 
     def ask(self, request: ConfirmationRequest) -> None:
         """Notes that the reply ends with this question, and that the tool may run after a clear yes to it."""
+        ...
+
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        """Counts the call of a tool, pure or not, that has worked for so long and ended like this."""
         ...
 
 
@@ -410,6 +429,35 @@ class EndOfTurnModel(Protocol):
         ...
 
 
+class FailureCounter(Protocol):
+    """Counts the failures of engines."""
+
+    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
+
+
+class ToolServers(Protocol):
+    """Programs outside that have tools for the agent. Sessions go on without those that do not work."""
+
+    @property
+    def health(self) -> tuple[EngineStatus, ...]:
+        """The status of each server."""
+        ...
+
+    def count_failures(self, counter: FailureCounter) -> None:
+        """Has the counter count each failure of a server from now on."""
+        ...
+
+    async def start(self) -> None:
+        """Begins to connect with all servers, and does not wait for them."""
+        ...
+
+    async def settle(self) -> None:
+        """Waits until each server works, or has failed for the first time."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """One engine for each stage, shared by all sessions. A voice activity detector is made for each session."""
@@ -421,6 +469,7 @@ class Engines:
     make_vad: Callable[[], VoiceActivityDetector]
     end_of_turn: EndOfTurnModel | None = None
     """The optional end-of-turn model."""
+    tool_servers: ToolServers | None = None
 
     @property
     def names(self) -> dict[str, str]:
@@ -432,8 +481,12 @@ class Engines:
             await engine.start()
         if self.end_of_turn is not None:
             await self.end_of_turn.start()
+        if self.tool_servers is not None:
+            await self.tool_servers.start()
 
     async def close(self) -> None:
+        if self.tool_servers is not None:
+            await self.tool_servers.close()
         if self.end_of_turn is not None:
             await self.end_of_turn.close()
         for engine in (self.tts, self.agent, self.stt):

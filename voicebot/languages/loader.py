@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from voicebot.languages.lexicon import Lexicon
 from voicebot.languages.names import OTHER_NAMES
 from voicebot.languages.schema import (
+    ConfirmationWords,
     EndOfTurnWords,
     LanguageFile,
     PlaceNames,
@@ -30,7 +31,7 @@ from voicebot.languages.schema import (
 FOLDER: Traversable = files(__package__)
 
 FALLBACK = "en"
-"""The language whose lexicon, prompts and spoken forms are used where a file has none."""
+"""The language whose lexicon, prompts, spoken forms and words of confirmation are used where a file has none."""
 
 _CODE = re.compile(r"[a-z]{2}")
 _SHARED = "shared"
@@ -57,6 +58,7 @@ class Language:
     lexicon: Lexicon
     end_of_turn: EndOfTurnWords
     questions: QuestionWords
+    confirmation: ConfirmationWords
     segmentation: SegmentationRules
     voices: UsualVoices
     places: PlaceNames
@@ -92,15 +94,17 @@ def load_languages(folder: Traversable) -> Languages:
         if not _CODE.fullmatch(code):
             raise LanguageFileError(f"{code}.toml: the name must be a two-letter code (ISO 639-1), such as de.toml")
     fallback = parsed[FALLBACK]
-    for table in ("lexicon", "prompts", "spoken_forms"):
+    for table in ("lexicon", "prompts", "spoken_forms", "confirmation"):
         if getattr(fallback, table) is None:
             raise LanguageFileError(f"{FALLBACK}.toml: {table}: is missing, and other languages fall back to it")
     lexicons = {code: _lexicon(code, parsed, shared) for code, file in parsed.items() if file.lexicon is not None}
 
     def language(code: str, file: LanguageFile) -> Language:
         prompts, spoken_forms = file.prompts or fallback.prompts, file.spoken_forms or fallback.spoken_forms
+        confirmation = file.confirmation or fallback.confirmation
         assert prompts is not None
         assert spoken_forms is not None
+        assert confirmation is not None
         return Language(
             code=code,
             name=file.name,
@@ -112,6 +116,7 @@ def load_languages(folder: Traversable) -> Languages:
             lexicon=lexicons.get(code, lexicons[FALLBACK]),
             end_of_turn=file.end_of_turn,
             questions=file.questions,
+            confirmation=confirmation,
             segmentation=file.segmentation or shared.segmentation,
             voices=file.voices,
             places=file.places,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from voicebot.languages.spoken import plain_text, separate_words
+from voicebot.languages.spoken import plain_text, separate_words, spoken_words
 
 LONGEST_PHRASE = 7
 """How many words a phrase that tells the end of a turn may have."""
@@ -48,6 +48,13 @@ def _separate_phrases(value: object) -> frozenset[str]:
     return frozenset(map(separate_words, _entries(value)))
 
 
+def _phrases_in_words(value: object) -> frozenset[tuple[str, ...]]:
+    phrases = {entry: spoken_words(entry) for entry in _entries(value)}
+    if wrong := next((entry for entry, words in phrases.items() if not words), None):
+        raise ValueError(f"may only have phrases with a letter, not {wrong!r}")
+    return frozenset(phrases.values())
+
+
 Entries = Annotated[tuple[str, ...], BeforeValidator(_entries)]
 WordSet = Annotated[frozenset[str], BeforeValidator(_words)]
 PlainWords = Annotated[frozenset[str], BeforeValidator(_plain_words)]
@@ -55,6 +62,8 @@ PlainPhrases = Annotated[frozenset[str], BeforeValidator(_plain_phrases)]
 """In both the text is as `plain_text` returns it."""
 SeparatePhrases = Annotated[frozenset[str], BeforeValidator(_separate_phrases)]
 """The text is as `separate_words` returns it: a phrase is in a sentence if the one text is in the other."""
+PhrasesInWords = Annotated[frozenset[tuple[str, ...]], BeforeValidator(_phrases_in_words)]
+"""Each phrase is a tuple of words as `spoken_words` returns them."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -240,6 +249,15 @@ class QuestionWords(_Table):
         return tuple((int(least), int(most), phrases) for least, most, phrases in bounds)
 
 
+class ConfirmationWords(_Table):
+    """Words that answer the question whether a tool may be called."""
+
+    buttons: tuple[str, str] = ("Yes.", "No.")
+    yes: PhrasesInWords
+    beside: PhrasesInWords = frozenset()
+    doubtful: PhrasesInWords = frozenset()
+
+
 class SegmentationRules(_Table):
     """What tells whether a full stop ends a sentence: words without it, casefolded unless they are a single letter."""
 
@@ -285,6 +303,7 @@ class LanguageFile(_Table):
     lexicon: LexiconTable | None = None
     end_of_turn: EndOfTurnWords = EndOfTurnWords()
     questions: QuestionWords = QuestionWords()
+    confirmation: ConfirmationWords | None = None
     segmentation: SegmentationRules | None = None
     voices: UsualVoices = UsualVoices()
     places: PlaceNames = PlaceNames()

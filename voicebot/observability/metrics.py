@@ -29,12 +29,14 @@ from voicebot.dialogue.facts import (
     Fact,
     ReplyCommitted,
     ReplyFinished,
+    ToolCallChanged,
     TurnAnswered,
     VerdictGiven,
     WrongStartRepaired,
 )
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
+from voicebot.dialogue.tool_calls import CallStatus, ToolTag
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.health import Health
 
@@ -44,9 +46,14 @@ LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
 
 LAG_INTERVAL_S = 0.25
 
+CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0)
+"""Tools may work for an hour (`LONGEST_LIMIT_S`)."""
+
 TRANSPORTS = ("webrtc", "ws")
 
 PREEMPTIVE_OUTCOMES = KEPT, DISCARDED = "kept", "discarded"
+
+NOT_CONFIRMED = CallStatus.NOT_CONFIRMED
 
 STEP_LABELS = {
     "turn_ended_s": "endpointing",
@@ -159,6 +166,15 @@ class Metrics:
         self._wrong_starts = self._counter(
             "wrong_starts", "The answers that were taken back, because the user went on with the message."
         )
+        self._calls = self._counter(
+            "tool_calls",
+            "The calls of tools that have ended, by the tool's tag and by how they ended. A pure call that is cancelled"
+            " with its reply is not counted.",
+            *("tag", "status"),
+        )
+        self._call_times = self._histogram(
+            "tool_call_seconds", "How long tools worked for these calls.", "tag", buckets=CALL_BUCKETS_S
+        )
         self._engine_errors = self._counter(
             "engine_errors",
             "The failures of engines, including failed probes and failures after which a second try or another engine"
@@ -189,6 +205,11 @@ class Metrics:
             self._steps.labels(label)
         for outcome in PREEMPTIVE_OUTCOMES:
             self._preemptive.labels(outcome)
+        for tag in ToolTag:
+            self._call_times.labels(tag.value)
+            for status in CallStatus:
+                if status is not CallStatus.RUNNING and (status is not NOT_CONFIRMED or tag is ToolTag.CONFIRM):
+                    self._calls.labels(tag.value, status.value)
 
     def _name(self, name: str, kind: str, meaning: str, labels: tuple[str, ...]) -> str:
         self.infos.append(MetricInfo(f"voicebot_{name}", kind, labels, meaning))
@@ -240,6 +261,11 @@ class Metrics:
     def count_failure(self, stage: str, engine: str, error: EngineError) -> None:
         self._engine_errors.labels(stage, engine, error.fault.value).inc()
 
+    def count_call(self, tag: ToolTag, status: CallStatus, seconds: float) -> None:
+        """Counts the call of a tool that has worked for so long and ended like this."""
+        self._calls.labels(tag.value, status.value).inc()
+        self._call_times.labels(tag.value).observe(seconds)
+
     def count_facts(self, facts: Iterable[Fact]) -> None:
         """Counts what has happened in a session."""
         for fact in facts:
@@ -258,6 +284,8 @@ class Metrics:
                     self._barge_ins.inc()
                 case WrongStartRepaired():
                     self._wrong_starts.inc()
+                case ToolCallChanged(record) if record.status is NOT_CONFIRMED and not record.reported:
+                    self._calls.labels(ToolTag.CONFIRM.value, NOT_CONFIRMED.value).inc()
                 case EngineChanged(stage, engine, reasons) if reasons:
                     self._fallbacks.labels(stage.value, engine).inc()
                 case ErrorRaised():

@@ -1,4 +1,7 @@
-"""Traces for operators: a span for each answered turn and for each of its steps. They contain no words."""
+"""Traces for operators: a span for each answered turn, for each of its steps, and for each call of a tool with effects.
+
+They contain no words, and of a call neither its arguments nor its result.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from weakref import WeakSet
 
 import requests
@@ -20,14 +24,25 @@ from opentelemetry.util.types import AttributeValue
 
 import voicebot
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictGiven, WrongStartRepaired
+from voicebot.dialogue.facts import (
+    ErrorRaised,
+    ReplyBegun,
+    ReplyFinished,
+    ToolCallChanged,
+    VerdictGiven,
+    WrongStartRepaired,
+)
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State, Turn, VerdictRecord
 from voicebot.dialogue.timings import STEPS, turn_view
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.observability.metrics import LABEL_OF_STEP
 from voicebot.settings.config import Settings
 
 TURN, PLAYBACK, VERDICT = "turn", "playback", "verdict"
+CALL = "execute_tool"
+"""The first word of a call's span, which the tool's name follows, from the semantic conventions for generative AI."""
+
 HEARING = {step.name for step in STEPS if step.came in ("turn_ended_s", "transcript_s")}
 CONVERSATION = "gen_ai.conversation.id"
 """The attribute for the name of the session, from the semantic conventions for generative AI."""
@@ -77,11 +92,23 @@ class Traces:
         await asyncio.to_thread(closing.join, CLOSE_S)
 
 
+@dataclass(slots=True)
+class _TracedCall:
+    """A call that has no span yet."""
+
+    record: CallRecord
+    began_s: float
+    ended_s: float | None = None
+    turn: Context | None = None
+    """The turn in which the call began, once that has its span."""
+
+
 class TurnTracer:
     """Traces the turns of one session.
 
     The spans of a turn are created when its reply has ended, from the times that the dialogue machine recorded. There
-    are none for replies that answer no turn, or for preemptive replies that were discarded before the turn ended.
+    are none for replies that answer no turn, or for preemptive replies that were discarded before the turn ended. The
+    span of a call, which may outlast its turn, is created when both have ended.
     """
 
     def __init__(self, tracer: Tracer, epoch_ns: int, transport: str, session: str) -> None:
@@ -92,6 +119,7 @@ class TurnTracer:
         """The turn that the present reply answers. It survives a cleared conversation."""
         self._verdicts: list[tuple[VerdictRecord, float]] = []
         """The verdicts on speech over the present reply, with their times."""
+        self._calls: dict[str, _TracedCall] = {}
         self._failed = self._wrong_start = False
 
     def stepped(self, step: SessionStep) -> None:
@@ -99,6 +127,8 @@ class TurnTracer:
             match fact:
                 case VerdictGiven(record):
                     self._verdicts.append((record, step.at_s))
+                case ToolCallChanged(record) if not record.reported:
+                    self._follow_call(record, step.at_s)
                 case ErrorRaised():
                     self._failed = True
                 case WrongStartRepaired():
@@ -118,6 +148,18 @@ class TurnTracer:
         if reply is not None and not reply.preemptive:
             self._end_turn("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
+        for call in self._calls.values():
+            self._add_call(call, time.monotonic())
+        self._calls.clear()
+
+    def _follow_call(self, record: CallRecord, at_s: float) -> None:
+        """Notes the begin or the end of a call. One that began before the session, or never, has no span."""
+        if record.status is CallStatus.RUNNING:
+            self._calls[record.id] = _TracedCall(record, at_s)
+        elif (call := self._calls.get(record.id)) is not None:
+            call.record, call.ended_s = record, at_s
+            if call.turn is not None:
+                self._add_call(self._calls.pop(record.id), at_s)
 
     def _end_turn(self, outcome: str, at_s: float, *, heard: bool) -> None:
         """Creates the spans of the turn whose reply has ended."""
@@ -141,6 +183,7 @@ class TurnTracer:
         self._add_steps(span, turn, at_s)
         for record, given_s in self._verdicts:
             self._add_verdict(span, record, given_s)
+        self._add_calls(set_span_in_context(span, Context()))
         if self._failed:
             span.set_attribute(ERROR_TYPE, ErrorTypeValues.OTHER.value)
             span.set_status(StatusCode.ERROR)
@@ -157,6 +200,35 @@ class TurnTracer:
 
     def _add_span(self, name: str, within: Context, from_s: float, to_s: float) -> None:
         self._tracer.start_span(name, within, start_time=self._wall_ns(from_s)).end(self._wall_ns(to_s))
+
+    def _add_calls(self, turn: Context) -> None:
+        """Creates the spans of the calls that have begun in a turn and ended. Those that go on remember the turn."""
+        for id, call in list(self._calls.items()):
+            if call.turn is None:
+                call.turn = turn
+                if call.ended_s is not None:
+                    self._add_call(self._calls.pop(id), call.ended_s)
+
+    def _add_call(self, call: _TracedCall, at_s: float) -> None:
+        """Creates the span of a call. If the session ended before it, the span ends with the session."""
+        record = call.record
+        attributes: dict[str, AttributeValue] = {
+            **self._session,
+            "gen_ai.operation.name": CALL,
+            "gen_ai.tool.name": record.tool,
+            "gen_ai.tool.call.id": record.id,
+            "voicebot.call.status": record.status.value,
+        }
+        span = self._tracer.start_span(
+            f"{CALL} {record.tool}",
+            call.turn or Context(),
+            attributes=attributes,
+            start_time=self._wall_ns(call.began_s),
+        )
+        if record.status in (CallStatus.FAILED, CallStatus.UNKNOWN):
+            span.set_attribute(ERROR_TYPE, record.status.value)
+            span.set_status(StatusCode.ERROR)
+        span.end(self._wall_ns(at_s if call.ended_s is None else call.ended_s))
 
     def _add_verdict(self, span: Span, record: VerdictRecord, at_s: float) -> None:
         attributes: dict[str, AttributeValue] = {

@@ -67,21 +67,23 @@ def _files(recording: RecordingSnapshot) -> Iterator[tuple[str, Iterator[bytes]]
         seconds = round(sound.duration_s, 3)
         described = SoundFile(file=SOUND_FILE, rate_hz=RATE_HZ, duration_s=seconds, cut_off=recording.cut_off)
     transcript = report.transcript(recording.log, recording.began_at, described)
-    yield TRANSCRIPT_FILE, _json(transcript, "messages")
+    yield TRANSCRIPT_FILE, _json(transcript, "calls", "messages")
     yield "transcript.md", iter([report.markdown(transcript).encode("utf-8", "replace")])
     yield "events.json", _json(report.events(recording.log), "events")
     if sound is not None:
         yield SOUND_FILE, sound.to_wav()
 
 
-def _json(document: BaseModel, items: str) -> Iterator[bytes]:
-    """Yields the document as JSON, with its list `items` last and one item at a time.
+def _json(document: BaseModel, *lists: str) -> Iterator[bytes]:
+    """Yields the document as JSON, with its `lists` last and one item at a time.
 
     Serialising all of it at once would hold Python's global lock, and no session could hear or play meanwhile.
     """
-    head = document.model_dump_json(indent=1, exclude={items}).removesuffix("\n}")
-    yield f'{head},\n "{items}": ['.encode("utf-8", "replace")
-    for place, item in enumerate(getattr(document, items)):
-        text = item.model_dump_json(exclude_defaults=True)
-        yield f"{',' if place else ''}\n  {text}".encode("utf-8", "replace")
-    yield b"\n ]\n}\n"
+    yield document.model_dump_json(indent=1, exclude=set(lists)).removesuffix("\n}").encode("utf-8", "replace")
+    for name in lists:
+        yield f',\n "{name}": ['.encode()
+        for place, item in enumerate(getattr(document, name)):
+            text = item.model_dump_json(exclude_defaults=True)
+            yield f"{',' if place else ''}\n  {text}".encode("utf-8", "replace")
+        yield b"\n ]"
+    yield b"\n}\n"

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from voicebot.dialogue.tool_calls import CallStatus
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -36,6 +38,22 @@ class TranscriptMessage(_FileModel):
     ended_s: Seconds | None = None
 
 
+class TranscriptCall(_FileModel):
+    """The call of a tool with effects. An import ignores it, as nothing shows that the tool has really run.
+
+    Fields that have their default are left out.
+    """
+
+    id: str = Field(description="unique in the conversation")
+    tool: str
+    arguments: str = Field(description="a JSON object")
+    status: CallStatus = Field(description="how far it had come: see the [statuses](websocket.md#statuses-of-calls)")
+    result: str = Field(description="what the tool returned, or why there is no result")
+    position: int = Field(description="how many of the `messages` come before it")
+    began_s: Seconds | None = Field(default=None, description="null if it was before the recording, or never")
+    ended_s: Seconds | None = Field(default=None, description="null if it was before the recording, or has not come")
+
+
 class TranscriptFile(_FileModel):
     """`transcript.json`: what was said and heard. An import reads `role`, `text` and `interrupted` of `messages`."""
 
@@ -44,6 +62,7 @@ class TranscriptFile(_FileModel):
     began_at: datetime = Field(description="the time of day at which the recording began")
     language: str
     sound: SoundFile | None = Field(description="null if no sound was recorded")
+    calls: list[TranscriptCall] = Field(description="the calls of tools with effects, the oldest first")
     messages: list[TranscriptMessage]
 
 

@@ -14,6 +14,7 @@ from voicebot.dialogue.events import ConversationCleared
 from voicebot.dialogue.history import History
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
+from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.recording.session_log import SessionLog
 from voicebot.recording.stereo_recorder import StereoRecorder, StereoSound
 from voicebot.recording.timeline import RATE_HZ
@@ -52,10 +53,10 @@ class Recorder(Observer):
     be forgotten.
     """
 
-    def __init__(self, recordings: Recordings, history: History, seconds: float) -> None:
+    def __init__(self, recordings: Recordings, history: History, calls: tuple[CallRecord, ...], seconds: float) -> None:
         self.name = secrets.token_urlsafe(NAME_BYTES)
         self._recordings, self._limit = recordings, round(seconds * RATE_HZ)
-        self._log = SessionLog(State(history=history), time.monotonic())
+        self._log = SessionLog(State(history=history, calls=calls), time.monotonic())
         self._began_at = datetime.now(UTC)
         self._sound: StereoRecorder | None = None
         self._is_recording = False
@@ -138,9 +139,9 @@ class Recordings:
         self._recorders: dict[str, Recorder] = {}
         self._ended: dict[str, asyncio.TimerHandle] = {}
 
-    def new(self, history: History) -> Recorder:
-        """Returns a recorder for a session that continues this history."""
-        return Recorder(self, history, self._seconds)
+    def new(self, history: History, calls: tuple[CallRecord, ...] = ()) -> Recorder:
+        """Returns a recorder for a session that goes on from this history and these calls."""
+        return Recorder(self, history, calls, self._seconds)
 
     def find(self, name: str) -> Recorder | None:
         return self._recorders.get(name)

@@ -8,19 +8,27 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from voicebot.dialogue.facts import Fact, TurnAnswered, VerdictGiven
+from voicebot.dialogue.facts import Fact, ToolCallChanged, TurnAnswered, VerdictGiven
 from voicebot.dialogue.timings import turn_view
 from voicebot.dialogue.view import verdict_view
-from voicebot.recording.formats import EventsFile, LoggedEvent, SoundFile, TranscriptFile, TranscriptMessage
-from voicebot.recording.session_log import SessionLog, TimedMessage
+from voicebot.recording.formats import (
+    EventsFile,
+    LoggedEvent,
+    SoundFile,
+    TranscriptCall,
+    TranscriptFile,
+    TranscriptMessage,
+)
+from voicebot.recording.session_log import SessionLog, TimedCall, TimedMessage
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _LINE_MARKS = re.compile(r"^(\d+)([.)])|^([-+=:])")
 
 
 def transcript(log: SessionLog, began_at: datetime, sound: SoundFile | None) -> TranscriptFile:
-    messages = [_message(timed) for timed in log.messages()]
-    return TranscriptFile(began_at=began_at, language=log.state.rules.language, sound=sound, messages=messages)
+    messages, calls = [_message(timed) for timed in log.messages()], [_call(timed) for timed in log.calls()]
+    language = log.state.rules.language
+    return TranscriptFile(began_at=began_at, language=language, sound=sound, calls=calls, messages=messages)
 
 
 def events(log: SessionLog) -> EventsFile:
@@ -28,7 +36,7 @@ def events(log: SessionLog) -> EventsFile:
 
 
 def markdown(transcript: TranscriptFile) -> str:
-    """Returns the transcript as Markdown. The messages are escaped, so that they contain neither Markdown nor HTML."""
+    """Returns the transcript as Markdown. All texts are escaped, so that they contain neither Markdown nor HTML."""
     return "\n".join(_lines(transcript)) + "\n"
 
 
@@ -36,7 +44,8 @@ def _lines(transcript: TranscriptFile) -> Iterator[str]:
     yield "# A conversation with Voice Bot"
     yield ""
     yield f"Recorded on {transcript.began_at.astimezone(UTC):%Y-%m-%d at %H:%M} UTC. Times count from there."
-    for message in transcript.messages:
+    for place, message in enumerate(transcript.messages):
+        yield from _calls_at(transcript, place)
         at = "" if message.began_s is None else f" ({_clock(message.began_s)})"
         text = _escaped(message.text)
         if message.interrupted:
@@ -45,9 +54,21 @@ def _lines(transcript: TranscriptFile) -> Iterator[str]:
             text += f" ~~{_escaped(message.unheard)}~~"
         yield ""
         yield f"**{'You' if message.role == 'user' else 'Bot'}**{at}: {text}"
+    yield from _calls_at(transcript, len(transcript.messages))
     if any(message.unheard for message in transcript.messages):
         yield ""
         yield "The bot did not get to say what is struck out, and does not remember it."
+
+
+def _calls_at(transcript: TranscriptFile, place: int) -> Iterator[str]:
+    """Yields a paragraph for each call that stands before the message at this place."""
+    for call in transcript.calls:
+        if min(call.position, len(transcript.messages)) == place:
+            came_s = call.ended_s if call.began_s is None else call.began_s
+            at = "" if came_s is None else f" ({_clock(came_s)})"
+            result = f": {_escaped(call.result)}" if call.result else ""
+            yield ""
+            yield f"**Tool**{at}: {_escaped(call.tool)} {_escaped(call.arguments)} **– {call.status}**{result}"
 
 
 def _clock(seconds: float) -> str:
@@ -67,9 +88,27 @@ def _message(timed: TimedMessage) -> TranscriptMessage:
         text=message.text,
         unheard=timed.unheard,
         interrupted=message.interrupted,
-        began_s=None if began_s is None else round(began_s, 3),
-        ended_s=None if ended_s is None else round(ended_s, 3),
+        began_s=_rounded(began_s),
+        ended_s=_rounded(ended_s),
     )
+
+
+def _call(timed: TimedCall) -> TranscriptCall:
+    call = timed.record
+    return TranscriptCall(
+        id=call.id,
+        tool=call.tool,
+        arguments=call.arguments,
+        status=call.status,
+        result=call.result,
+        position=call.position,
+        began_s=_rounded(timed.began_s),
+        ended_s=_rounded(timed.ended_s),
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _event(at_s: float, fact: Fact) -> LoggedEvent:
@@ -81,6 +120,8 @@ def _details(fact: Fact) -> dict[str, Any]:
     match fact:
         case VerdictGiven(record):
             return verdict_view(record)
+        case ToolCallChanged(call):  # the transcript has its arguments and its result
+            return {"id": call.id, "tool": call.tool, "status": call.status.value, "reported": call.reported}
         case TurnAnswered(reply, turn):
             gap_ms = None if turn.response_gap_s is None else round(turn.response_gap_s * 1000)
             return {"reply": reply, "typed": turn.typed, "response_gap_ms": gap_ms, "steps": turn_view(turn)}

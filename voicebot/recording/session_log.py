@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from voicebot.dialogue.events import ConversationCleared, Input, SpeechEnded, SpeechStarted, TextTyped
@@ -13,6 +13,7 @@ from voicebot.dialogue.facts import (
     HistoryChanged,
     ReplyFinished,
     ReplyTextAdded,
+    ToolCallChanged,
     TranscriptCompleted,
     WordsAccepted,
 )
@@ -21,6 +22,7 @@ from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 
 MAX_FACTS = 10_000
 """When there are more facts, the oldest are dropped."""
@@ -39,8 +41,23 @@ class TimedMessage:
     """The words of an answer that were not played."""
 
 
+@dataclass(frozen=True, slots=True)
+class TimedCall:
+    """The call of a tool, with the times at which it began and ended, if that was during the recording.
+
+    A call that the user did not confirm never began; it ended when that was clear.
+    """
+
+    record: CallRecord
+    began_s: float | None = None
+    ended_s: float | None = None
+
+
 class SessionLog:
-    """Collects the messages and facts of one session. `began_s` is the session's time at which the recording began."""
+    """Collects the messages, calls and facts of one session.
+
+    `began_s` is the session's time at which the recording began.
+    """
 
     def __init__(self, state: State, began_s: float) -> None:
         self.began_s = began_s
@@ -50,6 +67,8 @@ class SessionLog:
         self.dropped = 0
         """The number of facts that are no longer in `facts`."""
         self._messages = tuple(TimedMessage(message) for message in state.history)
+        self._calls = {call.id: TimedCall(call) for call in state.calls}
+        """The calls by their identifiers. It is replaced and never changed, because copies of the log share it."""
         self._utterances: dict[int, Period] = {}
         """The periods of the utterances whose final words are not known yet."""
         self._transcribed: Period | None = None
@@ -80,6 +99,21 @@ class SessionLog:
         """Returns the messages that would be remembered if the session ended now."""
         return self._timed(history_snapshot(self.state), "" if self.state.reply is None else self.state.reply.unheard)
 
+    def calls(self) -> tuple[TimedCall, ...]:
+        """Returns the calls that would be remembered if the session ended now, the oldest first."""
+        return tuple(replace(self._calls.get(call.id, TimedCall(call)), record=call) for call in self.state.calls)
+
+    def _follow_call(self, call: CallRecord, time_s: float) -> None:
+        """Notes when a call has begun or ended."""
+        before, runs = self._calls.get(call.id), call.status is CallStatus.RUNNING
+        if before is None or (runs and before.record.ended):
+            timed = TimedCall(call, time_s if runs else None, None if runs else time_s)
+        elif before.record.status is CallStatus.RUNNING and not runs:
+            timed = replace(before, record=call, ended_s=time_s)
+        else:
+            return
+        self._calls = {**self._calls, call.id: timed}
+
     def _add_fact(self, fact: Fact, time_s: float) -> None:
         match fact:
             case ReplyTextAdded():  # `ReplyTextCompleted` has the whole text
@@ -90,6 +124,8 @@ class SessionLog:
                 self._unassigned += (self._transcribed,)
             case ReplyFinished(unheard=unheard):
                 self._unheard = unheard
+            case ToolCallChanged(record):
+                self._follow_call(record, time_s)
             case HistoryChanged():
                 self._messages = self._timed(self.state.history, self._unheard)
                 if self.state.history and not self.state.pending:

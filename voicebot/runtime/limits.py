@@ -79,6 +79,10 @@ SHORT_BYTES = 32 * 1024
 """At most `LONG_BODIES` bodies are read beyond `SHORT_BYTES` at the same time; the others wait. Offers are shorter and
 never wait. So hundreds of clients that each send a megabyte can neither fill the memory nor block the event loop."""
 
+SAY_BYTES = 32 * 1024
+"""Maximum size of the body of a request to `/say/…`, which needs no login. The longest text, of 2,000 characters, takes
+24 kB if each of them is written as two escapes."""
+
 MAX_PARTS = 10_000
 """Maximum number of objects and lists in the JSON of one request. It is parsed on the event loop that plays the audio,
 and a megabyte of them takes 0.2 s."""
@@ -381,6 +385,13 @@ STORED_BYTES_PER_S = 500_000
 """Maximum write rate of one session. A message that grows is rewritten as a whole, so a session that sends texts all
 the time would otherwise write megabytes per second. A usual message uses less than a millisecond of this budget."""
 
+STORED_CALL_BYTES = 200
+"""Estimated space that a stored tool call takes besides its texts."""
+
+MAX_STORED_CALLS_BYTES = 500_000
+"""Maximum size of the stored tool calls of one conversation, with `STORED_CALL_BYTES` per call. Of more, the newest are
+kept."""
+
 MAX_DATABASE_BYTES = 1_000_000_000
 """Maximum size of the whole database: about 7,000 hours of talk. Beyond it, unused imports are deleted first, then the
 least recently used conversations."""
@@ -450,3 +461,14 @@ does not cause a load each time, which takes about 100 ms of computing. Each tak
 DOWNLOAD_AGAIN_S = 60.0
 """Minimum interval between two attempts to download the same file. Visitors start downloads when they choose a voice,
 and must not make this server send repeated requests to another one."""
+
+
+# Tools ----------------------------------------------------------------------------------------------------------------
+
+TOOL_THREADS = 32
+"""Maximum number of threads for tools that are synchronous functions. A call beyond it waits, and its time limit runs.
+A thread that is stuck keeps its place until the process ends."""
+
+RUNNING_CALLS_PER_CONVERSATION = 8
+"""Maximum number of calls of tools with effects that one conversation may have under way. A user who interrupts again
+and again could otherwise start any number."""

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from typing import ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,3 +66,44 @@ class Threads:
             yield
         finally:
             self._thread.ready_s = time.monotonic() + self._rest * (time.thread_time() - began_s)
+
+
+class DaemonThreads:
+    """Runs work that may never end, such as the functions of strangers, in at most `most` threads.
+
+    A cancellation leaves the thread running, and the process ends without waiting for it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    async def run(self, name: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `work` in a thread called `name`, with the caller's context variables; returns its result."""
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        context = copy_context()
+
+        def finish(result: T | None, error: BaseException | None) -> None:
+            self._free.release()
+            if done.done():
+                return
+            if error is None:
+                done.set_result(cast("T", result))
+            else:
+                done.set_exception(error)
+
+        def job() -> None:
+            result: T | None = None
+            failure: BaseException | None = None
+            try:
+                result = context.run(work, *args, **kwargs)
+            except StopIteration as error:  # a future takes every exception but this one
+                failure = RuntimeError(f"{error!r} was raised")
+            except BaseException as error:  # noqa: BLE001 - whatever it raises is raised where it is awaited
+                failure = error
+            with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(finish, result, failure)
+
+        threading.Thread(target=job, name=name, daemon=True).start()
+        return await done

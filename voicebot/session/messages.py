@@ -14,6 +14,7 @@ from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Sensitivity
 from voicebot.dialogue.state import InterruptionStatus, Phase, Status
+from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.settings.tuning import Tuning
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
@@ -287,6 +288,19 @@ class TtsDroppedMessage(_WireMessage):
     text: str = Field(description="The sentence")
 
 
+class ToolCallMessage(_WireMessage):
+    """The call of a tool with effects has begun or ended, or the user has not confirmed it.
+
+    A call can end after its reply was interrupted, and in a later session of the conversation. Arguments and result are
+    not part of the message. There is none for tools without effects.
+    """
+
+    event: Literal["tool.call"] = "tool.call"
+    id: str = Field(description="The call, unique in this conversation")
+    tool: str = Field(description="The name of the tool")
+    status: CallStatus = Field(description="How far the call has come: see the table of statuses")
+
+
 class Closed(_WireMessage):
     """The last message: why the session ends, or could not begin."""
 
@@ -295,7 +309,7 @@ class Closed(_WireMessage):
     reason: str = Field(description="For people")
 
 
-SessionMessage = ConnectedMessage | ErrorMessage | TelemetryMessage | TtsDroppedMessage | Closed
+SessionMessage = ConnectedMessage | ErrorMessage | TelemetryMessage | TtsDroppedMessage | ToolCallMessage | Closed
 """The messages that servers send over all transports."""
 
 ServerMessage = (
@@ -312,6 +326,7 @@ ServerMessage = (
     | VerdictMessage
     | TelemetryMessage
     | TtsDroppedMessage
+    | ToolCallMessage
     | Closed
 )
 """The messages that servers send over `/ws`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from contextlib import aclosing
 from typing import Protocol, assert_never
 
@@ -29,11 +30,15 @@ from voicebot.dialogue.machine import step
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.state import State
+from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.engines.protocols import CanPrepare, Engines, Styles
+from voicebot.session.conversation import SessionConversation
+from voicebot.session.invitations import Invitations
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker, TurnBudget
 from voicebot.session.speech_input import SpeechInput
+from voicebot.session.tool_calls import CallLog, ReplyCalls, RunningCalls, SessionCallLog
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,7 +60,9 @@ class Orchestrator:
 
     The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
     step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
-    from `history`.
+    from `history` and `calls`. `running_calls` owns the calls of tools that outlive their replies, and `call_log` is
+    where they are noted; without it they are forgotten with the session. `conversation_key` identifies the conversation
+    for tools, and `invitations` know who outside may have the bot say something in it.
 
     The `mailbox` takes inputs, and the `speech_input` takes audio, from the event loop at any time; what comes before
     `run` waits for it.
@@ -69,9 +76,14 @@ class Orchestrator:
         *,
         turns: TurnBudget | None = None,
         history: History = (),
+        calls: tuple[CallRecord, ...] = (),
         remote_player: RemotePlayer | None = None,
+        running_calls: RunningCalls | None = None,
+        call_log: CallLog | None = None,
+        conversation_key: str = "",
+        invitations: Invitations | None = None,
     ) -> None:
-        self.state = State(settings.rules, settings.preferences, history=history, merge_next=not history)
+        self.state = State(settings.rules, settings.preferences, history=history, calls=calls, merge_next=not history)
         self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
         self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
@@ -88,6 +100,11 @@ class Orchestrator:
             sentence_max_chars=settings.tuning.tts_sentence_max_chars,
             turns=turns,
         )
+        self._running_calls = RunningCalls() if running_calls is None else running_calls
+        self._call_log = SessionCallLog(self.mailbox) if call_log is None else call_log
+        self._conversation_key = conversation_key or secrets.token_hex(8)
+        self._invitations = Invitations() if invitations is None else invitations
+        self._max_text_chars = settings.tuning.max_text_chars
         self._reply: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
@@ -166,13 +183,28 @@ class Orchestrator:
         self.speech_input.set_preferences(preferences)
         if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
+        if isinstance(self._engines.agent, CanPrepare):
+            self._engines.agent.prepare(self._styles.llm)
         if self._styles.stt != before.stt:
             self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
 
     # Replies ------------------------------------------------------------------------------------------------------
 
     async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
-        error = await self._replies.run(start, wanted, self._styles)
+        style = self._styles.llm
+        conversation = SessionConversation(
+            self._conversation_key, start.history, style, wanted, self._invitations, self._max_text_chars
+        )
+        calls = ReplyCalls(
+            reply=start.reply,
+            conversation=conversation,
+            records=start.calls,
+            confirmed=start.confirmed,
+            mailbox=self.mailbox,
+            log=self._call_log,
+            running=self._running_calls,
+        )
+        error = await self._replies.run(start, wanted, self._styles, calls)
         self.mailbox.post(ReplyEnded(start.reply, error))
 
     async def _end_cancelled(self, reply: int, making: asyncio.Task[None] | None) -> None:

@@ -25,7 +25,16 @@ from voicebot.dialogue.events import (
     TokenReceived,
 )
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import Agent, EngineSelected, RestOfSentence, Style, Styles, TextToSpeech, WordStarts
+from voicebot.engines.protocols import (
+    Agent,
+    ConversationCalls,
+    EngineSelected,
+    RestOfSentence,
+    Style,
+    Styles,
+    TextToSpeech,
+    WordStarts,
+)
 from voicebot.languages.prompts import apology, no_answers_left
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
@@ -85,18 +94,20 @@ class ReplyMaker:
     drop_oldest: bool = False
     turns: TurnBudget | None = None
 
-    async def run(self, start: StartReply, wanted: asyncio.Event, styles: Styles) -> ErrorReport | None:
+    async def run(
+        self, start: StartReply, wanted: asyncio.Event, styles: Styles, calls: ConversationCalls | None = None
+    ) -> ErrorReport | None:
         """Makes the reply and waits until it has been played. Returns the error if a failure cut it short.
 
         The player must have begun the reply. Nothing that cannot be undone happens before `wanted` is set. Requests to
-        the agent and the synthesizer carry their style of `styles`.
+        the agent and the synthesizer carry their style of `styles`. The agent's tools make `calls`.
         """
         reply = start.reply
         sentences = SentenceQueue(reply, self.mailbox, self.queue_max, drop_oldest=self.drop_oldest)
         error: ErrorReport | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._think(start, wanted, styles, sentences), name=f"think {reply}")
+                group.create_task(self._think(start, wanted, styles, calls, sentences), name=f"think {reply}")
                 group.create_task(self._speak(reply, styles.tts, sentences), name=f"speak {reply}")
         except* EngineError as failures:
             first = failures.exceptions[0]
@@ -109,7 +120,14 @@ class ReplyMaker:
         await self.player.finished(reply)
         return error
 
-    async def _think(self, start: StartReply, wanted: asyncio.Event, styles: Styles, sentences: SentenceQueue) -> None:
+    async def _think(
+        self,
+        start: StartReply,
+        wanted: asyncio.Event,
+        styles: Styles,
+        calls: ConversationCalls | None,
+        sentences: SentenceQueue,
+    ) -> None:
         """Cuts the agent's answer into sentences. If the agent fails, an apology follows."""
         reply = start.reply
         spoken = asyncio.Event()
@@ -117,7 +135,7 @@ class ReplyMaker:
         text = AnswerText(self, reply, language, sentences, spoken)
         error: ErrorReport | None = None
         try:
-            async with aclosing(await self._tokens(start, wanted, styles.llm, spoken)) as tokens:
+            async with aclosing(await self._tokens(start, wanted, styles.llm, spoken, calls)) as tokens:
                 first = True
                 while True:
                     with text.whole_sentence_in_time():
@@ -140,7 +158,12 @@ class ReplyMaker:
         sentences.end()
 
     async def _tokens(
-        self, start: StartReply, wanted: asyncio.Event, style: Style, spoken: asyncio.Event
+        self,
+        start: StartReply,
+        wanted: asyncio.Event,
+        style: Style,
+        spoken: asyncio.Event,
+        calls: ConversationCalls | None,
     ) -> AsyncGenerator[str | EngineSelected]:
         """Returns the tokens of the reply: the fixed text, or the agent's answer, which counts as a turn of the day.
 
@@ -154,7 +177,7 @@ class ReplyMaker:
             if not await self.turns.take():
                 self.mailbox.post(ReplyRefused(start.reply, self.turns.reason))
                 return _said(no_answers_left(style.language, self.turns.back_in_s))
-        return self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken)
+        return self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken, calls=calls)
 
     async def _speak(self, reply: int, style: Style, sentences: SentenceQueue) -> None:
         """Synthesizes the sentences in order, a few ahead of the one that is playing."""
@@ -291,7 +314,7 @@ class AnswerText:
         if not is_filler and not self._spoken.is_set():
             self._spoken.set()
             self._tell("".join(self._withheld or ()))
-        self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text))
+        self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text, filler=is_filler))
         self._count += 1
 
     def _tell(self, text: str) -> None:

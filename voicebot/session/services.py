@@ -17,6 +17,8 @@ from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
+from voicebot.session.invitations import Invitations
+from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
 
@@ -110,6 +112,8 @@ class AppServices:
     recordings: Recordings
     telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
+    running_calls: RunningCalls = field(default_factory=RunningCalls)
+    invitations: Invitations = field(default_factory=Invitations)
 
     @property
     def engine_health(self) -> Health:

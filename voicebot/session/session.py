@@ -18,16 +18,28 @@ from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Sa
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
     ConversationCleared,
+    HandoverChanged,
     InterruptPressed,
     PreferencesChanged,
+    SayRequested,
     TextTyped,
+    ToolCallEnded,
     VerdictDisputed,
 )
-from voicebot.dialogue.facts import ConversationEnded, SentenceDropped
+from voicebot.dialogue.facts import (
+    ConversationEnded,
+    ReplyFinished,
+    SentenceDropped,
+    ToolCallChanged,
+    TurnLeftToPerson,
+)
+from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
-from voicebot.dialogue.state import State
+from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
+from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
+from voicebot.session.conversation import conversation_key
 from voicebot.session.messages import (
     ByeMessage,
     ClearMessage,
@@ -42,6 +54,7 @@ from voicebot.session.messages import (
     TalkMessage,
     TelemetryMessage,
     TextMessage,
+    ToolCallMessage,
     TtsDroppedMessage,
 )
 from voicebot.session.observers import Observers
@@ -98,10 +111,12 @@ class Session(Observer):
     ) -> None:
         self.transport, self.slot, self.conversation = transport, slot, conversation
         self.id = secrets.token_hex(8)
+        self.conversation_key = conversation_key(conversation.id or secrets.token_hex())
+        """Identifies the conversation for tools and graphs, without giving access to it."""
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
         self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
-        self._recorder = services.recordings.new(conversation.history)
+        self._recorder = services.recordings.new(conversation.history, conversation.calls)
         self._faults = Faults()
         self._observers = Observers(
             recorder=self._recorder,
@@ -115,11 +130,18 @@ class Session(Observer):
             self._observers,
             turns=services.turns,
             history=conversation.history,
+            calls=conversation.calls,
             remote_player=connection,
+            running_calls=services.running_calls,
+            call_log=conversation,
+            conversation_key=self.conversation_key,
+            invitations=services.invitations,
         )
         self.heard_s: float | None = None
         """When live audio came last, by the monotonic clock; None if none has come."""
         self._telemetry_s = time.monotonic()
+        self._texts_to_come = 0
+        """How many texts that the bot shall say are in the mailbox."""
         self._underruns = 0
         """How many underruns the observers know of."""
         self._quiet = QuietWatch()
@@ -169,6 +191,12 @@ class Session(Observer):
         """Ends this session, as another one of this process goes on with the conversation."""
         self.leave(TAKEN_OVER)
 
+    def call_ended(self, ended: ToolCallEnded) -> bool:
+        """Takes note of how a call has ended. Returns False if this session is ending."""
+        if not self.leaving:
+            self._orchestrator.mailbox.post(ended)
+        return not self.leaving
+
     def watch(self, name: str, observer: Observer) -> None:
         """Adds an observer. Must be called before `run`."""
         self._observers.add(name, observer)
@@ -184,6 +212,7 @@ class Session(Observer):
         for task in tasks:
             task.add_done_callback(self._task_ended)
         self._services.sessions.add(self)
+        self._services.invitations.session_began(self)
         try:
             self._greet()
             return await self.closed
@@ -199,6 +228,7 @@ class Session(Observer):
                     self._recorder.end()
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end()
+                self._services.invitations.session_ended(self)
                 self._services.sessions.remove(self)
                 self.slot.release()
                 self.over.set()
@@ -229,10 +259,22 @@ class Session(Observer):
             self.leave(FAULT)
 
     def stepped(self, step: SessionStep) -> None:
+        invitations = self._services.invitations
+        if isinstance(step.input, SayRequested):
+            self._texts_to_come -= 1
+        elif isinstance(step.input, ConversationCleared):
+            invitations.end(self.conversation_key, HandoverEnd.CLEARED)
         for fact in step.facts:
             match fact:
+                case TurnLeftToPerson(text=text):
+                    invitations.note_message(self.conversation_key, Message(Role.USER, text))
+                case ReplyFinished(heard=heard, unheard=unheard) if heard:
+                    message = Message(Role.ASSISTANT, heard, interrupted=bool(unheard))
+                    invitations.note_message(self.conversation_key, message)
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDroppedMessage(text=text))
+                case ToolCallChanged(record) if not record.reported:
+                    self._connection.send(ToolCallMessage(id=record.id, tool=record.tool, status=record.status))
                 case ConversationEnded():
                     self.leave(SessionClosed.from_fact(fact))
                 case _:
@@ -301,6 +343,19 @@ class Session(Observer):
             self._connection.send(TelemetryMessage(stt_bytes=self.speech_input.bytes_transcribed))
         if (over := self.slot.closed_by_limit()) is not None:
             self.leave(over)
+
+    # Texts of tools and of people outside -----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Has the bot say a text as soon as nobody speaks. Raises TooManyTextsError if too many wait."""
+        if len(self.state.texts_to_say) + self._texts_to_come >= MAX_TEXTS_TO_SAY:
+            raise TooManyTextsError(f"{MAX_TEXTS_TO_SAY} texts wait to be said already")
+        self._texts_to_come += 1
+        self._orchestrator.mailbox.post(SayRequested(text))
+
+    def set_handed_over(self, *, to_person: bool) -> None:
+        """Lets a person answer from now on, or the bot."""
+        self._orchestrator.mailbox.post(HandoverChanged(to_person))
 
     # Messages -----------------------------------------------------------------------------------------------------
 

@@ -188,6 +188,16 @@ def _turn_model(value: str) -> str:
     raise ValueError(f"The value must be {SMART_TURN}, or the path of a file such as ./smart-turn-v3.2-cpu.onnx")
 
 
+def _graph_reference(value: str | None) -> str | None:
+    """Checks the form of a reference; `agent.loading` finds out whether there is such an object."""
+    if value is not None:
+        place, _, name = value.strip().rpartition(":")
+        if not place or not name.isidentifier():
+            raise ValueError("The value must be package.module:name or path/file.py:name")
+        value = value.strip()
+    return value
+
+
 def _is_path(persona: str) -> bool:
     return "/" in persona or persona.endswith(".md")
 
@@ -222,9 +232,16 @@ HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(
 Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_check_headers)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models), Values("names, separated by commas")]
 """The names of one or more models, in the order of preference."""
-OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
+OptionalNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names, separated by commas")]
+OptionalTools = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Values("names or paths, with commas")]
 PersonaSetting = Annotated[str, AfterValidator(_persona), Values("a name, or the path of a file")]
 """The name of a persona of the package, or the path of a file."""
+GraphReference = Annotated[
+    str | None,
+    BeforeValidator(_none_if_blank),
+    AfterValidator(_graph_reference),
+    Values("`package.module:name` or `path/file.py:name`"),
+]
 TurnModel = Annotated[str, AfterValidator(_turn_model), Values("`smart-turn`, or the path of a file")]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -275,6 +292,28 @@ class Settings(BaseSettings):
     """The model of the embedded recogniser. `base-en` is larger and slower; it is downloaded from
     `download.moonshine.ai` on first use (141 MB), and `tiny-en` works meanwhile."""
 
+    agent: Annotated[
+        GraphReference,
+        Group(
+            "Your own agent",
+            "Your own code in the place of the built-in agent, or beside it. It runs inside the bot, with all its "
+            "rights (docs/extending.md).",
+        ),
+    ] = None
+    """Your own LangGraph graph: `package.module:name` or `path/file.py:name`, of a compiled graph over messages, or of
+    a function that is called with `model`, `tools` and `prompt` and returns one. A function gets the models of
+    `LLM_ENGINE`; a compiled graph brings its own model."""
+    agent_node: OptionalNames = ()
+    """The nodes of the graph whose text is spoken. Without it the bot finds the nodes that answer by itself; their
+    first reply is then spoken only when it is whole."""
+    agent_preemptive: bool = False
+    """Your own graph may begin before the user's turn is over: the answer comes sooner, but the graph must have no
+    effects outside its tools, because such a reply may be discarded."""
+    tools: OptionalTools = ()
+    """Your own tools: `package.module:name` or `path/file.py:name` of functions that are decorated with `@pure`,
+    `@effects` or `@confirm`, or of LangChain tools; or a folder such as `./my_tools`, with all that its files have. One
+    that is called like a built-in tool takes its place."""
+
     deepgram_api_key: Annotated[
         Secret,
         Group(
@@ -310,7 +349,7 @@ class Settings(BaseSettings):
     ollama_host: Annotated[OllamaHost, Values("host:port or an address")] = None
     """Where Ollama runs, in Ollama's own notation. Servers of Ollama and llama.cpp at their usual ports on this machine
     are found without it."""
-    local_model: OptionalModels = ()
+    local_model: OptionalNames = ()
     """The models of the local server; without it the one in memory, else the one that was downloaded last."""
     huggingface_base_url: Url = None
     """The address of a gateway to Hugging Face's Inference Providers, which also forwards `/api/whoami-v2`. The key is
@@ -325,6 +364,14 @@ class Settings(BaseSettings):
     """The voice; without it one that suits the language."""
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
     """ElevenLabs' model."""
+
+    mcp_config: Annotated[
+        Text,
+        Values("the path of a file"),
+        Group("Tools", "What the model can do beside talking (docs/extending.md)."),
+    ] = None
+    """A file that names MCP servers, such as `mcp.json`, in the form that desktop clients use. The bot starts them, and
+    the model may call their tools."""
 
     endpointing: Annotated[
         Endpointing, Group("Turn-taking", "When the bot answers, and what it does when somebody speaks over it.")
@@ -409,6 +456,10 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many of your own proxies are in front of the server: their `X-Forwarded-For` and `X-Forwarded-Host` are
     believed. With 0 behind a proxy, all visitors count as one and share its limits."""
+    public_url: HttpUrl = None
+    """The address of this server as people outside know it, for example `https://bot.example.org/bot`. Links that tools
+    give to people outside begin with it; without it they lead to this machine, or to the Space. Each of several servers
+    needs its own."""
 
     keep_conversations: Annotated[
         bool,
@@ -579,9 +630,19 @@ class Settings(BaseSettings):
         )
 
     @property
+    def public_address(self) -> str | None:
+        """The server's address for people outside; None if it is not known."""
+        return self.public_url or (f"https://{self.space_host}" if self.space_host else None)
+
+    @property
     def persona_file(self) -> Path | None:
         """The file of the operator's own persona; None if the setting names a persona of the package."""
         return Path(self.persona).expanduser() if _is_path(self.persona) else None
+
+    @property
+    def mcp_file(self) -> Path | None:
+        """The file that names the MCP servers; None if there are none."""
+        return None if self.mcp_config is None else Path(self.mcp_config).expanduser()
 
     @property
     def turn_model_file(self) -> Path | None:

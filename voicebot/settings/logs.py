@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 VERBOSE = (
-    *("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith"),
+    *("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith", "mcp"),
     "alembic",  # logs that it does not expect transactions of SQLite, but there is one
     "uvicorn.error",  # logs its start after the line with the address to open, which should be the last one
 )

@@ -10,14 +10,16 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
 
-from voicebot.dialogue.facts import HistoryChanged, WordsAccepted
+from voicebot.dialogue.events import ToolCallEnded
+from voicebot.dialogue.facts import HistoryChanged, ToolCallChanged, WordsAccepted
 from voicebot.dialogue.history import History, Message
 from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
-from voicebot.runtime.limits import MAX_CONVERSATION_BYTES, STORED_BYTES_PER_S, STORED_MESSAGE_BYTES
+from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.runtime.limits import MAX_CONVERSATION_BYTES, MAX_STORED_CALLS_BYTES, STORED_BYTES_PER_S
 from voicebot.storage.database import StoreError
-from voicebot.storage.imports import stored_bytes
+from voicebot.storage.record import Item, Tail, call_bytes, message_bytes
 
 INTERVAL_S = 1.0
 """The minimum interval between two writes while an answer is being heard. A new message is written at once."""
@@ -29,10 +31,28 @@ RETRY_S = 5.0
 class ConversationStore(Protocol):
     """Stores conversations for their sessions."""
 
-    async def save(self, conversation: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
+    async def save(
+        self,
+        conversation: StoredConversation,
+        last_messages: Tail[Message],
+        last_calls: Tail[CallRecord] | None,
+        *,
+        new: bool,
+    ) -> bool:
+        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
 
         Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
+        """
+        ...
+
+    def call_begun(self, conversation: StoredConversation, call: str) -> None:
+        """Notes that this process works on a call of the conversation."""
+        ...
+
+    async def call_ended(self, conversation: StoredConversation, ended: ToolCallEnded) -> None:
+        """Tells the session that the conversation belongs to now how a call has ended; without one, stores it.
+
+        Raises StoreError.
         """
         ...
 
@@ -48,13 +68,20 @@ class Participant(Protocol):
         """Ends this session, because another session of this process continues the conversation."""
         ...
 
+    def call_ended(self, ended: ToolCallEnded) -> bool:
+        """Takes note of how a call has ended, which may have begun in an earlier session.
+
+        Returns False if this session is ending and takes note of nothing any more.
+        """
+        ...
+
 
 class StoredConversation(Observer):
     """The stored conversation of one session.
 
-    `history` holds the messages from before the session. `notice` tells the user that they could not be read. `owner`
-    is a secret by which the database knows which session the conversation belongs to. Without a `store` nothing is
-    stored, and there is no `id`.
+    `history` and `calls` are from before the session. `notice` tells the user that they could not be read. `owner` is a
+    secret by which the database knows which session the conversation belongs to. Without a `store` nothing is stored,
+    there is no `id`, and the calls are forgotten with the session.
 
     `keep` returns at once, because a background task writes the states that it is given. `end` writes the last one.
     """
@@ -63,13 +90,14 @@ class StoredConversation(Observer):
         self,
         id: str | None = None,
         history: History = (),
+        calls: tuple[CallRecord, ...] = (),
         *,
         owner: str = "",
         notice: str | None = None,
         new: bool = True,
         store: ConversationStore | None = None,
     ) -> None:
-        self.id, self.history, self.notice = id, history, notice
+        self.id, self.history, self.calls, self.notice = id, history, calls, notice
         self.owner = owner
         self.participant: Participant | None = None
         self.writing = asyncio.Lock()
@@ -80,6 +108,8 @@ class StoredConversation(Observer):
         self._new = new
         self._saved: History | None = history
         """The history in the database; None if that is not known."""
+        self._saved_calls: tuple[CallRecord, ...] | None = calls
+        """The calls in the database; None if that is not known."""
         self._state: State | None = None
         self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._ending = False
@@ -91,8 +121,8 @@ class StoredConversation(Observer):
 
     def stepped(self, step: SessionStep) -> None:
         if step.changed:
-            said = any(isinstance(fact, HistoryChanged | WordsAccepted) for fact in step.facts)
-            self.keep(step.state, at_once=said)
+            urgent = any(isinstance(fact, HistoryChanged | WordsAccepted | ToolCallChanged) for fact in step.facts)
+            self.keep(step.state, at_once=urgent)
 
     def keep(self, state: State, *, at_once: bool) -> None:
         """Stores a new state of the session: as soon as possible if `at_once`, else at the end of the interval."""
@@ -114,6 +144,34 @@ class StoredConversation(Observer):
         self._urgent.set()
         if self.writer is None and self._store is not None:
             self._store.conversation_ended(self)
+
+    def call_begun(self, call: str) -> None:
+        """Notes that this process works on a call, so that a later session does not take it for lost."""
+        if self._store is not None:
+            self._store.call_begun(self, call)
+
+    async def call_ended(self, ended: ToolCallEnded) -> None:
+        """Tells the session of the conversation how a call has ended. If there is none any more, the end is stored.
+
+        The session can be a later one than that in which the call began. Raises StoreError. Must be called once for
+        each call that has begun, also if it was cancelled.
+        """
+        if self._store is not None:
+            await self._store.call_ended(self, ended)
+        else:
+            self.tell_call_ended(ended)
+
+    def tell_call_ended(self, ended: ToolCallEnded) -> bool:
+        """Tells this session how a call has ended. Returns False if the session has ended."""
+        if self._ending:
+            return False
+        if self.participant is not None:
+            return self.participant.call_ended(ended)
+        self.calls = tuple(  # the session has not begun yet
+            replace(call, status=ended.status, result=ended.result) if call.id == ended.call else call
+            for call in self.calls
+        )
+        return True
 
     def stop(self) -> None:
         """Ends without another write, because the conversation was deleted or belongs to another session."""
@@ -145,18 +203,22 @@ class StoredConversation(Observer):
                 self._retry.cancel()
             if self._store is None or self._stopped or self._state is None:
                 return
-            history = _newest(history_snapshot(self._state))
-            if history == self._saved or (self._new and not history):
+            whole = history_snapshot(self._state)
+            history = _newest(whole)
+            calls = _newest_calls(self._state.calls, len(whole) - len(history))
+            if (history, calls) == (self._saved, self._saved_calls) or (self._new and not history):
                 return
-            start = 0 if self._saved is None else _count_common(self._saved, history)
-            self._pause_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
+            messages = _tail(self._saved, history)
+            last_calls = None if calls == self._saved_calls else _tail(self._saved_calls, calls)
+            written_bytes = message_bytes(messages.items) + call_bytes(last_calls.items if last_calls else ())
+            self._pause_s = written_bytes / STORED_BYTES_PER_S
             try:
-                ours = await self._store.save(self, start, history[start:], new=self._new)
+                ours = await self._store.save(self, messages, last_calls, new=self._new)
             except StoreError:
-                self._saved = None
+                self._saved = self._saved_calls = None
                 self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
             else:
-                self._saved, self._new = history, False
+                self._saved, self._saved_calls, self._new = history, calls, False
                 if not ours:
                     self.stop()
             finally:
@@ -172,7 +234,7 @@ def _newest(history: History) -> History:
     first = total = 0
     sizes = []
     for place, message in enumerate(history):
-        sizes.append(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")))
+        sizes.append(message_bytes([message]))
         total += sizes[place]
         if total > MAX_CONVERSATION_BYTES:
             while total > MAX_CONVERSATION_BYTES // 2 and first < place:
@@ -183,6 +245,26 @@ def _newest(history: History) -> History:
     return history[first:]
 
 
-def _count_common(one: History, other: History) -> int:
-    """Returns the number of equal messages at the beginning of both histories."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _newest_calls(calls: Sequence[CallRecord], dropped: int) -> tuple[CallRecord, ...]:
+    """Returns the newest calls that fit into `MAX_STORED_CALLS_BYTES`, for a history without its first messages.
+
+    `dropped` is how many messages it lacks. A call that followed one of them is kept only as long as the user has not
+    been told of its end.
+    """
+    kept: list[CallRecord] = []
+    total = 0
+    for call in reversed(calls):
+        if call.reported and 0 < call.position <= dropped:
+            continue
+        total += call_bytes([call])
+        if total > MAX_STORED_CALLS_BYTES:
+            break
+        kept.append(replace(call, position=max(0, call.position - dropped)))
+    return tuple(reversed(kept))
+
+
+def _tail(stored: Sequence[Item] | None, now: Sequence[Item]) -> Tail[Item]:
+    """Returns the items of `now` from the first one on that differs from the stored ones."""
+    pairs = zip(stored or (), now, strict=False)
+    start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return Tail(start, now[start:])

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from voicebot.dialogue.history import History, Message
+from voicebot.dialogue.events import ToolCallEnded
+from voicebot.dialogue.history import Message
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.runtime.clock import Clock, SteadyClock
 from voicebot.runtime.limits import MAX_DATABASE_BYTES
 from voicebot.settings.config import Settings
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.database import Database, StoreError
 from voicebot.storage.held_imports import HeldImports
-from voicebot.storage.imports import Import, address_label, stored_bytes
+from voicebot.storage.imports import Import, address_label
+from voicebot.storage.record import ConversationRecord, Tail, call_bytes, message_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,9 @@ RETRY_S = 5.0
 DAY_S = 86_400.0
 
 UNREACHABLE = "Your earlier conversation can't be reached just now, so this is a new one."
+
+LOST = "The bot was stopped while the tool worked."
+"""The result of a call whose end nobody will learn, in words for the model."""
 
 T = TypeVar("T")
 
@@ -97,6 +104,8 @@ class Conversations:
         self._clock = clock or SteadyClock()
         self._held = HeldImports(self._clock)
         self._live: set[StoredConversation] = set()
+        self._running_calls: set[tuple[str, str]] = set()
+        """The calls that this process works on: pairs of a conversation's id and a call's."""
         self._operations: set[asyncio.Task[Any]] = set()
         self._problem: str | None = "not asked yet"
         self._is_problem_logged = False
@@ -148,39 +157,73 @@ class Conversations:
         """Returns the conversation `id` for a session that begins, or a new conversation if that does not exist."""
         if self._database is None:
             return StoredConversation(history=(None if id is None else await self._held.find(id)) or ())
-        owner, history, notice = secrets.token_urlsafe(), None, None
+        owner, record, notice = secrets.token_urlsafe(), None, None
         if id is not None:
             try:
                 takeover = _PendingTakeover()
-                history = await self._run(self._take(self._database, id, owner, takeover), READ_TIMEOUT_S, takeover)
+                record = await self._run(self._take(self._database, id, owner, takeover), READ_TIMEOUT_S, takeover)
             except StoreError:
                 notice = UNREACHABLE
-        if id is None or history is None:
+        if id is None or record is None:
             id = secrets.token_urlsafe(ID_BYTES)
+        calls = () if record is None else await self._settled(self._database, id, record.calls)
         conversation = StoredConversation(
             id,
-            history or (),
+            () if record is None else record.history,
+            calls,
             owner=owner,
             notice=notice,
-            new=history is None,
+            new=record is None,
             store=self,
         )
         self._live.add(conversation)
         return conversation
 
-    async def save(self, conversation: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
+    async def save(
+        self,
+        conversation: StoredConversation,
+        last_messages: Tail[Message],
+        last_calls: Tail[CallRecord] | None,
+        *,
+        new: bool,
+    ) -> bool:
+        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
 
         Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
         """
         assert self._database is not None, "without a database nothing is saved"
         assert conversation.id is not None, "a stored conversation has an id"
-        self._written_bytes += stored_bytes(rest)
+        self._written_bytes += message_bytes(last_messages.items) + call_bytes(last_calls.items if last_calls else ())
         if self._written_bytes > WRITTEN_BYTES:
             self._housekeeping_due.set()
         now_s = self._clock()
-        saving = self._database.save(conversation.id, conversation.owner, now_s, start, rest, new=new)
+        saving = self._database.save(conversation.id, conversation.owner, now_s, last_messages, last_calls, new=new)
         return await self._run(saving, WRITE_TIMEOUT_S)
+
+    def call_begun(self, conversation: StoredConversation, call: str) -> None:
+        """Notes that this process works on a call of the conversation."""
+        assert conversation.id is not None, "a stored conversation has an id"
+        self._running_calls.add((conversation.id, call))
+
+    async def call_ended(self, conversation: StoredConversation, ended: ToolCallEnded) -> None:
+        """Tells the session that the conversation belongs to now how a call has ended; without one, stores it.
+
+        Raises StoreError.
+        """
+        assert self._database is not None, "without a database there is no stored conversation"
+        assert conversation.id is not None, "a stored conversation has an id"
+        id = conversation.id
+        try:
+            if not self._tell_call_ended(id, ended):
+                await conversation.flush()  # the begin of the call may not be stored yet
+                await self._run(self._database.end_call(id, ended), WRITE_TIMEOUT_S)
+                self._tell_call_ended(id, ended)  # a session that has begun meanwhile takes the call for a running one
+        finally:
+            self._running_calls.discard((id, ended.call))
+
+    def _tell_call_ended(self, id: str, ended: ToolCallEnded) -> bool:
+        """Returns whether there was a session to tell."""
+        return any(each.tell_call_ended(ended) for each in self._live if each.id == id)
 
     def conversation_ended(self, conversation: StoredConversation) -> None:
         """Forgets a conversation of which nothing more will be written."""
@@ -201,11 +244,28 @@ class Conversations:
         putting = self._database.put_import(id, address_label(address), self._clock(), imported)
         return id if await self._run(putting, WRITE_TIMEOUT_S) else None
 
-    async def read(self, id: str) -> History | None:
-        """Returns the history of a conversation; None if there is no such conversation. Raises StoreError."""
+    async def read(self, id: str) -> ConversationRecord | None:
+        """Returns what is stored of a conversation; None if there is no such conversation. Raises StoreError."""
         if self._database is None:
-            return await self._held.find(id)
-        return await self._run(self._database.read(id), READ_TIMEOUT_S)
+            history = await self._held.find(id)
+            return None if history is None else ConversationRecord(history)
+        record = await self._run(self._database.read(id), READ_TIMEOUT_S)
+        return None if record is None else replace(record, calls=await self._settled(self._database, id, record.calls))
+
+    async def _settled(self, database: Database, id: str, calls: tuple[CallRecord, ...]) -> tuple[CallRecord, ...]:
+        """Returns the calls of a conversation, as they have been read. The end of those that are lost is unknown.
+
+        A call is lost if it is stored as running, and this process does not work on it: it went down with the process
+        that did.
+        """
+
+        def is_lost(call: CallRecord) -> bool:
+            return call.status is CallStatus.RUNNING and (id, call.id) not in self._running_calls
+
+        if any(is_lost(call) for call in calls):
+            with contextlib.suppress(StoreError):  # its end may just have been stored
+                calls = await self._run(database.calls_of(id), READ_TIMEOUT_S)
+        return tuple(replace(call, status=CallStatus.UNKNOWN, result=LOST) if is_lost(call) else call for call in calls)
 
     async def count_turns(self, day: int, turns: int) -> int | None:
         """Adds to the turns of a day, and returns the sum for all servers on this database.
@@ -233,7 +293,9 @@ class Conversations:
                 conversation.stop()
         self._housekeeping_due.set()
 
-    async def _take(self, database: Database, id: str, owner: str, takeover: _PendingTakeover) -> History | None:
+    async def _take(
+        self, database: Database, id: str, owner: str, takeover: _PendingTakeover
+    ) -> ConversationRecord | None:
         """Takes a conversation over from other sessions of this process, and ends those sessions.
 
         They write their last words before. If the new session has given up, nothing changes and StoreError is raised.
@@ -241,12 +303,12 @@ class Conversations:
         before = [each for each in self._live if each.id == id]
         for conversation in before:
             await conversation.flush()
-        history = await database.take(id, owner, self._clock(), takeover)
+        record = await database.take(id, owner, self._clock(), takeover)
         for conversation in before:
             conversation.stop()
             if conversation.participant is not None:
                 conversation.participant.conversation_taken_over()
-        return history
+        return record
 
     async def _run(
         self, operation: Coroutine[Any, Any, T], timeout_s: float, takeover: _PendingTakeover | None = None

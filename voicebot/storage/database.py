@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
+from sqlalchemy import Column, ColumnElement, LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.runtime.limits import STORED_MESSAGE_BYTES
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.runtime.limits import STORED_CALL_BYTES, STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
 from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
+from voicebot.storage.record import ConversationRecord, Tail
 from voicebot.storage.schema import SCHEMA_LOCK, Schema, SchemaError, first_line
 from voicebot.storage.sqlite_file import FILE_ID, NO_FILE, FileId, SqliteFile, file_id
-from voicebot.storage.tables import conversations, imports, messages
+from voicebot.storage.tables import calls, conversations, imports, messages
 
 LOCKED_S = 2.5
 """How long an operation waits while another program has locked SQLite's file, and as long again for those before it.
@@ -123,38 +127,40 @@ class Database:
         with self._store_errors():
             return await self._schema.earlier_version()
 
-    async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
-        """Makes `owner` the only session that can change the conversation, and returns its history.
+    async def take(
+        self, id: str, owner: str, now_s: float, takeover: Takeover | None = None
+    ) -> ConversationRecord | None:
+        """Makes `owner` the only session that can change the conversation, and returns what is stored of it.
 
         Returns None if there is no such conversation. An unused import becomes a conversation. Calls
         `takeover.commit()` just before the commit; if that returns False, changes nothing and raises StoreError.
         """
         async with self._transaction() as connection:
-            history = await self._take(connection, id, owner, now_s)
-            if history is not None and takeover is not None and not takeover.commit():
+            record = await self._take(connection, id, owner, now_s)
+            if record is not None and takeover is not None and not takeover.commit():
                 raise StoreError("the session no longer waits for its conversation")
-            return history
+            return record
 
-    async def _take(self, connection: AsyncConnection, id: str, owner: str, now_s: float) -> History | None:
+    async def _take(self, connection: AsyncConnection, id: str, owner: str, now_s: float) -> ConversationRecord | None:
         if await _touch(connection, id, now_s, owner):
-            return await history_of(connection, id)
+            return await _record_of(connection, id)
         claimed = await connection.execute(delete(imports).where(imports.c.id == id).returning(imports.c.packed))
         packed = claimed.scalar()
         if packed is None:  # unless another server has claimed it between the two statements
-            return await history_of(connection, id) if await _touch(connection, id, now_s, owner) else None
+            return await _record_of(connection, id) if await _touch(connection, id, now_s, owner) else None
         history = await self._threads.run(unpack, packed)
         await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
-        await _write(connection, id, 0, history)
-        return history
+        await _write_messages(connection, id, Tail(0, history))
+        return ConversationRecord(history)
 
-    async def read(self, id: str) -> History | None:
+    async def read(self, id: str) -> ConversationRecord | None:
         """Returns the conversation or unused import; None if there is none."""
         async with self._transaction() as connection:
             known = await connection.execute(select(conversations.c.id).where(conversations.c.id == id))
             if known.first() is not None:
-                return await history_of(connection, id)
+                return await _record_of(connection, id)
             packed = (await connection.execute(select(imports.c.packed).where(imports.c.id == id))).scalar()
-        return None if packed is None else await self._threads.run(unpack, packed)
+        return None if packed is None else ConversationRecord(await self._threads.run(unpack, packed))
 
     async def put_import(self, id: str, label: str, now_s: float, imported: Import) -> bool:
         """Stores an unused import. Returns False if there is no room for it.
@@ -174,18 +180,34 @@ class Database:
             return id not in gone
 
     async def save(
-        self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool = False
+        self,
+        id: str,
+        owner: str,
+        now_s: float,
+        last_messages: Tail[Message],
+        last_calls: Tail[CallRecord] | None = None,
+        *,
+        new: bool = False,
     ) -> bool:
-        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
+        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
 
         Returns False, and changes nothing, if the conversation has another owner or does not exist.
         """
         try:
-            return await self._save(id, owner, now_s, start, rest, new=new)
+            return await self._save(id, owner, now_s, last_messages, last_calls, new=new)
         except IntegrityError:  # an earlier attempt that seemed to fail has created it, and another session owns it now
             return False
 
-    async def _save(self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+    async def _save(
+        self,
+        id: str,
+        owner: str,
+        now_s: float,
+        last_messages: Tail[Message],
+        last_calls: Tail[CallRecord] | None,
+        *,
+        new: bool,
+    ) -> bool:
         async with self._transaction() as connection:
             mine = (conversations.c.id == id) & (conversations.c.owner == owner)
             touched = await connection.execute(update(conversations).where(mine).values(updated_at=now_s))
@@ -193,10 +215,30 @@ class Database:
                 if not new:
                     return False
                 await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
-            later = (messages.c.conversation == id) & (messages.c.position >= start)
+            later = (messages.c.conversation == id) & (messages.c.position >= last_messages.start)
             await connection.execute(delete(messages).where(later))
-            await _write(connection, id, start, rest)
+            await _write_messages(connection, id, last_messages)
+            if last_calls is not None:
+                later = (calls.c.conversation == id) & (calls.c.number >= last_calls.start)
+                await connection.execute(delete(calls).where(later))
+                await _write_calls(connection, id, last_calls)
             return True
+
+    async def calls_of(self, id: str) -> tuple[CallRecord, ...]:
+        """Returns the calls of a conversation, the oldest first."""
+        async with self._transaction() as connection:
+            return await _calls_of(connection, id)
+
+    async def end_call(self, id: str, ended: ToolCallEnded) -> None:
+        """Stores how a call has ended, whichever session the conversation belongs to.
+
+        Changes nothing if there is no such call (any more), or if its end is known.
+        """
+        open_calls = calls.c.status.in_([CallStatus.RUNNING.value, CallStatus.UNKNOWN.value])
+        this = (calls.c.conversation == id) & (calls.c.id == _storable(ended.call)) & open_calls
+        end = {"status": ended.status.value, "result": _storable(ended.result), "reported": False}
+        async with self._transaction() as connection:
+            await connection.execute(update(calls).where(this).values(**end))
 
     async def delete(self, id: str) -> bool:
         """Deletes a conversation or unused import. Returns False if there was none."""
@@ -237,7 +279,7 @@ class Database:
                 id = (await connection.execute(oldest)).scalar()
                 if id is None:
                     break
-                used -= await self._message_bytes(connection, id)
+                used -= await self._bytes_of(connection, id)
                 evicted += (await connection.execute(delete(conversations).where(conversations.c.id == id))).rowcount
         return unused, evicted
 
@@ -253,23 +295,34 @@ class Database:
                 for name in ("page_count", "freelist_count", "page_size")
             ]
             return int((pages - free) * size)
-        sizes = [func.pg_total_relation_size(table.name) for table in (conversations, messages, imports)]
+        sizes = [func.pg_total_relation_size(table.name) for table in (conversations, messages, calls, imports)]
         files = sum((await connection.execute(select(*sizes))).one())
         if files <= enough:
             return int(files)
         unused = await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))
-        return int(unused.scalar_one()) + await self._message_bytes(connection, None)
+        return int(unused.scalar_one()) + await self._bytes_of(connection, None)
 
-    async def _message_bytes(self, connection: AsyncConnection, id: str | None) -> int:
-        """Returns the space that the messages of this conversation take, or those of all conversations for None."""
-        if self.kind == "sqlite":
-            length = func.length(cast(messages.c.text, LargeBinary))
-        else:
-            length = func.pg_column_size(messages.c.text)
-        asked = select(func.coalesce(func.sum(length + STORED_MESSAGE_BYTES), 0))
-        if id is not None:
-            asked = asked.where(messages.c.conversation == id)
-        return int((await connection.execute(asked)).scalar_one())
+    async def _bytes_of(self, connection: AsyncConnection, id: str | None) -> int:
+        """Returns the space that this conversation's messages and calls take, or those of all conversations for None.
+
+        Of a call, its arguments and its result are counted; its other texts are short.
+        """
+
+        def length(column: Column[str]) -> ColumnElement[int]:
+            if self.kind == "sqlite":
+                return func.length(cast(column, LargeBinary))
+            return func.pg_column_size(column)
+
+        total = 0
+        for table, size in (
+            (messages, length(messages.c.text) + STORED_MESSAGE_BYTES),
+            (calls, length(calls.c.arguments) + length(calls.c.result) + STORED_CALL_BYTES),
+        ):
+            asked = select(func.coalesce(func.sum(size), 0))
+            if id is not None:
+                asked = asked.where(table.c.conversation == id)
+            total += int((await connection.execute(asked)).scalar_one())
+        return total
 
     async def shrink(self) -> bool:
         """Returns some space of deleted rows to the disk. Returns True if there is more, so that it has to be repeated.
@@ -421,13 +474,35 @@ async def history_of(connection: AsyncConnection, id: str) -> History:
     return tuple(history)
 
 
-async def _write(connection: AsyncConnection, id: str, start: int, rest: Sequence[Message]) -> None:
-    for first in range(0, len(rest), ROWS_AT_ONCE):
-        piece = enumerate(rest[first : first + ROWS_AT_ONCE], start + first)
-        await connection.execute(insert(messages), [_row(id, position, message) for position, message in piece])
+async def _calls_of(connection: AsyncConnection, id: str) -> tuple[CallRecord, ...]:
+    columns = [calls.c[field.name] for field in fields(CallRecord)]
+    rows = await connection.execute(select(*columns).where(calls.c.conversation == id).order_by(calls.c.number))
+    return tuple(CallRecord(**{**row, "status": CallStatus(row["status"])}) for row in rows.mappings())
 
 
-def _row(id: str, position: int, message: Message) -> dict[str, Any]:
+async def _record_of(connection: AsyncConnection, id: str) -> ConversationRecord:
+    return ConversationRecord(await history_of(connection, id), await _calls_of(connection, id))
+
+
+async def _write_messages(connection: AsyncConnection, id: str, tail: Tail[Message]) -> None:
+    for first in range(0, len(tail.items), ROWS_AT_ONCE):
+        piece = enumerate(tail.items[first : first + ROWS_AT_ONCE], tail.start + first)
+        rows = [_message_row(id, position, message) for position, message in piece]
+        await connection.execute(insert(messages), rows)
+
+
+async def _write_calls(connection: AsyncConnection, id: str, tail: Tail[CallRecord]) -> None:
+    rows = [_call_row(id, number, call) for number, call in enumerate(tail.items, tail.start)]
+    if rows:
+        await connection.execute(insert(calls), rows)
+
+
+def _call_row(id: str, number: int, call: CallRecord) -> dict[str, Any]:
+    texts = {name: _storable(value) for name, value in asdict(call).items() if isinstance(value, str)}
+    return {**asdict(call), **texts, "conversation": id, "number": number}
+
+
+def _message_row(id: str, position: int, message: Message) -> dict[str, Any]:
     return {
         "conversation": id,
         "position": position,

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.runtime.limits import STORED_MESSAGE_BYTES, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS, UNUSED_ENTRY_BYTES
+from voicebot.runtime.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS, UNUSED_ENTRY_BYTES
+from voicebot.storage.record import message_bytes
 
 LABEL_BYTES = 3
 
@@ -42,17 +43,12 @@ def pack(history: History) -> Import:
     """Compresses a history. Blocks for up to 20 ms, mostly without holding the global lock."""
     rows = [[message.role.value, message.text, message.interrupted] for message in history]
     text = json.dumps(rows, ensure_ascii=False).encode("utf-8", "replace")
-    return Import(zlib.compress(text), stored_bytes(history))
+    return Import(zlib.compress(text), message_bytes(history))
 
 
 def unpack(packed: bytes) -> History:
     rows = json.loads(zlib.decompress(packed))
     return tuple(Message(Role(role), text, interrupted) for role, text, interrupted in rows)
-
-
-def stored_bytes(history: Iterable[Message]) -> int:
-    """Returns the approximate space that these messages take in the database."""
-    return sum(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")) for message in history)
 
 
 def address_label(address: str) -> str:

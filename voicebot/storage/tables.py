@@ -1,4 +1,4 @@
-"""The tables: conversations, their messages, unused imports, and the number of answered turns per day.
+"""The tables: conversations, their messages and tool calls, unused imports, and the number of answered turns per day.
 
 Each change needs a migration, which `python -m voicebot.storage.migrations.new` writes.
 """
@@ -27,6 +27,22 @@ messages = Table(
     Column("role", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("interrupted", Boolean, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("conversation", String(64), ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    # The oldest call has number 0
+    Column("number", Integer, primary_key=True),
+    # The columns from here on are the fields of `CallRecord`. Models name their calls themselves, at any length
+    Column("id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("reported", Boolean, nullable=False),
 )
 
 imports = Table(

@@ -12,6 +12,7 @@ from typing import Protocol
 from voicebot.access.close_codes import SHUTDOWN
 from voicebot.runtime import limits
 from voicebot.session.services import AppServices
+from voicebot.session.tool_calls import CLOSE_S, NOTED_S
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
 from voicebot.web.recording_threads import RecordingThreads
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS_S = 8.0
 """How long the server waits at its end until the last words of all sessions are stored."""
+
+CALLS_S = CLOSE_S + NOTED_S + 1
+"""How long the calls of tools that are still running may take to end."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,11 @@ class Application:
         """Closes all parts, and waits until the last words are stored. A part that fails does not stop the others."""
         services = self.services
         await self.end_sessions()
+        with _contained("the invitations"):
+            services.invitations.close()
         await _close_contained("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)
         await _close_contained("the TURN servers' credentials", self.webrtc.ice, limits.PEER_CLOSING_S)
+        await _close_contained("the calls of tools", services.running_calls, CALLS_S)
         await _close_contained("the conversations", services.conversations, LAST_WORDS_S)
         await _close_contained("the workers that decode recordings", self.decoder, limits.PEER_CLOSING_S)
         with _contained("the recordings"):

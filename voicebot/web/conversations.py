@@ -12,6 +12,8 @@ from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
+from voicebot.engines.conversation import HandoverEnd
+from voicebot.session.conversation import conversation_key
 from voicebot.session.services import AppServices
 from voicebot.storage.conversations import ID_PATTERN, RETRY_S
 from voicebot.storage.database import StoreError
@@ -34,18 +36,19 @@ def add_conversations(app: FastAPI, services: AppServices) -> None:
         """Answers with the state message of a session that has just continued the conversation."""
         count(request)
         try:
-            history = await conversations.read(conversation)
+            record = await conversations.read(conversation)
         except StoreError:
             raise store_unreachable() from None
-        if history is None:
+        if record is None:
             raise RefusedError(404, Reason.REQUEST, "conversation: none with this name exists (any more)")
         response.headers["Cache-Control"] = "no-store"
-        return view(State(history=history))
+        return view(State(history=record.history, calls=record.calls))
 
     @app.delete("/conversations/{conversation}", status_code=204)
     async def delete_conversation(conversation: Name, request: Request) -> None:
         """Answers in the same way if there is no such conversation, because the result is the same."""
         count(request)
+        services.invitations.end(conversation_key(conversation), HandoverEnd.CLEARED)
         try:
             await conversations.delete(conversation)
         except StoreError:

@@ -23,7 +23,7 @@ from voicebot.access.admission import RefusedError
 from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
-from voicebot.engines.health import EngineHealth, Health
+from voicebot.engines.health import MCP, EngineHealth, Health
 from voicebot.recording.recorder import GRACE_S
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
@@ -37,6 +37,7 @@ from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
 from voicebot.web.recordings import add_recordings
+from voicebot.web.say import add_say
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
@@ -125,6 +126,7 @@ def create_app(application: Application) -> FastAPI:
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
     add_recordings(app, services, application.threads)
+    add_say(app, services)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -154,6 +156,8 @@ def _groq_model(health: Health, settings: Settings) -> str:
 def notice(health: Health, settings: Settings) -> str:
     """Returns a notice for visitors: which services may get their words, and how long words and sound are kept."""
     engines = _where_words_go(health, settings)
+    if servers := [server.name for server in health.get(MCP, ())]:
+        engines = f"{engines} Its tools may pass parts of what you say to {' and '.join(servers)}."
     sound = "Sound is not recorded."
     if settings.recording_minutes:
         sound = f"Sound is kept until {GRACE_S / 60:g} minutes after you hang up."
@@ -180,14 +184,18 @@ def _display_name(engine: str) -> str:
 def _where_words_go(health: Health, settings: Settings) -> str:
     """Returns the part about services that get what is said, and their hosts if the operator chose them.
 
-    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
+    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on,
+    and so may an operator's own graph.
     """
     parts, stays = [], False
+    own = next((engine.graph for engine in health["llm"] if engine.graph is not None), None)
     for stage, what_it_does in WHAT_SERVICES_DO.items():
         names = []
         for engine in health[stage]:
             host = host_of(engine.name, settings)
-            if engine.name == LOCAL and host is not None and is_this_machine(host):
+            if engine.graph == engine.name:
+                names.append(f"{own}, the operator's own agent")
+            elif engine.name == LOCAL and host is not None and is_this_machine(host):
                 stays = True
             elif engine.name not in EMBEDDED:
                 name = _display_name(engine.name)
@@ -195,6 +203,10 @@ def _where_words_go(health: Health, settings: Settings) -> str:
         if names:
             parts.append(what_it_does.format(" or ".join(dict.fromkeys(names))))
             stays = stays and stage != "tts"
+    if own is not None:
+        stays = False
+        if not any(engine.graph == engine.name for engine in health["llm"]):
+            parts.append(f"{own}, the operator's own agent, takes part in the answers and may pass your words on")
     if parts:
         text = "; ".join(parts)
         engines = f"{text[0].upper()}{text[1:]}."
@@ -241,7 +253,10 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         application.webrtc.ice.start()
         await _log_engines(services.health)
         host, port = listener.getsockname()[:2]
-        logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+        name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        services.invitations.base_url = services.settings.public_address or address
+        logger.info("open %s in a browser", address)
         memory.settle()
         background = {
             "loop lag": services.telemetry.metrics.time_loop(),
@@ -279,8 +294,11 @@ def _ignore_repeated_signals() -> None:
 async def _log_engines(engine_health: EngineHealth) -> None:
     """Probes all engines and logs which of them are ready."""
     for stage, engines in (await engine_health.check()).items():
+        if stage == MCP:
+            continue  # they are starting, and log themselves when they are ready
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
+            name = f"{name} in {engine.graph}" if engine.graph not in (None, engine.name) else name
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:

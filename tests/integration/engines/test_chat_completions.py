@@ -34,7 +34,7 @@ from tests.support.manual_clock import StoppedClock
 from tests.support.talk import MOMENT
 from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm import clients
@@ -105,7 +105,7 @@ async def test_tools_are_called_however_their_arguments_are_split_in_the_stream(
 
 
 async def test_the_unscripted_simulator_calls_the_clock_tool(simulator: ChatSimulator, make: Make) -> None:
-    agent = agent_on(make(), toolbox(StoppedClock(MOMENT)))
+    agent = agent_on(make(), built_in_tools(StoppedClock(MOMENT)))
     assert await said(agent, (Message(Role.USER, "what time is it"),)) == "It is 1 30. Is there anything else?"
     assert "tell me more" in (await said(agent)).lower()
     await agent.close()

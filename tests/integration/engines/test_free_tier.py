@@ -14,7 +14,7 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import TokenLimit
 from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.groq import Groq
@@ -43,7 +43,7 @@ class Clock:
 def bot(simulator: ChatSimulator, clock: Clock) -> GraphAgent:
     """Returns an agent as `build` makes it, with the usual persona and all tools."""
     engine = Groq(KEY, base_url=simulator.url, models=Models((OSS,), clock))
-    return GraphAgent(engine.model, toolbox(), "groq", service=engine, history_max_tokens=6_000)
+    return GraphAgent(engine.model, built_in_tools(), "groq", service=engine, history_max_tokens=6_000)
 
 
 async def talk(agent: GraphAgent, simulator: ChatSimulator, clock: Clock, turns: int) -> History:

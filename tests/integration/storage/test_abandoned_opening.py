@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
+from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import History
 from voicebot.storage import conversations, database
 from voicebot.storage.conversations import UNREACHABLE
 from voicebot.storage.database import Database
+from voicebot.storage.record import ConversationRecord
 
 ONE, TWO = "tell me a joke", "A horse walks into a bar."
 
@@ -27,6 +29,9 @@ class Session:
 
     def conversation_taken_over(self) -> None:
         self.ended += 1
+
+    def call_ended(self, ended: ToolCallEnded) -> bool:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize("same_server", [True, False])
@@ -52,7 +57,7 @@ async def test_opening_a_conversation_that_times_out_in_sqlite_ends_no_live_sess
         assert session.ended == 0
         await goes_on(older, state(ONE, TWO, "and more"))
         assert older.id is not None
-        assert await there.read(older.id) == talk(ONE, TWO, "and more")
+        assert await stored_history(there, older.id) == talk(ONE, TWO, "and more")
         newer = await here.open(older.id)
         assert newer.history == talk(ONE, TWO, "and more")
         assert session.ended == 1
@@ -83,7 +88,7 @@ async def test_a_client_that_leaves_while_its_conversation_opens_ends_no_live_se
             await here.settle()
         await goes_on(older, state(ONE, TWO, "and more"))
         assert older.id is not None
-        assert await here.read(older.id) == talk(ONE, TWO, "and more")
+        assert await stored_history(here, older.id) == talk(ONE, TWO, "and more")
         assert session.ended == 0
 
 
@@ -94,10 +99,10 @@ async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_tha
     monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.2)
     take = Database.take
 
-    async def slow_commit(self: Database, *args: Any) -> History | None:
-        history = await take(self, *args)
+    async def slow_commit(self: Database, *args: Any) -> ConversationRecord | None:
+        record = await take(self, *args)
         await asyncio.sleep(0.5)  # This is longer than the time limit, whose end has no event.
-        return history
+        return record
 
     async with replica(url) as here:
         older = await here.open(None)

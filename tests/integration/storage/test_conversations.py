@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.machine_session import Session, bot, user
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
 from voicebot.dialogue.events import FinalTranscript, ReplyEnded, SpeechEnded, SpeechStarted, Timer, WordsHeard
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.state import State
@@ -39,9 +39,9 @@ async def test_the_stored_conversation_follows_every_change_and_is_empty_once_cl
         assert conversation.id is not None
         for turns in ([ONE], [ONE, TWO, "no"], [ONE, TWO, "no wait"], [ONE], []):
             await goes_on(conversation, state(*turns))
-            assert await here.read(conversation.id) == talk(*turns)
+            assert await stored_history(here, conversation.id) == talk(*turns)
         await goes_on(conversation, state("anew"))
-        assert await here.read(conversation.id) == talk("anew")
+        assert await stored_history(here, conversation.id) == talk("anew")
 
 
 async def test_what_was_heard_of_a_wrong_start_is_deleted_when_the_user_goes_on(url: str) -> None:
@@ -53,14 +53,14 @@ async def test_what_was_heard_of_a_wrong_start_is_deleted_when_the_user_goes_on(
         session.answer("It is ten past four.")
         session.post(WordsHeard(1, 0, 2))
         await goes_on(conversation, session.state)
-        assert await here.read(conversation.id) == (user("what time is it"), bot("It is", interrupted=True))
+        assert await stored_history(here, conversation.id) == (user("what time is it"), bot("It is", interrupted=True))
         session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in tokyo"))
         await goes_on(conversation, session.state)
-        assert await here.read(conversation.id) == (user("what time is it in tokyo"),)
+        assert await stored_history(here, conversation.id) == (user("what time is it in tokyo"),)
         session.post(ReplyEnded(1))
         session.time_out(Timer.DEBOUNCE)
         await goes_on(conversation, session.state)
-        assert await here.read(conversation.id) == (user("what time is it in tokyo"),)
+        assert await stored_history(here, conversation.id) == (user("what time is it in tokyo"),)
 
 
 async def test_a_session_without_messages_stores_no_conversation(url: str) -> None:
@@ -79,9 +79,9 @@ async def test_an_older_session_cannot_change_a_conversation_that_a_newer_one_ha
         newer = await there.open(older.id)
         await goes_on(older, state(ONE, TWO, "lost"))
         await goes_on(older, state(ONE, TWO, "lost", "too"))
-        assert await there.read(older.id) == talk(ONE, TWO)
+        assert await stored_history(there, older.id) == talk(ONE, TWO)
         await goes_on(newer, state(ONE, TWO, "goes on"))
-        assert await here.read(older.id) == talk(ONE, TWO, "goes on")
+        assert await stored_history(here, older.id) == talk(ONE, TWO, "goes on")
 
 
 async def test_a_newer_session_gets_the_words_just_heard_in_the_older_one_on_its_server(url: str) -> None:
@@ -140,11 +140,11 @@ async def test_conversations_expire_after_their_retention_unless_used_since(url:
         await here.open(used.id)
         now_s += 2 * DAY_S
         async with replica(url, lambda: now_s, retention_days=0) as forever:
-            assert await forever.read(old.id) == talk(ONE)
+            assert await stored_history(forever, old.id) == talk(ONE)
         async with replica(url, lambda: now_s, retention_days=30) as there:
             assert await there.read(old.id) is None
             assert used.id is not None
-            assert await there.read(used.id) == talk(ONE)
+            assert await stored_history(there, used.id) == talk(ONE)
 
 
 async def test_servers_that_start_at_once_on_an_empty_database_are_all_ready(url: str) -> None:
@@ -170,7 +170,7 @@ async def test_sessions_that_write_at_once_each_store_their_own_conversation(url
 
         for id, history in await asyncio.gather(*(session(number) for number in range(10))):
             assert id is not None
-            assert await here.read(id) == history
+            assert await stored_history(here, id) == history
 
 
 async def test_two_sessions_writing_one_conversation_at_once_store_only_the_newer_ones_messages(url: str) -> None:
@@ -183,7 +183,7 @@ async def test_two_sessions_writing_one_conversation_at_once_store_only_the_newe
             await asyncio.gather(
                 goes_on(older, state(ONE, *["old"] * count)), goes_on(newer, state(ONE, *["new"] * count))
             )
-        assert await here.read(older.id) == talk(ONE, *["new"] * 4)
+        assert await stored_history(here, older.id) == talk(ONE, *["new"] * 4)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ async def test_the_last_words_of_all_sessions_are_written_before_the_server_ends
     async with replica(url) as there:
         for conversation in live:
             assert conversation.id is not None
-            history = await there.read(conversation.id)
+            history = await stored_history(there, conversation.id)
             assert history is not None
             assert history[-1].text == "A horse"

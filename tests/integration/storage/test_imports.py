@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.incompressible import incompressible
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
 from voicebot.dialogue.history import Message, Role
 from voicebot.runtime.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.storage.conversations import Conversations
@@ -70,11 +70,11 @@ async def test_an_import_continued_on_another_server_becomes_a_conversation(url:
     async with replica(url) as here, replica(url) as there:
         id = await here.put(pack(TALK), "10.0.0.1")
         assert id is not None
-        assert await there.read(id) == CLEAN
+        assert await stored_history(there, id) == CLEAN
         session = await there.open(id)
         assert (session.id, session.history, session.notice) == (id, CLEAN, None)
         await goes_on(session, state("one", "two"))
-        assert await here.read(id) == talk("one", "two")
+        assert await stored_history(here, id) == talk("one", "two")
         again = await here.open(id)
         assert again.history == talk("one", "two")
 
@@ -88,7 +88,7 @@ async def test_two_sessions_that_open_one_import_at_once_both_get_it_and_one_sto
         for number, each in enumerate(sessions):
             await goes_on(each, state(str(number), "answer", "more"))
         assert id is not None
-        assert await here.read(id) in (talk("0", "answer", "more"), talk("1", "answer", "more"))
+        assert await stored_history(here, id) in (talk("0", "answer", "more"), talk("1", "answer", "more"))
 
 
 async def test_a_deleted_import_is_gone_and_its_share_is_free(url: str) -> None:

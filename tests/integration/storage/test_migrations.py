@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Column, Integer, MetaData, Table, inspect
 
 from tests.support.paths import PROJECT
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
 from tests.support.schema import connected, differences, later_program, rows, run, schema_version
 from voicebot.check.findings import check_database
 from voicebot.check.results import Outcome
@@ -154,7 +154,7 @@ async def test_a_new_migration_is_written_from_the_difference_to_the_tables(url:
 async def test_a_database_from_before_versions_is_adopted_with_its_conversations(url: str) -> None:
     run(url, *BEFORE_VERSIONS, double="DOUBLE" if "sqlite" in url else "DOUBLE PRECISION")
     async with replica(url, lambda: 1_000_000.0) as here:
-        assert await here.read("A234567890123456789012") == talk("tell me a joke")
+        assert await stored_history(here, "A234567890123456789012") == talk("tell me a joke")
         assert await here.count_turns(1, 1) == 1
     assert schema_version(url) == NEWEST
     assert differences(url, metadata) == []
@@ -169,7 +169,7 @@ async def test_servers_that_start_at_once_migrate_once_and_find_every_conversati
     caplog.set_level(logging.INFO)
     servers = [Database(url) for _ in range(4)]
     try:
-        assert await asyncio.gather(*(each.read(id) for each in servers)) == [talk(*TALK)] * 4
+        assert await asyncio.gather(*(stored_history(each, id) for each in servers)) == [talk(*TALK)] * 4
     finally:
         for each in servers:
             await each.close()
@@ -187,14 +187,14 @@ async def test_a_server_of_the_version_before_goes_on_while_a_new_one_migrates(u
             assert schema_version(url) == LATER
             await goes_on(live, state(*TALK, "and then?"))
             assert live.id is not None
-            assert await new_one.read(live.id) == talk(*TALK, "and then?")
+            assert await stored_history(new_one, live.id) == talk(*TALK, "and then?")
 
 
 async def test_no_message_is_lost_when_sqlite_replaces_the_table_of_conversations(url: str, runs: Runs) -> None:
     id = await stored_conversation(url, *TALK)
     runs(ADDS_A_TABLE, REPLACES_CONVERSATIONS)
     async with replica(url) as here:
-        assert await here.read(id) == talk(*TALK)
+        assert await stored_history(here, id) == talk(*TALK)
         assert rows(url, "SELECT later_column FROM conversations") == [("en",)]
         await here.delete(id)
         assert rows(url, "SELECT * FROM messages") == [], "foreign keys are enforced again"
@@ -213,7 +213,7 @@ async def test_a_migration_goes_on_when_the_operation_that_waits_for_it_gives_up
                 await asyncio.sleep(0.02)
         await until_ready(here)
         monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 10)
-        assert await here.read(id) == talk(*TALK)
+        assert await stored_history(here, id) == talk(*TALK)
 
 
 async def test_an_up_to_date_database_is_used_without_loading_alembic(url: str) -> None:
@@ -223,7 +223,7 @@ import asyncio, sys
 from voicebot.storage.database import Database
 async def main():
     database = Database({url!r})
-    assert len(await database.read({id!r})) == 2
+    assert len((await database.read({id!r})).history) == 2
     await database.close()
     sys.exit("alembic" in sys.modules)
 asyncio.run(main())
@@ -261,7 +261,7 @@ async def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(
         assert contents(url) == before
         runs(ADDS_A_TABLE)
         await until_ready(here)
-        assert await here.read(id) == talk(*TALK)
+        assert await stored_history(here, id) == talk(*TALK)
 
 
 @pytest.mark.parametrize("fault", ['op.execute("UPDATE nowhere SET x = 1")', "raise KeyError(5)"])
@@ -286,7 +286,7 @@ async def test_a_migration_that_fails_changes_nothing_and_is_tried_again_later(
         runs(ADDS_A_TABLE)
         monkeypatch.setattr(schema, "MIGRATION_RETRY_S", 0)
     async with replica(url) as here:
-        assert await here.read(id) == talk(*TALK)
+        assert await stored_history(here, id) == talk(*TALK)
 
 
 async def test_a_migration_that_would_leave_messages_without_a_conversation_fails(url: str, runs: Runs) -> None:
@@ -316,7 +316,7 @@ asyncio.run(Database({url!r}).read("A"))
     assert contents(url) == before
     runs(ADDS_A_TABLE)
     async with replica(url) as here:
-        assert await here.read(id) == talk(*TALK)
+        assert await stored_history(here, id) == talk(*TALK)
     assert schema_version(url) == LATER
 
 

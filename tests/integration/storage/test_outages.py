@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.support.postgres import Postgres
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
 from voicebot.settings import config
 from voicebot.storage import conversation, conversations, database
 from voicebot.storage.conversations import UNREACHABLE, Conversations
@@ -33,7 +33,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def until_kept(store: Conversations, id: str | None, *turns: str) -> None:
     assert id is not None
     async with asyncio.timeout(10):
-        while not store.health.ready or await store.read(id) != talk(*turns):  # noqa: ASYNC110 (it has no event)
+        while not store.health.ready or await stored_history(store, id) != talk(*turns):  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.05)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.incompressible import incompressible
-from tests.support.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, stored_history, talk
+from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.state import State
 from voicebot.runtime import limits
@@ -18,7 +18,8 @@ from voicebot.storage import conversation as module
 from voicebot.storage import conversations, database
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
-from voicebot.storage.imports import pack, stored_bytes
+from voicebot.storage.imports import pack
+from voicebot.storage.record import Tail, message_bytes
 
 MEGABYTE = 1_000_000
 
@@ -96,7 +97,7 @@ async def test_the_database_size_is_checked_again_after_many_bytes_were_written(
     async with replica(url) as here:
         ids = [await conversation(here, texts(10)) for _ in range(6)]
         async with asyncio.timeout(20):
-            while await here.read(ids[0]) is not None:  # noqa: ASYNC110 (it has no event)
+            while await stored_history(here, ids[0]) is not None:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)
         assert await here.read(ids[-1]) is not None
 
@@ -119,7 +120,7 @@ async def test_the_database_file_shrinks_soon_after_many_conversations_were_dele
         async with asyncio.timeout(20):
             while path.stat().st_size > before + 100_000:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)
-        assert await here.read(kept) == talk("hello", "Hi.")
+        assert await stored_history(here, kept) == talk("hello", "Hi.")
 
 
 async def test_four_hundred_imports_grow_the_database_file_by_less_than_a_megabyte(tmp_path: Path) -> None:
@@ -139,8 +140,8 @@ async def test_reads_take_turns_with_housekeeping_that_has_much_to_delete(
     monkeypatch.setattr(database, "FREED_PAGES_AT_ONCE", 10)
     here = database.Database(f"sqlite:///{tmp_path}/conversations.db")
     for number in range(20):
-        await here.save(f"{number:022}", "owner", 1.0, 0, texts(2).history, new=True)
-    await here.save("A" * 22, "owner", 3.0, 0, talk("hello"), new=True)
+        await here.save(f"{number:022}", "owner", 1.0, Tail(0, texts(2).history), new=True)
+    await here.save("A" * 22, "owner", 3.0, Tail(0, talk("hello")), new=True)
     waited = 0
 
     async def housekeeping() -> int:
@@ -153,7 +154,7 @@ async def test_reads_take_turns_with_housekeeping_that_has_much_to_delete(
 
     running = asyncio.create_task(housekeeping())
     while not running.done():
-        assert await here.read("A" * 22) == talk("hello")
+        assert await stored_history(here, "A" * 22) == talk("hello")
         waited += 1
     assert running.result() > 100
     assert waited > running.result() / 2, "no read waits for more than a step or two"
@@ -175,7 +176,7 @@ async def test_the_start_does_not_wait_for_all_that_has_to_be_deleted(
     monkeypatch.setattr(conversations, "START_TIMEOUT_S", 0.01)
     async with replica(url) as here:
         assert here.health.reason == "not asked yet", "the first housekeeping has not ended"
-        assert await here.read(id) == talk("hello")
+        assert await stored_history(here, id) == talk("hello")
         may_end.set()
 
 
@@ -188,10 +189,10 @@ async def test_only_the_newest_messages_of_a_very_long_conversation_are_stored(u
         assert live.id is not None
         for count in (10, 24, 40, 41, 60):
             await goes_on(live, texts(count))
-            kept = await here.read(live.id)
+            kept = await stored_history(here, live.id)
             whole = texts(count).history
             assert kept == whole[-len(kept or ()) :]
-            assert limits.MAX_CONVERSATION_BYTES * 0.4 < stored_bytes(kept or ()) <= limits.MAX_CONVERSATION_BYTES
+            assert limits.MAX_CONVERSATION_BYTES * 0.4 < message_bytes(kept or ()) <= limits.MAX_CONVERSATION_BYTES
         again = await here.open(live.id)
         assert again.history == kept
 
@@ -201,10 +202,10 @@ async def test_a_message_above_the_conversation_limit_is_cut_to_its_last_part(ur
         live = await here.open(None)
         assert live.id is not None
         await goes_on(live, State(history=(Message(Role.USER, "\N{PILE OF POO}" * 600_000 + "end"),)))
-        (message,) = await here.read(live.id) or ()
+        (message,) = await stored_history(here, live.id) or ()
         assert len(message.text) == limits.MAX_CONVERSATION_BYTES // 4
         assert message.text.endswith("end")
-        assert stored_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.STORED_MESSAGE_BYTES
+        assert message_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.STORED_MESSAGE_BYTES
 
 
 async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_the_end(
@@ -214,9 +215,15 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     written: list[int] = []
 
     class MeasuringStore:
-        async def save(self, _: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-            written.append(stored_bytes(rest))
+        async def save(self, _: object, last_messages: Tail[Message], __: object, *, new: bool) -> bool:
+            written.append(message_bytes(last_messages.items))
             return True
+
+        def call_begun(self, _: StoredConversation, call: str) -> None:
+            raise NotImplementedError
+
+        async def call_ended(self, _: StoredConversation, ended: ToolCallEnded) -> None:
+            raise NotImplementedError
 
         def conversation_ended(self, _: StoredConversation) -> None:
             pass

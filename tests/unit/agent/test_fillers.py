@@ -14,7 +14,7 @@ from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import PURE, fillers
+from voicebot.agent.tools import fillers
 from voicebot.agent.tools.fillers import Filler
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError
@@ -66,7 +66,7 @@ async def reply(
         await slow.done.wait()
         return "done"
 
-    work.tags = [PURE]
+    work.tags = ["pure"]
     agent = GraphAgent(Script(answers=list(answers)), [work], "test", **({"filler_s": SOON_S} | options))
     is_wanted = asyncio.Event()
     if wanted:

@@ -21,7 +21,7 @@ from tests.support.scripted_model import Endless, Script, Whole, brief, call
 from tests.support.talk import Talk
 from voicebot.agent.agent import GraphAgent
 from voicebot.agent.graph import MAX_TOOL_ROUNDS
-from voicebot.agent.tools import PURE, toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.offline import OfflineModel
@@ -323,7 +323,7 @@ async def test_langsmith_traces_an_answer_only_if_the_environment_asks_for_it(
 
 
 async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:
-    engine: Agent = GraphAgent(OfflineModel(), toolbox(), "offline", languages=frozenset({"en"}))
+    engine: Agent = GraphAgent(OfflineModel(), built_in_tools(), "offline", languages=frozenset({"en"}))
     await engine.start()
     await engine.start()
     await engine.close()
@@ -344,7 +344,7 @@ async def test_only_a_tool_with_effects_waits_until_the_answer_is_wanted(pure: b
         ran.set()
         return "done"
 
-    order.tags = [PURE] if pure else None
+    order.tags = ["pure"] if pure else None
     model = Script(answers=[[call("order")], ["Ordered."]])
     wanted = asyncio.Event()
     answer = asyncio.create_task(anext(GraphAgent(model, [order], "test").reply(HI, wanted)))

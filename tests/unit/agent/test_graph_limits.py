@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.scripted_model import Script, brief, call
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.messages import tokens
@@ -30,7 +30,7 @@ HI = talk(1)
 
 
 async def answered(model: Script, history: History = HI, **options: Any) -> str:
-    agent = GraphAgent(model, toolbox(), "test", prompt=brief, **options)
+    agent = GraphAgent(model, built_in_tools(), "test", prompt=brief, **options)
     async with aclosing(agent.reply(history, WANTED)) as stream:
         return "".join([token async for token in stream])
 
@@ -49,7 +49,7 @@ async def test_a_model_that_takes_too_long_is_stopped(said: list[str]) -> None:
 
 async def test_each_request_has_its_own_timeout_and_a_slow_consumer_uses_up_none_of_it() -> None:
     model = Script(answers=[["Well, ", call("clock")], ["it is ", "late."]])
-    agent = GraphAgent(model, toolbox(), "test", timeout_s=0.2)
+    agent = GraphAgent(model, built_in_tools(), "test", timeout_s=0.2)
     heard = []
     async with aclosing(agent.reply(talk(1), WANTED)) as stream:
         async for token in stream:

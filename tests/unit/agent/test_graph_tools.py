@@ -11,7 +11,6 @@ from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import PURE
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup
@@ -37,7 +36,7 @@ class Booking:
             await asyncio.sleep(self.work_s)
             return "booked"
 
-        book.tags = [PURE] if self.pure else []
+        book.tags = ["pure"] if self.pure else []
         return GraphAgent(Script(answers=list(answers)), [book], name, filler_s=60)
 
 

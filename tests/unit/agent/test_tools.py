@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
 from tests.support.manual_clock import StoppedClock
-from voicebot.agent.tools import toolbox
+from voicebot.agent.tools import built_in_tools
 from voicebot.agent.tools.calculator import calculated
 from voicebot.languages.gazetteer import MAIN_ZONES, gazetteer, place_named, places_in
 from voicebot.runtime.clock import MachineClock
@@ -26,7 +26,7 @@ MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 
 
 async def use(name: str, **arguments: Any) -> Any:
-    tool = next(tool for tool in toolbox(StoppedClock(MOMENT)) if tool.name == name)
+    tool = next(tool for tool in built_in_tools(StoppedClock(MOMENT)) if tool.name == name)
     return await tool.ainvoke(arguments)
 
 
@@ -58,7 +58,7 @@ def test_the_machines_time_has_a_time_zone() -> None:
 
 
 def test_each_tool_and_each_argument_has_a_description_for_the_model() -> None:
-    tools = toolbox()
+    tools = built_in_tools()
     assert {"clock": {"place"}, "calculator": {"expression"}}.items() <= {
         each.name: set(each.args) for each in tools
     }.items()

@@ -85,7 +85,15 @@ def test_an_interruption_reports_its_words_the_verdict_the_cancelling_and_the_un
         TranscriptCompleted(2, "stop"),
         VerdictGiven(verdict),
         ReplyCancelled(1),
-        ReplyFinished(1, unheard="It lived on a ship.", interrupted=True, cancelled=True, committed=True, started=True),
+        ReplyFinished(
+            1,
+            unheard="It lived on a ship.",
+            interrupted=True,
+            cancelled=True,
+            committed=True,
+            started=True,
+            heard="Once upon a time there was a cat.",
+        ),
         HistoryChanged(),
     ]
 

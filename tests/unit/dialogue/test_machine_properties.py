@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.machine_world import ANY_INPUT, PLAUSIBLE, REWRITTEN_WORDS, RULES, TURN, WORDS, World
+from tests.support.machine_world import (
+    ANY_INPUT,
+    ENGLISH_RULES,
+    PLAUSIBLE,
+    REWRITTEN_WORDS,
+    RULES,
+    SCENES,
+    TURN,
+    WORDS,
+    World,
+)
 from voicebot.dialogue.events import Input, SessionStarted
 from voicebot.dialogue.history import Role
 from voicebot.dialogue.state import Phase, Rules, State
@@ -68,3 +78,17 @@ def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -
     assert [word for word in said.split() if word.startswith("question-")] == typed, (
         "each typed text must be there once, in order"
     )
+
+
+@given(ENGLISH_RULES, SCENES)
+@settings(max_examples=1000)
+def test_each_call_is_made_once_after_a_clear_yes_if_it_needs_one_and_reported_once(
+    rules: Rules, script: list[tuple[str, str, int]]
+) -> None:
+    """`World` checks each step with a `CallLedger`."""
+    world = World(State(rules=rules))
+    for kind, text, pick in script:
+        world.happen(kind, text, pick)
+    world.post(SessionStarted())
+    world.leave()
+    assert world.state.phase is Phase.IDLE

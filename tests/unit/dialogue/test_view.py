@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from tests.support.verdict_cases import case_of_line
 from voicebot.dialogue import timings
 from voicebot.dialogue import view as panel
+from voicebot.dialogue.confirmation import PendingConfirmation, is_clear_yes
 from voicebot.dialogue.events import EngineReported, Stage
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.reply_state import Reply
-from voicebot.dialogue.state import State, Turn, Utterance, VerdictRecord
+from voicebot.dialogue.state import Rules, State, Turn, Utterance, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
+from voicebot.languages.loader import languages
 
 ASKED = Message(Role.USER, "tell me a story")
 TOLD = Message(Role.ASSISTANT, "Once upon a", interrupted=True)
@@ -64,6 +69,7 @@ def test_a_new_session_has_an_empty_view() -> None:
     assert panel.view(State()) == {
         "type": "state",
         "phase": "idle",
+        "handed_over": False,
         "chat": [],
         "older": 0,
         "status": {"stt": "idle", "agent": "idle", "tts": "idle", "playback": "idle", "interruption": "idle"},
@@ -73,6 +79,7 @@ def test_a_new_session_has_an_empty_view() -> None:
         "ended_by": "",
         "budget": None,
         "medians": {},
+        "confirmation": None,
         "error": None,
     }
 
@@ -295,3 +302,65 @@ def test_typed_turns_are_left_out_of_the_medians() -> None:
 
 def test_a_session_without_turns_has_no_medians() -> None:
     assert timings.medians([]) == {}
+
+
+# Calls of tools -------------------------------------------------------------------------------------------------------
+
+
+def shown(state: State) -> list[object]:
+    """Returns the words of each message of the chat, and for a call its identifier."""
+    return [message.get("id") or message.get("text") or message.get("heard") for message in panel.chat(state)]
+
+
+def test_each_call_is_shown_at_its_place() -> None:
+    calls = [
+        CallRecord("first", "order", "{}", position=1),
+        CallRecord("second", "order", "{}", position=1),
+        CallRecord("early", "order", "{}", position=0),
+        CallRecord("late", "order", "{}", position=2),
+    ]
+    state = State(history=(ASKED, TOLD), calls=tuple(calls), reply=SPEAKING, pending=("and now?",))
+    expected = ["early", ASKED.text, "first", "second", TOLD.text, "late", SPEAKING.heard, "and now?"]
+    assert shown(state) == expected
+    beyond = replace(state, calls=(replace(calls[0], position=9),))
+    assert shown(beyond) == [ASKED.text, TOLD.text, "first", SPEAKING.heard, "and now?"]
+
+
+def test_words_that_join_the_last_message_stay_before_its_call() -> None:
+    call = CallRecord("first", "order", "{}", position=1)
+    state = State(history=(ASKED,), calls=(call,), pending=("please",))
+    assert shown(state) == [f"{ASKED.text} please", "first"]
+
+
+def test_a_call_is_shown_with_the_beginning_of_its_arguments_and_its_result() -> None:
+    call = CallRecord("one", "order", '{"count": 2}', CallStatus.NOT_CONFIRMED, "x" * 2 * panel.MAX_CALL_CHARS)
+    assert panel.chat(State(calls=(call,))) == [
+        {
+            **{"role": "tool", "id": "one", "tool": "order", "status": "not confirmed"},
+            **{"arguments": '{"count": 2}', "result": "x" * panel.MAX_CALL_CHARS + "…"},
+        }
+    ]
+
+
+def test_calls_count_for_the_length_of_the_chat() -> None:
+    calls = [CallRecord(str(number), "order", "{}", position=number % 2) for number in range(2 * panel.MAX_MESSAGES)]
+    view = panel.view(State(history=(ASKED,), calls=tuple(calls)))
+    assert (len(view["chat"]), view["older"]) == (panel.MAX_MESSAGES, panel.MAX_MESSAGES + 1)
+    long = [replace(call, result="x" * 400) for call in calls]
+    view = panel.view(State(history=(ASKED,), calls=tuple(long)))
+    assert 20 < len(view["chat"]) < 30
+
+
+@pytest.mark.parametrize("language", sorted(languages().known))
+def test_the_question_before_a_call_comes_with_a_clear_yes_and_a_no_in_the_language(language: str) -> None:
+    asked = PendingConfirmation(ConfirmationRequest(CallRecord("one", "order", "{}"), "Shall I order it?"), 1.0)
+    shown = panel.view(State(rules=Rules(language=language), confirmation=asked))["confirmation"]
+    yes, no = shown.pop("yes"), shown.pop("no")
+    assert shown == {"id": "one", "tool": "order", "question": "Shall I order it?"}
+    assert is_clear_yes(yes, language)
+    assert no
+    assert not is_clear_yes(no, language)
+
+
+def test_there_is_no_question_unless_the_user_is_asked() -> None:
+    assert panel.view(State())["confirmation"] is None

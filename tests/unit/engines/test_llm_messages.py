@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import cast
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from tests.support.phrasings import HERE
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.engines.llm.messages import (
+    MODEL_AWAY_EXPLAINED,
+    NOT_CONFIRMED,
+    REPORT_CALLS,
+    REPORTED_CHARS,
+    STILL_RUNNING,
+    UNREPORTED,
+    system_message,
+    to_messages,
+    tokens,
+)
 from voicebot.engines.llm.offline.topics import AWAY, BEYOND, STILL_BEYOND
 
 
@@ -75,3 +86,102 @@ def test_the_explanation_counts_towards_the_token_limit_and_goes_when_the_notice
     assert tokens(some) <= most
     few = to_messages((*sent, *later), "Be brief.", 200)
     assert MODEL_AWAY_EXPLAINED not in few[0].text
+
+
+# Calls of tools ---------------------------------------------------------------------------------------------------
+
+
+def record(id: str, position: int, status: CallStatus = CallStatus.DONE, result: str = "done") -> CallRecord:
+    return CallRecord(id, "order", '{"what": "tea"}', status, result, position, reported=True)
+
+
+def outline(messages: list[BaseMessage]) -> list[str]:
+    """Returns what a model sees, without the system prompt."""
+    lines = []
+    for message in messages[1:]:
+        match message:
+            case ToolMessage():
+                lines.append(f"{message.tool_call_id}={message.text}")
+            case AIMessage(tool_calls=[made]):
+                lines.append(f"{made['name']}({made['args']['what']}) {made['id']}")
+            case _:
+                lines.append(message.text.split()[0])
+    return lines
+
+
+def test_earlier_calls_stand_at_their_places_each_with_a_message_of_its_own() -> None:
+    calls = (record("a", 1), record("b", 1), record("c", 3))
+    messages = to_messages(talk(2), "Be brief.", calls=calls)
+    assert outline([*messages]) == [
+        "0",
+        "order(tea) a",
+        "a=done",
+        "order(tea) b",
+        "b=done",
+        "1",
+        "2",
+        "order(tea) c",
+        "c=done",
+    ]
+    assert messages[0] == system_message("Be brief."), "the user knows of all of them"
+
+
+def test_a_call_beyond_the_end_of_the_history_comes_after_its_last_message() -> None:
+    """A reply that was cut short before a word of it was heard leaves the history shorter than it was."""
+    assert outline([*to_messages(talk(1), "Be brief.", calls=(record("a", 9),))]) == ["0", "order(tea) a", "a=done"]
+
+
+def test_a_call_before_the_first_message_that_fits_is_left_out() -> None:
+    calls = tuple(record(f"c{number}", number) for number in range(0, 40, 5))
+    sent = outline([*to_messages(talk(20), "Be brief.", 300, calls)])
+    whole = outline([*to_messages(talk(20), "Be brief.", None, calls)])
+    assert len(sent) < len(whole)
+    assert sent == whole[-len(sent) :]
+    assert sent[0].isdecimal()
+    assert not any(line.startswith("c0") for line in whole), "no message comes before it"
+
+
+def test_calls_and_their_results_count_as_tokens() -> None:
+    long = record("a", 1, result="word " * 1_000)
+    short = record("a", 1)
+    assert tokens(to_messages(talk(1), "", calls=(long,))) > tokens(to_messages(talk(1), "", calls=(short,))) + 1_000
+    wide = CallRecord("a", "order", '{"what": "' + "tea " * 1_000 + '"}', CallStatus.DONE, "done", 1, reported=True)
+    assert tokens(to_messages(talk(1), "", calls=(wide,))) > tokens(to_messages(talk(1), "", calls=(short,))) + 900
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "seen", "is_error"),
+    [
+        (CallStatus.RUNNING, "", STILL_RUNNING, False),
+        (CallStatus.DONE, "ordered", "ordered", False),
+        (CallStatus.FAILED, "Error: closed", "Error: closed", True),
+        (CallStatus.UNKNOWN, "Error: stopped", "Error: stopped", True),
+        (CallStatus.NOT_CONFIRMED, "The user said no.", "The user said no.", True),
+        (CallStatus.NOT_CONFIRMED, "", NOT_CONFIRMED, True),
+    ],
+)
+def test_the_model_reads_how_a_call_ended(status: CallStatus, result: str, seen: str, is_error: bool) -> None:
+    last = to_messages(talk(1), "Be brief.", calls=(record("a", 1, status, result),))[-1]
+    assert isinstance(last, ToolMessage)
+    assert (last.text, last.status) == (seen, "error" if is_error else "success")
+
+
+def test_calls_that_have_ended_without_the_users_knowledge_are_named_in_the_system_prompt() -> None:
+    calls = (
+        CallRecord("a", "order", "{}", CallStatus.DONE, "two lines\nof text", 0),
+        CallRecord("b", "order", "{}", CallStatus.RUNNING, "", 1),
+        CallRecord("c", "order", "{}", CallStatus.DONE, "known", 1, reported=True),
+        CallRecord("d", "order", "{}", CallStatus.UNKNOWN, "x" * 1_000, 1),
+    )
+    system = to_messages(talk(1), "Be brief.", calls=calls)[0]
+    notes = system.text.split(REPORT_CALLS)[1].split("\n\n")[0].strip().splitlines()
+    assert notes == ["- order {}: done: two lines of text", f"- order {{}}: unknown: {'x' * REPORTED_CHARS}"]
+    assert system.additional_kwargs[UNREPORTED] == (calls[0], calls[3])
+
+
+@pytest.mark.parametrize("arguments", ["", "[1]", "{", "null"])
+def test_arguments_that_are_no_json_object_are_left_out(arguments: str) -> None:
+    call = CallRecord("a", "order", arguments, CallStatus.DONE, "done", 1, reported=True)
+    made = to_messages(talk(1), "Be brief.", calls=(call,))[-2]
+    assert isinstance(made, AIMessage)
+    assert made.tool_calls[0]["args"] == {}

@@ -16,6 +16,7 @@ from tests.support.paths import PROJECT
 from voicebot.languages.lexicon import PhraseKind
 from voicebot.languages.loader import LanguageFileError, language_names, language_of, languages, load_languages
 from voicebot.languages.schema import (
+    ConfirmationWords,
     EndOfTurnWords,
     LanguageFile,
     LexiconTable,
@@ -42,7 +43,7 @@ def test_the_complete_languages_have_all_that_a_conversation_needs() -> None:
         assert language.user_labels
         assert language.end_of_turn.hesitations
         assert language.segmentation.titles
-    for table in ("prompts", "spoken_forms", "lexicon", "segmentation"):
+    for table in ("prompts", "spoken_forms", "lexicon", "confirmation", "segmentation"):
         assert len({id(getattr(language_of(code), table)) for code in COMPLETE}) == len(COMPLETE), table
 
 
@@ -55,6 +56,7 @@ def test_the_complete_languages_have_all_that_a_conversation_needs() -> None:
         (("lexicon",), LexiconTable),
         (("end_of_turn",), EndOfTurnWords),
         (("questions",), QuestionWords),
+        (("confirmation",), ConfirmationWords),
         (("segmentation",), SegmentationRules),
         (("voices",), UsualVoices),
         (("places",), PlaceNames),
@@ -77,6 +79,7 @@ def test_a_language_without_a_file_gets_english_phrases_and_no_fillers(code: str
     language, english = language_of(code), language_of("en")
     assert language.lexicon is english.lexicon
     assert language.prompts is english.prompts
+    assert language.confirmation is english.confirmation
     assert language.fillers == ()
     assert not language.end_of_turn.dangling
 
@@ -141,6 +144,11 @@ def test_only_a_name_is_needed(folder: Path) -> None:
         ('name = "E"\n[end_of_turn]\nstalls = "a b c d e f g h"', "eo.toml: end_of_turn.stalls: may only have phrases"),
         ('name = "E"\n[end_of_turn]\nverb_last = "ne"', "eo.toml: end_of_turn.verb_last: Input should be a valid"),
         ('name = "E"\n[questions.digits]\nten = "numero"', "eo.toml: questions.digits: may only have keys such as 4"),
+        ('name = "E"\n[confirmation]\nbeside = "mi petas"', "eo.toml: confirmation.yes: is missing"),
+        (
+            'name = "E"\n[confirmation]\nyes = "jes, !"',
+            "eo.toml: confirmation.yes: may only have phrases with a letter",
+        ),
         ('name = "E"\n[voices]\npiper = "x"', "eo.toml: voices.piper: is no key of a language file"),
     ],
 )

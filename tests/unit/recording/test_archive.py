@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.facts import ErrorRaised
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.state import State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.recording.archive import PIECE_BYTES, pack_archive
 from voicebot.recording.formats import TranscriptFile
 from voicebot.recording.recorder import Recordings, RecordingSnapshot
@@ -31,10 +33,10 @@ def packed(snapshot: RecordingSnapshot) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(b"".join(pack_archive(snapshot))))
 
 
-def recorded(history: History, **settings: Any) -> zipfile.ZipFile:
-    """Returns the archive of a session that begins with this history and plays one frame."""
+def recorded(history: History, calls: tuple[CallRecord, ...] = (), **settings: Any) -> zipfile.ZipFile:
+    """Returns the archive of a session that begins with this history and these calls, and plays one frame."""
     recordings = Recordings(config.load(**settings))
-    recorder = recordings.new(history)
+    recorder = recordings.new(history, calls)
     recorder.begin()
     recorder.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
     snapshot = recorder.snapshot()
@@ -59,6 +61,34 @@ def test_a_recording_without_sound_still_exports_the_transcript() -> None:
     archive = recorded(TALK, recording_minutes=0)
     assert "conversation.wav" not in archive.namelist()
     assert json.loads(archive.read("transcript.json"))["sound"] is None
+    assert read_transcript(archive.read("transcript.json")) == TALK
+
+
+def test_the_transcripts_have_the_calls_at_their_places_and_an_import_ignores_them() -> None:
+    calls = (
+        CallRecord("one", "order_pizza", '{"count": 1}', CallStatus.DONE, "<b>20</b> minutes", position=1),
+        CallRecord("two", "order_beer", "{}", CallStatus.UNKNOWN, position=len(TALK)),
+    )
+    archive = recorded(TALK, calls)
+    document = json.loads(archive.read("transcript.json"))
+    assert document["calls"] == [
+        {
+            **{"id": "one", "tool": "order_pizza", "arguments": '{"count": 1}', "status": "done"},
+            **{"result": "<b>20</b> minutes", "position": 1},
+        },
+        {
+            "id": "two",
+            "tool": "order_beer",
+            "arguments": "{}",
+            "status": "unknown",
+            "result": "",
+            "position": len(TALK),
+        },
+    ]
+    lines = [line for line in archive.read("transcript.md").decode().splitlines() if line.startswith("**")]
+    assert [line.partition(":")[0] for line in lines] == ["**You**", "**Tool**", "**Bot**", "**You**", "**Tool**"]
+    assert lines[1] == r'**Tool**: order\_pizza \{"count": 1\} **– done**: \<b\>20\</b\> minutes'
+    assert lines[-1] == r"**Tool**: order\_beer \{\} **– unknown**"
     assert read_transcript(archive.read("transcript.json")) == TALK
 
 
@@ -109,11 +139,13 @@ def test_a_long_recording_is_packed_and_serialised_in_small_pieces(monkeypatch: 
 
     monkeypatch.setattr(BaseModel, "model_dump_json", watched)
     log = long_talk(180, 25)
+    call = CallRecord("call_1", "order", "{}", result="word " * 400)
+    log.state = replace(log.state, calls=tuple(replace(call, id=str(number)) for number in range(500)))
     log.facts.extend(
         (number * 1.0, ErrorRaised(ErrorReport(ErrorCode.ENGINE, "word " * 400))) for number in range(1_000)
     )
     pieces = list(pack_archive(RecordingSnapshot(datetime.now(UTC), log, None, cut_off=False)))
-    assert sum(lengths) > 2_000_000
+    assert sum(lengths) > 3_000_000
     assert max(lengths) < 10_000
     assert len(pieces) > sum(lengths) // (2 * PIECE_BYTES)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.steps import taken
@@ -22,22 +24,28 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    ToolCallBegun,
+    ToolCallEnded,
     WordsHeard,
     WordsTakenBack,
 )
+from voicebot.dialogue.facts import ToolCallChanged
 from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import Rules, State
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.recording import session_log as module
 from voicebot.recording.report import events
-from voicebot.recording.session_log import SessionLog, TimedMessage
+from voicebot.recording.session_log import SessionLog, TimedCall, TimedMessage
 
 BEGAN_S = 1_000.0
 EARLIER = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi."))
 
 
 class Session:
-    def __init__(self) -> None:
-        self.state = State(rules=Rules(debounce_s=0.0, preemptive_replies=False), history=EARLIER, merge_next=False)
+    def __init__(self, *calls: CallRecord) -> None:
+        rules = Rules(debounce_s=0.0, preemptive_replies=False)
+        self.state = State(rules=rules, history=EARLIER, calls=calls, merge_next=False)
         self.log = SessionLog(self.state, BEGAN_S)
 
     def post(self, at_s: float, *inputs: Input) -> None:
@@ -170,3 +178,40 @@ def test_a_copy_of_the_log_does_not_change_with_the_session() -> None:
     messages, count = copied.messages(), len(copied.facts)
     session.post(2.0, InterruptPressed(), TextTyped("no, this"))
     assert (copied.messages(), len(copied.facts)) == (messages, count)
+
+
+def test_calls_have_the_times_at_which_they_began_and_ended_during_the_recording() -> None:
+    running = CallRecord("earlier", "order", "{}", position=1)
+    done = replace(running, id="long ago", status=CallStatus.DONE, reported=True)
+    session = Session(running, done)
+    session.post(1.0, ToolCallBegun(CallRecord("now", "order", "{}")))
+    session.post(1.5, ToolCallEnded("earlier", CallStatus.DONE, "It is ordered."))
+    session.post(2.0, ToolCallBegun(CallRecord("at last", "order", "{}")))
+    session.post(3.0, ToolCallEnded("now", CallStatus.FAILED, "There is no dough."))
+    earlier, long_ago, now, at_last = session.log.calls()
+    assert earlier == TimedCall(session.state.calls[0], None, 1.5)
+    assert long_ago == TimedCall(done)
+    assert now == TimedCall(session.state.calls[2], 1.0, 3.0)
+    assert at_last == TimedCall(session.state.calls[3], 2.0)
+    assert now.record.result == "There is no dough."
+
+
+def test_a_call_that_was_not_confirmed_ended_and_never_began() -> None:
+    session = Session()
+    asked = CallRecord("asked", "order", "{}", CallStatus.NOT_CONFIRMED, "no")
+    reported = replace(asked, reported=True)
+    for at_s, record in ((BEGAN_S + 1.0, asked), (BEGAN_S + 2.0, reported)):
+        state = replace(session.state, calls=(record,))
+        session.log.add_step(SessionStep(SessionStarted(), at_s, state, (ToolCallChanged(record),), changed=True))
+    assert session.log.calls() == (TimedCall(reported, None, 1.0),)
+
+
+def test_the_events_name_calls_and_what_became_of_them_without_their_arguments() -> None:
+    session = Session()
+    session.post(1.0, ToolCallBegun(CallRecord("now", "order", '{"address": "Main Street"}')))
+    session.post(3.0, ToolCallEnded("now", CallStatus.DONE, "It is ordered."))
+    changes = [event for event in events(session.log).events if event.name == "tool_call_changed"]
+    assert [(event.at_s, event.details) for event in changes] == [
+        (1.0, {"id": "now", "tool": "order", "status": "running", "reported": False}),
+        (3.0, {"id": "now", "tool": "order", "status": "done", "reported": False}),
+    ]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.support.replica import state, talk
+from tests.support.steps import taken
+from voicebot.dialogue.events import ToolCallBegun, ToolCallEnded
 from voicebot.dialogue.history import History, Message
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.storage import conversation as module
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.database import StoreError
+from voicebot.storage.record import Tail
 
 ONE, TWO = "tell me a joke", "A horse walks into a bar and orders."
 SOON_S = 0.05
@@ -24,6 +27,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.history: History = ()
+        self.calls: tuple[CallRecord, ...] = ()
         self.writes: list[tuple[int, float]] = []
         """A pair for each write: the index of the first message that it wrote, and the time of the write."""
         self.down = False
@@ -31,15 +35,30 @@ class FakeStore:
         self.ours = True
         self.ended: list[StoredConversation] = []
 
-    async def save(self, _: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+    async def save(
+        self,
+        _: StoredConversation,
+        last_messages: Tail[Message],
+        last_calls: Tail[CallRecord] | None,
+        *,
+        new: bool,
+    ) -> bool:
         assert new == (not self.history)
-        self.writes.append((start, time.monotonic()))
+        self.writes.append((last_messages.start, time.monotonic()))
         await asyncio.sleep(self.takes_s)
         if self.down:
             raise StoreError("is down")
         if self.ours:
-            self.history = (*self.history[:start], *rest)
+            self.history = (*self.history[: last_messages.start], *last_messages.items)
+            if last_calls is not None:
+                self.calls = (*self.calls[: last_calls.start], *last_calls.items)
         return self.ours
+
+    def call_begun(self, _: StoredConversation, call: str) -> None:
+        raise NotImplementedError
+
+    async def call_ended(self, _: StoredConversation, ended: ToolCallEnded) -> None:
+        raise NotImplementedError
 
     def conversation_ended(self, conversation: StoredConversation) -> None:
         self.ended.append(conversation)
@@ -152,3 +171,18 @@ async def test_a_conversation_without_a_store_starts_no_writer() -> None:
     conversation.keep(state(ONE), at_once=True)
     conversation.end()
     assert (conversation.id, conversation.writer) == (None, None)
+
+
+async def test_a_change_of_a_call_is_written_at_once(
+    stored: FakeStore, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 60.0)
+    conversation.keep(state(ONE), at_once=True)
+    await conversation.flush()
+    begun = taken(state(ONE), ToolCallBegun(CallRecord("call_1", "order", "{}")))
+    conversation.stepped(begun)
+    await asyncio.sleep(SOON_S)
+    assert [call.status for call in stored.calls] == [CallStatus.RUNNING]
+    conversation.stepped(taken(begun.state, ToolCallEnded("call_1", CallStatus.DONE, "It is ordered.")))
+    await asyncio.sleep(SOON_S)
+    assert [(call.status, call.result) for call in stored.calls] == [(CallStatus.DONE, "It is ordered.")]

@@ -21,6 +21,7 @@ from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
 from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.state import Phase, State, Turn, VerdictRecord
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.session import messages
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.transports.webrtc.server import Offer
@@ -81,6 +82,7 @@ def test_the_example_of_the_state_has_the_fields_of_the_real_one() -> None:
     real = view.view(
         replace(
             State(history=(Message(Role.USER, "Tell me a story."), Message(Role.ASSISTANT, "Once upon a time"))),
+            calls=(CallRecord("call_1", "add_note", "{}"),),
             engines_in_use=(EngineReported(Stage.LLM, "offline", ("groq: it cannot be reached",)),),
             verdicts=(VerdictRecord(3, verdict, context, took_s=0.4),),
             turn=turn,
@@ -122,7 +124,7 @@ def test_the_example_of_the_options_has_the_fields_of_the_real_ones() -> None:
 @pytest.mark.parametrize("page", ["webrtc.md", "websocket.md"])
 def test_a_page_explains_every_code(page: str) -> None:
     text = (PAGES / page).read_text("utf-8")
-    for code in (*CloseCode, *ErrorCode, *messages.REFUSALS):
+    for code in (*CloseCode, *ErrorCode, *messages.REFUSALS, *CallStatus):
         assert re.search(rf"^\| `{code}` \| \S", text, re.MULTILINE), code
 
 

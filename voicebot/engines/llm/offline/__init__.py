@@ -27,9 +27,9 @@ _TOKEN = re.compile(r"\S+\s*")
 class OfflineModel(BaseChatModel):
     """Greets, tells the time, the date, jokes and stories, does sums, and says what it cannot do.
 
-    For times, dates and sums it calls the tools `clock` and `calculator` and puts their results into words. The same
-    conversation at the same time always gets the same answer. `date_clock` only decides the greeting and the first joke
-    of the day.
+    For times, dates and sums it calls the tools `clock` and `calculator` and puts their results into words. It calls no
+    other tools, but says how calls ended that another model made. The same conversation at the same time always gets
+    the same answer. `date_clock` only decides the greeting and the first joke of the day.
     """
 
     date_clock: DateClock = Field(default_factory=MachineClock, exclude=True)
@@ -85,7 +85,7 @@ class OfflineModel(BaseChatModel):
         """Returns the answer, or the tool calls that it needs first."""
         context = ChatContext.of(messages)
         requests = context.requests()
-        calls = tool_calls(requests)
+        calls = tool_calls(requests) if context.confirmed is None else []
         if calls and not context.results:
             return "", calls
         return answer_to(requests, context, self.date_clock.now()), []

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from langchain_core.messages import ToolCall, ToolMessage
 
+from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.engines.llm.messages import StandInNotice
 from voicebot.engines.llm.offline.clock import ClockQuestion, ClockReading, clock_answer
 from voicebot.engines.llm.offline.conversation import ChatContext, OfflineRequest
@@ -32,7 +33,12 @@ MOST_WORDS_REPEATED = 50
 """Of a longer message only the last sentences are repeated, with at most this many words."""
 
 LONGEST_REASON = 100
-"""A tool's error with more characters is written for programmers and is not said."""
+"""A tool's text with more characters is written for programmers and is not said."""
+
+_MARKUP = frozenset("{}[]<>|\\")
+"""A tool's text with one of these is not said either."""
+
+NO_TOOLS = "I couldn't reach my tools for that, sorry."
 
 
 def tool_calls(requests: Sequence[OfflineRequest]) -> list[ToolCall]:
@@ -54,18 +60,51 @@ def answer_to(requests: Sequence[OfflineRequest], context: ChatContext, now: dat
     mentioned = {request.topic.name for request in requests if isinstance(request, Mention)}
     is_announced = context.stand_in_notice is StandInNotice.NEW and "distress" not in mentioned
     parts = [AWAY] if is_announced else []
+    if context.confirmed is not None:
+        return " ".join((*parts, *map(_report, (*context.unreported, context.confirmed))))
+    parts += map(_report, context.unreported)
     for at, request in enumerate(requests):
         if isinstance(request, Mention):
             parts.append(_reply(request, context, now, is_alone=len(requests) == 1))
         elif (result := context.results.get(str(at))) is None:
-            parts.append("I couldn't reach my tools for that, sorry.")
-        elif isinstance(request, Sum):
-            parts.append(_sum_answer(request, result))
-        elif result.status == "error":
-            parts.append(f"I don't know a place called {request.place.title()}. Try a big city near it.")
+            parts.append(NO_TOOLS)
         else:
-            parts.append(clock_answer(request, ClockReading.of(result.text)))
+            try:
+                parts.append(_tool_answer(request, result))
+            except (ArithmeticError, LookupError, TypeError, ValueError):  # a builder's own tool with that name
+                parts.append(_plain(result.text) or NO_TOOLS)
     return " ".join(dict.fromkeys(parts))
+
+
+def _tool_answer(request: Sum | ClockQuestion, result: ToolMessage) -> str:
+    if isinstance(request, Sum):
+        return _sum_answer(request, result)
+    if result.status == "error":
+        return f"I don't know a place called {request.place.title()}. Try a big city near it."
+    return clock_answer(request, ClockReading.of(result.text))
+
+
+def _report(call: CallRecord) -> str:
+    """Returns how a call of a tool ended that another model made."""
+    tool = f"The tool {call.tool.replace('_', ' ').replace('-', ' ')}"
+    words = _plain(call.result.removeprefix("Error: "))
+    match call.status:
+        case CallStatus.DONE:
+            return f"{tool} is done. {words}".rstrip()
+        case CallStatus.FAILED:
+            return f"{tool} failed. {words}".rstrip()
+        case CallStatus.NOT_CONFIRMED:
+            return f"{tool} was not used."
+        case _:
+            return f"I don't know whether {tool[0].lower()}{tool[1:]} has done its work."
+
+
+def _plain(text: str) -> str:
+    """Returns a tool's text as a sentence if it can be said aloud, or else an empty text."""
+    text = " ".join(text.split())
+    if not text or len(text) > LONGEST_REASON or _MARKUP & {*text}:
+        return ""
+    return f"{capitalized(text)}{'' if text[-1] in '.!?' else '.'}"
 
 
 def _sum_answer(request: Sum, result: ToolMessage) -> str:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
+from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.engines.llm.messages import (
+    CUT_MARK,
+    EARLIER_CALL,
+    STANDS_IN,
+    UNREPORTED,
+    StandInNotice,
+    with_one_system_message,
+)
 from voicebot.engines.llm.offline.clock import ClockQuestion, clock_questions_in
 from voicebot.engines.llm.offline.passages import ToldPassage, told_passages
 from voicebot.engines.llm.offline.sums import Sum, sums_in
@@ -74,24 +82,39 @@ class ChatContext:
     told: tuple[ToldPassage, ...]
     stand_in_notice: StandInNotice | None
     """What the user knows of the outage if the model stands in for one that failed; else None."""
+    unreported: tuple[CallRecord, ...] = ()
+    """The calls of tools that have ended without the user's knowledge, each of which another model made."""
+    confirmed: CallRecord | None = None
+    """The call that was made just now, because the user's last words said yes to it."""
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> ChatContext:
         """Reads the messages that a chat model is given. `said` is empty if none of them is the user's."""
-        notice = messages[0].additional_kwargs.get(STANDS_IN) if messages else None
+        messages = with_one_system_message(messages)
+        notes = messages[0].additional_kwargs if messages else {}
         messages = messages[-OFFLINE_MESSAGES:]
         said = [message.text for message in messages if isinstance(message, HumanMessage)]
         last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
-        answers = [message.text for message in messages[: last + 1] if isinstance(message, AIMessage)]
+        told = [message for message in messages[: last + 1] if isinstance(message, AIMessage)]
+        answers = [message.text for message in told if EARLIER_CALL not in message.additional_kwargs]
+        latest = messages[last + 1 :]
+        earlier_calls = [each for message in latest if (each := message.additional_kwargs.get(EARLIER_CALL))]
+        earlier = {call.id for call in earlier_calls}
         heard = tuple(answer.removesuffix(CUT_MARK) for answer in answers)
         return cls(
             said=said[-1] if said else "",
             earlier_said=tuple(said[:-1]),
             heard=heard,
             is_interrupted=bool(answers) and answers[-1].endswith(CUT_MARK),
-            results={message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)},
+            results={
+                message.tool_call_id: message
+                for message in latest
+                if isinstance(message, ToolMessage) and message.tool_call_id not in earlier
+            },
             told=tuple(told_passages(answer[:OFFLINE_MESSAGE_CHARS] for answer in heard)),
-            stand_in_notice=notice,
+            stand_in_notice=notes.get(STANDS_IN),
+            unreported=notes.get(UNREPORTED, ()),
+            confirmed=next((call for call in earlier_calls if call.reported), None),
         )
 
     @property

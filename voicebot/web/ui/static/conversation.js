@@ -86,7 +86,7 @@ export function ended(view) {
     .map((message) =>
       message.live ? { ...message, live: false, unheard: "", interrupted: message.unheard !== "" } : message,
     );
-  return { ...view, chat, phase: "idle", status: {}, error: null };
+  return { ...view, chat, phase: "idle", status: {}, confirmation: null, error: null };
 }
 
 /** The verdicts that the user called wrong, each as a line for the bot's test set. They outlive the page's list. */

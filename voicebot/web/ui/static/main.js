@@ -1,6 +1,7 @@
 /** Brings the page to life once Gradio has put our HTML into it. */
 
 import { measureVoice, meterLevel } from "./audio.js";
+import { ConfirmationCard } from "./calls.js";
 import { Chat } from "./chat.js";
 import { isDisconnected } from "./connection_state.js";
 import { find, isForSomethingElse, showWhole, write } from "./dom.js";
@@ -36,6 +37,7 @@ function start() {
   const session = new Session(player);
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
+  const confirmation = new ConfirmationCard(find(document, ".vb-confirmation"), (text) => void session.sendText(text));
   const settings = new SettingsDialog(session);
   const talkButton = new TalkButton(session, find(talk, "#vb-talk-button"), () => void session.toggleTalk());
   const tour = new GuidedTour(session, find(document, "#vb-tour"));
@@ -49,6 +51,7 @@ function start() {
     const focused = document.activeElement;
     talkButton.sessionChanged();
     draw(session, talk, chat, preflight);
+    confirmation.draw(session.view?.confirmation ?? null);
     drawTalk(talk, session, preflightHint(preflight), talkButton.isKept);
     settings.draw();
     tour.sessionChanged();

@@ -152,6 +152,7 @@ const STAGES = {
   llm: "Language model",
   tts: "Text to speech",
   end_of_turn: "End of turn",
+  mcp: "Tools (MCP)",
 };
 
 /**
@@ -183,8 +184,18 @@ function drawEngine(row, health, inUse) {
   const { state, text } = engineStatus(health, inUse);
   row.setAttribute("data-state", state);
   write(find(row, ".vb-name"), health.name);
-  write(find(row, ".vb-model"), [health.model, health.warning].filter(Boolean).join(": "));
+  write(find(row, ".vb-model"), [inGraph(health), toolCount(health), health.warning].filter(Boolean).join(": "));
   write(find(row, ".vb-state"), text);
+}
+
+/** @param {EngineHealth} health */
+function toolCount({ tools }) {
+  return tools === null || tools === undefined ? "" : `${tools} ${tools === 1 ? "tool" : "tools"}`;
+}
+
+/** Returns the model, and the operator's own graph around it. @param {EngineHealth} health */
+export function inGraph({ name, model, graph }) {
+  return graph && graph !== name ? `${model ? `${model} ` : ""}in ${graph}` : model;
 }
 
 /** Returns what is said of an engine. What the session found out is newer than the server's report.

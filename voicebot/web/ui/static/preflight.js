@@ -150,12 +150,15 @@ export class Preflight {
 
 /** @param {Record<string, EngineHealth[]>} stages @returns {Item} */
 export function enginesItem(stages) {
-  const all = Object.values(stages);
-  if (!all.length) return ENGINES.unknown;
-  const needed = Object.keys(stages).filter((stage) => stage !== "end_of_turn");
+  if (!Object.keys(stages).length) return ENGINES.unknown;
+  const needed = Object.keys(stages).filter((stage) => stage !== "end_of_turn" && stage !== "mcp");
   const down = needed.filter((stage) => !stages[stage].some(({ ready }) => ready));
   if (down.length) return down.every((stage) => stage === "stt") ? ENGINES.typing : ENGINES.down;
-  return all.some((engines) => !engines[0].ready) ? ENGINES.limited : ENGINES.ready;
+  // The engines of a stage stand in for one another, but no MCP server has the tools of another one.
+  const lacking = Object.entries(stages).some(([stage, engines]) =>
+    (stage === "mcp" ? engines : engines.slice(0, 1)).some(({ ready }) => !ready),
+  );
+  return lacking ? ENGINES.limited : ENGINES.ready;
 }
 
 /** Returns what the user should know or do before they talk: what the newest test found, or else the first obstacle.

@@ -36,6 +36,11 @@ const PHASES = {
 
 /** What the user can do in some states with push-to-talk. @type {Record<string, string>} */
 const HINTS_HOLDING = { speaking: "Hold the button to interrupt.", thinking: "Hold the button to say more." };
+/** What the user can do while a person answers. @type {Record<string, string>} */
+const HINTS_HANDED_OVER = {
+  ready: "A person answers you. Type below, or press to talk.",
+  listening: "A person answers you. Go ahead.",
+};
 const LET_GO = "Let go when you are done.";
 const PRESS_AGAIN = "Press again when you are done.";
 
@@ -54,8 +59,9 @@ export function talkState({ state: { link, microphone }, view, muted, mutedBySys
 }
 
 /** @param {string} state @param {TalkSession} session @param {boolean} kept whether the button stays down by itself */
-export function talkHint(state, { holdsToTalk, pressed }, kept) {
+export function talkHint(state, { view, holdsToTalk, pressed }, kept) {
   if (pressed) return kept ? PRESS_AGAIN : LET_GO;
+  if (view?.handed_over && HINTS_HANDED_OVER[state]) return HINTS_HANDED_OVER[state];
   return (holdsToTalk && HINTS_HOLDING[state]) || STATES[state][1];
 }
 

@@ -1,7 +1,7 @@
 /** What the server sends, as `voicebot/dialogue/view.py`, `voicebot/session/messages.py` and `voicebot/web/server.py` make it. */
 
 export interface Message {
-  role: "user" | "assistant";
+  role: "user" | "assistant" | "tool";
   /** A user's words. */
   text?: string;
   interim?: boolean;
@@ -10,6 +10,23 @@ export interface Message {
   unheard?: string;
   interrupted?: boolean;
   live?: boolean;
+  /** The call of a tool. */
+  id?: string;
+  tool?: string;
+  status?: string;
+  /** The beginning of a JSON object. */
+  arguments?: string;
+  result?: string;
+}
+
+/** The question whether a tool may be called, which the user's next words answer. */
+export interface Confirmation {
+  id: string;
+  tool: string;
+  question: string;
+  /** The texts that answer it. */
+  yes: string;
+  no: string;
 }
 
 export interface Verdict {
@@ -54,6 +71,8 @@ export interface EngineInUse {
 
 export interface View {
   phase: string;
+  /** A person answers the user in place of the bot. */
+  handed_over?: boolean;
   chat: Message[];
   /** How many messages came before those in `chat`. */
   older: number;
@@ -67,6 +86,7 @@ export interface View {
   ended_by?: string;
   budget?: Budget | null;
   medians: Record<string, number>;
+  confirmation?: Confirmation | null;
   error: ServerError | null;
 }
 
@@ -79,6 +99,10 @@ export interface EngineHealth {
   model?: string | null;
   /** What else a visitor should know, such as a shutdown that is announced. */
   warning?: string | null;
+  /** The operator's own graph that answers with the model. */
+  graph?: string | null;
+  /** How many tools an MCP server offers. */
+  tools?: number | null;
 }
 
 export interface HealthReport {
@@ -144,4 +168,5 @@ export type ServerMessage =
   | ({ type: "state" } & View)
   | ({ type: "error" } & ServerError)
   | { type: "telemetry"; stt_bytes: number }
-  | { type: "tts.dropped"; text: string };
+  | { type: "tts.dropped"; text: string }
+  | { type: "tool.call"; id: string; tool: string; status: string };

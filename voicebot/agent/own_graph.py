@@ -1,0 +1,189 @@
+"""The graph of an operator, which the setting AGENT names: a compiled graph, or a factory that makes graphs."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
+
+from voicebot.agent.loading import LoadingError, load_object, why_it_failed
+from voicebot.agent.spoken import AnsweringNodes, AnyGraph, LearnedNodes
+from voicebot.engines.errors import EngineError, Fault
+
+logger = logging.getLogger(__name__)
+
+Factory = Callable[..., AnyGraph | Awaitable[AnyGraph]]
+"""Called with the keywords `model`, `tools` and `prompt`; a coroutine function may be given, too."""
+
+UNNAMED = "LangGraph"
+"""The name that LangGraph gives to a graph without a name."""
+
+FACTORY_S = 30.0
+"""How long a factory may take for one graph. The `create_agent` of LangChain 1.5 takes 2 ms; a factory that loads a
+document index takes seconds."""
+
+GRAPHS_KEPT = 64
+"""How many graphs of one factory are kept, of those that were used last: five languages with a dozen personas. One of
+`create_agent` takes about 0.1 MB."""
+
+
+class WrongGraphError(Exception):
+    """An object is no graph that the bot can use. The message says why, for its builder."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGraph:
+    """What AGENT names. `nodes` are those whose text is spoken; if there are none, the bot finds them out.
+
+    The graph begins before the user's turn is over if it is `preemptive`, and else waits for that.
+    """
+
+    name: str
+    made: AnyGraph | None
+    """The compiled graph; None if there is a factory."""
+    factory: Factory | None = None
+    nodes: tuple[str, ...] = ()
+    preemptive: bool = False
+    learned: LearnedNodes = field(default_factory=LearnedNodes)
+
+
+def load_own_graph(reference: str, nodes: Sequence[str] = (), *, preemptive: bool = False) -> OwnGraph:
+    """Returns the graph or the factory that the setting AGENT names. Raises LoadingError."""
+    found = load_object(reference, "AGENT")
+    name = reference.strip().rpartition(":")[2]
+    try:
+        if isinstance(found, CompiledStateGraph):
+            check_graph(found)
+            _check_nodes(found, nodes)
+            name = name if found.name == UNNAMED else found.name
+            return OwnGraph(name, found, nodes=tuple(nodes), preemptive=preemptive)
+        if isinstance(found, StateGraph):
+            raise WrongGraphError("it is a graph that is not compiled; add .compile()")
+        if not callable(found):
+            kind = type(found).__name__
+            raise WrongGraphError(f"it is a {kind}, and neither a compiled graph nor a function that returns one")
+        _check_keywords(found)
+    except WrongGraphError as error:
+        raise LoadingError(f"AGENT: {reference} cannot be used: {error}") from None
+    return OwnGraph(name, None, found, tuple(nodes), preemptive)
+
+
+def check_graph(graph: object) -> None:
+    """Raises WrongGraphError if the bot cannot use the graph."""
+    if not isinstance(graph, CompiledStateGraph):
+        kind = "graph that is not compiled" if isinstance(graph, StateGraph) else type(graph).__name__
+        raise WrongGraphError(f"it is a {kind} and no compiled graph")
+    builder = graph.builder
+    if "messages" not in builder.schemas.get(builder.input_schema, builder.channels):
+        raise WrongGraphError("its input has no `messages`")
+    if graph.checkpointer:
+        raise WrongGraphError(
+            "it has a checkpointer; compile it without one, as the bot gives it the whole conversation each time"
+        )
+
+
+def _check_nodes(graph: AnyGraph, nodes: Sequence[str]) -> None:
+    """Raises WrongGraphError if the graph, with the graphs inside it, lacks one of the nodes."""
+    graphs = [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True) if isinstance(inner, Pregel))]
+    known = dict.fromkeys(name for each in graphs for name in each.nodes if name != START)
+    if unknown := [name for name in nodes if name not in known]:
+        raise WrongGraphError(f"AGENT_NODE: it has no node {unknown[0]!r}; there is {', '.join(known)}")
+
+
+def _check_keywords(factory: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(factory).bind(model=None, tools=None, prompt=None)
+    except TypeError as error:
+        raise WrongGraphError(f"it is called with the keywords model, tools and prompt: {error}") from None
+    except ValueError:
+        """Some callables written in C have no signature; the call will tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGraph:
+    """A graph, and what is known of its nodes."""
+
+    graph: AnyGraph
+    nodes: AnsweringNodes
+    tools: tuple[BaseTool, ...] = ()
+    """The tools that it was made with."""
+
+
+class FactoryGraphs:
+    """The graphs that a factory makes around one model, one for each prompt and set of tools.
+
+    `engine` is the name of the model's engine, for errors. Graphs are made once each, and the last ones are kept.
+    """
+
+    def __init__(self, own: OwnGraph, model: BaseChatModel, engine: str) -> None:
+        assert own.factory is not None, "a compiled graph needs none"
+        self._own = own
+        self._factory = own.factory
+        self._model = model
+        self._engine = engine
+        self._made: OrderedDict[tuple[str, tuple[int, ...]], asyncio.Task[PreparedGraph]] = OrderedDict()
+
+    async def get(self, prompt: str, tools: tuple[BaseTool, ...]) -> PreparedGraph:
+        """Returns the graph for a prompt and tools, and makes it if needed. Raises EngineError.
+
+        If several ask for the same graph at once, it is made once; who is cancelled does not stop it for the others.
+        """
+        key = prompt, tuple(map(id, tools))
+        making = self._made.get(key)
+        if making is None or (making.done() and (making.cancelled() or making.exception() is not None)):
+            making = asyncio.create_task(self._make(prompt, tools), name=f"graph of {self._engine}")
+            making.add_done_callback(_note_outcome)
+            self._made[key] = making
+            if len(self._made) > GRAPHS_KEPT:
+                self._made.popitem(last=False)
+        self._made.move_to_end(key)
+        return await asyncio.shield(making)
+
+    async def close(self) -> None:
+        """Stops graphs from being made. Those that were made are kept."""
+        making = [task for task in self._made.values() if not task.done()]
+        for task in making:
+            task.cancel()
+        if making:
+            await asyncio.wait(making)
+
+    async def _make(self, prompt: str, tools: tuple[BaseTool, ...]) -> PreparedGraph:
+        given = {"model": self._model, "tools": list(tools), "prompt": prompt}
+        try:
+            async with asyncio.timeout(FACTORY_S) as limit:
+                if inspect.iscoroutinefunction(self._factory):
+                    graph = await self._factory(**given)
+                else:  # in a thread, as it may load something, and no session may stop meanwhile
+                    graph = await asyncio.to_thread(self._factory, **given)
+                    if inspect.isawaitable(graph):
+                        graph = await graph
+            check_graph(graph)
+            _check_nodes(graph, self._own.nodes)
+            nodes = AnsweringNodes(graph, self._own.nodes, self._own.learned)
+            return PreparedGraph(graph, nodes, tools)
+        except WrongGraphError as error:
+            raise self._error(f"returned what cannot be used: {error}") from None
+        except Exception as error:  # boundary: whatever the operator's factory does wrong is named to them
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise self._error(f"did not return within {FACTORY_S:g} s", Fault.TIMEOUT) from None
+            logger.debug("a factory failed", exc_info=error)
+            raise self._error(f"failed: {why_it_failed(error)}") from error
+
+    def _error(self, what: str, fault: Fault = Fault.REJECTED) -> EngineError:
+        return EngineError(self._engine, f"the factory {self._own.name} (AGENT) {what}", fault=fault)
+
+
+def _note_outcome(making: asyncio.Task[PreparedGraph]) -> None:
+    """Keeps asyncio from logging the failure of a graph that nobody waits for any more."""
+    if not making.cancelled():
+        making.exception()

@@ -1,0 +1,60 @@
+"""Routes for people and programs outside who were invited to have the bot say something in a conversation."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from voicebot.access.address import client_address
+from voicebot.access.admission import MINUTE_S, RefusedError
+from voicebot.access.basic_auth import OPEN_FOLDER
+from voicebot.access.rates import AddressBuckets
+from voicebot.access.refusal import Reason
+from voicebot.engines.conversation import TextError, TooManyTextsError, UserAwayError
+from voicebot.session.conversation import checked_text
+from voicebot.session.invitations import UnknownInvitationError
+from voicebot.session.services import AppServices
+
+AGAIN_S = 5.0
+"""When another attempt makes sense if the user is away, or if too many texts wait."""
+
+
+class SayRequest(BaseModel):
+    """What the bot shall say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+
+
+def add_say(app: FastAPI, services: AppServices) -> None:
+    """Adds the routes. The capability in the path is enough: no login is asked for.
+
+    Each invitation has the rate limit of a user who types. Requests with an unknown capability are limited by address.
+    """
+    settings, invitations = services.settings, services.invitations
+    misses = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
+
+    @app.post(f"{OPEN_FOLDER}{{capability}}", status_code=202)
+    async def say(capability: str, body: SayRequest, request: Request) -> Response:
+        """Answers as soon as the text waits for its turn. An ended invitation looks like one that never was."""
+        try:
+            invitations.say_by(capability, checked_text(body.text, settings.tuning.max_text_chars))
+        except UnknownInvitationError:
+            bucket = misses.of(client_address(request.scope, settings.trusted_proxies))
+            if not bucket.take():
+                message = "You are asking too often. Please wait a little."
+                raise RefusedError(429, Reason.RATE, message, bucket.wait_s) from None
+            raise RefusedError(404, Reason.REQUEST, "say: there is no such invitation (any more)") from None
+        except TextError as error:
+            raise RefusedError(422, Reason.REQUEST, str(error)) from None
+        except UserAwayError as error:
+            raise RefusedError(409, Reason.REQUEST, str(error), AGAIN_S) from None
+        except TooManyTextsError as error:
+            raise RefusedError(429, Reason.RATE, str(error), AGAIN_S) from None
+        return Response(status_code=202)
+
+    @app.delete(f"{OPEN_FOLDER}{{capability}}", status_code=204)
+    async def withdraw(capability: str) -> None:
+        """Ends the invitation; after a handover the bot answers again. Answers in the same way if there is none."""
+        invitations.withdraw(capability)
