@@ -24,6 +24,7 @@ from tests.support.waiting import until
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
+from voicebot.session.session import Session
 
 Json = dict[str, Any]
 
@@ -83,6 +84,13 @@ def prompt(body: Json) -> str:
 
 def conversation_of(talk: Talk) -> str:
     return next(str(each["conversation"]) for each in talk.client.messages if each["type"] == "connected")
+
+
+def is_preemptive(shop: Shop) -> bool:
+    """Returns True while the bot makes a reply although the user's turn is not over."""
+    (session,) = shop.server.sessions("webrtc")
+    assert isinstance(session, Session)
+    return session.state.reply is not None and session.state.reply.preemptive
 
 
 async def heard_again(talk: Talk, text: str, count: int) -> Json:
@@ -160,9 +168,7 @@ async def test_a_call_of_a_reply_that_was_begun_too_early_never_starts(kitchen: 
     async with talking(BAKE, endpointing="patient") as (talk, shop):
         await talk.says("make me a cake and", "slt")  # unfinished words: the turn stays open for 3 s
         await until(lambda: shop.bodies)
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        assert is_preemptive(shop)
         await talk.says("with a lot of cheese please")
         await kitchen.has_begun()
         kitchen.may_end.set()
@@ -241,9 +247,7 @@ async def test_a_pure_tool_runs_while_the_user_may_still_go_on(kitchen: Kitchen)
     async with talking({"menu": [Call("menu")]}, endpointing="patient") as (talk, shop):
         await talk.says("tell me what is on the menu but")  # unfinished words: the turn stays open for 3 s
         await kitchen.has_begun()
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        assert is_preemptive(shop)
         state = await talk.answered(1)
         assert heard(state) == ["We have three cakes today."]
         assert made(state) == [], "a call without effects is not kept"
