@@ -97,7 +97,7 @@ async def test_a_call_that_outlives_its_session_is_reported_in_the_next_one(orde
         await until(lambda: not server.sessions("ws"))
         assert orders.made == []
         orders.let_go.set()
-        await until(lambda: orders.made)
+        await until(lambda: orders.made and not server.services.running_calls.under_way)
         model.answers[:] = [["It is ordered."]]
         async with ws_client(server, f"?conversation={name}") as client:
             await client.next("connected", conversation=name)
