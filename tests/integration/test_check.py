@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
+from tests.simulators.mcp import misbehaving_server
 from tests.simulators.voices import espeak_of
 from tests.support.app_process import environment
 from tests.support.paths import PROJECT
@@ -54,6 +56,30 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
     for key in ("DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "ELEVENLABS_API_KEY"):
         assert re.search(rf"  {key} +not set\n", done.stdout), done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
+    server = [sys.executable, misbehaving_server.__file__]
+    servers = {
+        "well": {"command": server[0], "args": server[1:]},
+        "broken": {"command": server[0], "args": [*server[1:], "dies-at-start"], "env": {"KEY": "${MCP_TEST_KEY}"}},
+    }
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}), "utf-8")
+    (tmp_path / ".env").write_text("MCP_TEST_KEY=hush-hush\n", "utf-8")
+    done = checked(tmp_path, mcp_config="mcp.json", llm_engine="offline", tts_engine="espeak")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "  ok      well (MCP server): it has 1 tool\n" in done.stdout
+    assert "  FAILED  broken (MCP server): it ended with status 4\n" in done.stdout
+    assert "not everything that is configured does: it lacks the tools of broken." in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_a_check_names_what_is_wrong_in_the_file_of_the_mcp_servers(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"a": {"command": "b", "env": {"C": "${NOWHERE}"}}}}', "utf-8")
+    done = checked(tmp_path, mcp_config="mcp.json")
+    assert done.returncode == 1
+    said = 'MCP_CONFIG: mcp.json: server "a": env.C: the variable NOWHERE is neither in the environment nor in .env'
+    assert said in done.stderr
 
 
 # Services in this process ---------------------------------------------------------------------------------------------
@@ -245,3 +271,40 @@ async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_
         assert advice in text[text.index(f"FAILED  {engine}") :], text
     assert elevenlabs.KEY not in text
     assert deepgram.KEY not in text
+
+
+# An operator's own graph ----------------------------------------------------------------------------------------------
+
+GRAPHS = "tests.support.own_graphs"
+
+
+async def test_a_compiled_graph_is_tried_as_the_engine_that_answers() -> None:
+    text, status = await report(agent=f"{GRAPHS}:echo", llm_engine="groq")
+    assert status == 0, text
+    assert "  AGENT       echo-bot (a compiled graph, which has its own model)" in text
+    assert re.search(r'ok +echo-bot: first word after \d+ ms.*\n +"You said: ', text), text
+    assert "No service is configured" not in text, "the graph may use any"
+
+
+async def test_a_factory_is_tried_around_each_model() -> None:
+    async with ChatSimulator(key=KEY) as chat:
+        text, status = await report(agent=f"{GRAPHS}:make", groq_api_key=KEY, groq_base_url=chat.url)
+    assert status == 0, text
+    assert f"  AGENT       {GRAPHS}:make answers with each of these models" in text
+    assert re.search(r"ok +groq.*: first word after", text), text
+    assert re.search(r"ok +offline: first word after", text), text
+
+
+async def test_a_factory_that_fails_is_reported_with_its_line() -> None:
+    text, status = await report(agent=f"{GRAPHS}:make_nothing")
+    assert status == 1
+    assert "the factory make_nothing (AGENT) failed: KeyError: 'api_kye' at " in text
+    assert re.search(r"own_graphs\.py:\d+", text), text
+
+
+def test_a_graph_that_cannot_be_loaded_is_reported_as_at_a_start(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from langgraph.graph import StateGraph\n\nagent = StateGraff()\n", "utf-8")
+    done = checked(tmp_path, agent="mine.py:agent")
+    assert done.returncode == 1
+    line = f"AGENT: mine.py cannot be imported: NameError: name 'StateGraff' is not defined at {tmp_path / 'mine.py'}:3"
+    assert f"Voice Bot can't start.\n{line}" in done.stderr

@@ -34,6 +34,8 @@ def test_the_notice_still_names_a_service_that_is_resting() -> None:
         "Your words go to Groq or OpenAI, which answers; the answers go to Google Translate, which speaks them. "
     )
     embedded = {stage: engines[-1:] for stage, engines in health.items()}
+    with_servers = {**embedded, "mcp": (engine("notes", ready=False), engine("mail"))}
+    assert " Its tools may pass parts of what you say to notes and mail. " in notice(with_servers, settings)
     assert "On the embedded engines: no key, no internet, no service hears you." in notice(embedded, settings)
 
 

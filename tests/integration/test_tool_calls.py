@@ -1,151 +1,155 @@
-"""Calls of tools on a real server with a database: what becomes of them after their session and at the shutdown."""
+"""The calls of tools over both transports: their messages, what is stored of them, and a reload in mid-call."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-from langchain_core.tools import BaseTool
 from pydantic import SecretStr
 
-from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from tests.support.live_server import serving
+from tests.support.engines import LoudnessVad, ScriptedStt, ToneTts
+from tests.support.live_server import LiveServer, serving
+from tests.support.metrics_page import samples, scraped
+from tests.support.rtc_client import RtcClient
 from tests.support.scripted_model import Script, brief, call
-from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import effects
-from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.protocols import Engines
-from voicebot.session import tool_calls
 from voicebot.settings import config
-from voicebot.settings.config import Settings
-from voicebot.storage.conversations import Conversations
+from voicebot.storage.conversations import LOST
+
+ADDRESS = "12 Main Street"
+RESULT = "It comes in twenty minutes."
 
 
 @dataclass
-class Orders:
-    """A tool that works until the test lets it end."""
+class Kitchen:
+    """A server whose bot orders one pizza, which comes when the test lets it."""
 
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
-    made: list[str] = field(default_factory=list)
+    server: LiveServer
+    model: Script
+    ready: asyncio.Event
 
-    @property
-    def tool(self) -> BaseTool:
-        @effects
-        async def order(what: str) -> str:
-            """Order something."""
-            self.begun.set()
-            await self.let_go.wait()
-            self.made.append(what)
-            return f"ordered {what}"
-
-        return order
+    async def calls(self, conversation: str) -> list[dict[str, Any]]:
+        """Returns the calls of a stored conversation, as the page shows them."""
+        view = await self.server.get(f"/conversations/{conversation}")
+        return [message for message in view["chat"] if message["role"] == "tool"]
 
 
-@pytest.fixture
-def orders() -> Iterator[Orders]:
-    orders = Orders()
-    yield orders
-    orders.let_go.set()
+@asynccontextmanager
+async def kitchen(folder: Path) -> AsyncIterator[Kitchen]:
+    ready = asyncio.Event()
 
+    @effects
+    async def order_pizza(address: str) -> str:
+        """Order a pizza."""
+        await ready.wait()
+        return RESULT
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    url = SecretStr(f"sqlite:///{tmp_path}/conversations.db")
-    return config.load().model_copy(update={"database_url": url})
-
-
-def engines_with(orders: Orders, *answers: list[Any]) -> tuple[Engines, Script]:
-    model = Script(answers=list(answers))
-    agent = GraphAgent(model, [orders.tool], "script", prompt=brief)
-    return replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), model
-
-
-ORDER = [call("order", '{"what": "tea"}')]
-
-
-async def begun_call(client: WsClient, orders: Orders) -> str:
-    """Lets the user order something. Returns the name of the conversation once the tool works."""
-    connected = await client.next("connected")
-    await client.send("text", text="order tea")
-    await orders.begun.wait()
-    await client.next("tool.call", status="running")
-    return str(connected["conversation"])
-
-
-async def stored_calls(settings: Settings, conversation: str) -> list[tuple[str, CallStatus, str]]:
-    """Returns the calls that the database holds, as a server sees them that starts anew."""
-    conversations = Conversations(settings)
-    await conversations.start()
-    record = await conversations.read(conversation)
-    await conversations.close()
-    assert record is not None
-    return [(each.tool, each.status, each.result) for each in record.calls]
-
-
-async def test_a_call_that_outlives_its_session_is_reported_in_the_next_one(orders: Orders, settings: Settings) -> None:
-    engines, model = engines_with(orders, ORDER)
+    order = call("order_pizza", json.dumps({"address": ADDRESS}))
+    model = Script(answers=[[order], *[["Yes."]] * 5])
+    agent = GraphAgent(model, [order_pizza], "script", prompt=brief)
+    engines = Engines(ScriptedStt(), agent, ToneTts(letter_s=0.01), "loudness", LoudnessVad)
+    settings = config.load(database_url=SecretStr(f"sqlite:///{folder}/conversations.db"))
     async with serving(engines, settings) as server:
-        async with ws_client(server) as client:
-            name = await begun_call(client, orders)
-        await until(lambda: not server.sessions("ws"))
-        assert orders.made == []
-        orders.let_go.set()
-        await until(lambda: orders.made and not server.services.running_calls.under_way)
-        model.answers[:] = [["It is ordered."]]
-        async with ws_client(server, f"?conversation={name}") as client:
-            await client.next("connected", conversation=name)
-            await client.send("text", text="did it work")
+        yield Kitchen(server, model, ready)
+
+
+async def ordered(client: WsClient) -> tuple[str, dict[str, Any]]:
+    """Orders a pizza. Returns the name of the conversation, and the message that the call has begun."""
+    conversation = (await client.next("connected"))["conversation"]
+    await client.send("text", text="a pizza please")
+    return conversation, await client.next("tool.call")
+
+
+async def test_a_client_is_told_of_the_begin_and_the_end_of_a_call_without_its_words(tmp_path: Path) -> None:
+    async with kitchen(tmp_path) as bot, ws_client(bot.server) as client:
+        _, begun = await ordered(client)
+        assert begun == {"event": "tool.call", "id": begun["id"], "tool": "order_pizza", "status": "running"}
+        bot.ready.set()
+        assert await client.next("tool.call") == {**begun, "status": "done"}
+        await plays_until(client, "state", phase="idle")
+        assert ADDRESS not in str(client.came)
+        assert len(client.all("tool.call")) == 2, "that the user was told of the end is no message"
+        found = samples((await scraped(bot.server)).content)
+        assert found["voicebot_tool_calls_total", "done", "effects"] == 1
+        assert found["voicebot_tool_call_seconds_count", "effects"] == 1
+
+
+async def test_over_webrtc_the_same_messages_come_and_the_state_has_the_words(tmp_path: Path) -> None:
+    async with kitchen(tmp_path) as bot, RtcClient(bot.server.url) as client:
+        client.send({"type": "text", "text": "a pizza please"})
+        begun = await client.wait_for_message(lambda message: message["type"] == "tool.call")
+        assert (begun["tool"], begun["status"]) == ("order_pizza", "running")
+        bot.ready.set()
+        ended = await client.wait_for_message(lambda message: message.get("status") == "done")
+        assert ended == {**begun, "status": "done"}
+        await client.wait_for_message(lambda message: message["type"] == "state" and RESULT in str(message["chat"]))
+        assert any(ADDRESS in str(message) for message in client.messages if message["type"] == "state")
+
+
+async def test_a_call_ends_in_the_session_that_goes_on_with_the_conversation_after_a_reload(tmp_path: Path) -> None:
+    async with kitchen(tmp_path) as bot:
+        async with ws_client(bot.server) as client:
+            conversation, begun = await ordered(client)
+            await client.send("bye")
+            await client.next("closed")
+        async with ws_client(bot.server, f"?conversation={conversation}") as client:
+            await client.next("connected")
+            assert [each["status"] for each in await bot.calls(conversation)] == ["running"]
+            bot.ready.set()
+            assert await client.next("tool.call") == {**begun, "status": "done"}
+            await client.send("text", text="and now?")
             await plays_until(client, "state", phase="idle")
-            assert [each["text"] for each in client.all("llm.final")] == ["It is ordered."]
-        request = model.given[-1]
-        assert 'order {"what": "tea"}: done: ordered tea' in request[0].text
-        assert [message.text for message in request[1:]] == ["order tea", "", "ordered tea", "did it work"]
-    assert orders.made == ["tea"]
+            assert RESULT in bot.model.given[-1][0].text, "the model is told of the end"
 
 
-async def test_a_call_that_ends_in_a_later_session_is_told_to_that_one(orders: Orders, settings: Settings) -> None:
-    engines, _ = engines_with(orders, ORDER)
-    async with serving(engines, settings) as server:
-        async with ws_client(server) as client:
-            name = await begun_call(client, orders)
-        await until(lambda: not server.sessions("ws"))
-        async with ws_client(server, f"?conversation={name}") as client:
-            await client.next("connected", conversation=name)
-            orders.let_go.set()
-            await client.next("tool.call", status="done")
-    assert orders.made == ["tea"]
-    assert await stored_calls(settings, name) == [("order", CallStatus.DONE, "ordered tea")]
+async def test_a_call_that_ends_after_its_session_is_stored_for_the_next(tmp_path: Path) -> None:
+    async with kitchen(tmp_path) as bot:
+        async with ws_client(bot.server) as client:
+            conversation, begun = await ordered(client)
+            await client.send("bye")
+            await client.next("closed")
+        bot.ready.set()
+        async with asyncio.timeout(5):
+            while (await bot.calls(conversation))[0]["status"] == "running":  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.02)
+        assert await bot.calls(conversation) == [
+            {
+                **{"role": "tool", "id": begun["id"], "tool": "order_pizza", "status": "done"},
+                **{"arguments": json.dumps({"address": ADDRESS}), "result": RESULT},
+            }
+        ]
 
 
-async def test_a_call_that_ends_during_the_shutdown_is_stored_with_its_result(
-    orders: Orders, settings: Settings
-) -> None:
-    engines, _ = engines_with(orders, ORDER)
-    async with serving(engines, settings) as server, ws_client(server) as client:
-        name = await begun_call(client, orders)
-        closing = asyncio.create_task(server.application.close())
-        await client.next("closed")
-        await asyncio.sleep(0.2)
-        orders.let_go.set()
-        await closing
-    assert orders.made == ["tea"]
-    assert await stored_calls(settings, name) == [("order", CallStatus.DONE, "ordered tea")]
+async def test_a_call_whose_process_was_killed_is_unknown_in_the_next_one(tmp_path: Path) -> None:
+    async with kitchen(tmp_path) as bot, ws_client(bot.server) as client:
+        conversation, _ = await ordered(client)
+        async with asyncio.timeout(5):
+            while not await bot.calls(conversation):  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.02)
+        killed = (tmp_path / "conversations.db").read_bytes()
+    (tmp_path / "conversations.db").write_bytes(killed)
+    async with kitchen(tmp_path) as restarted:
+        (lost,) = await restarted.calls(conversation)
+        assert (lost["status"], lost["result"]) == ("unknown", LOST)
+        restarted.model.answers.pop(0)  # the order
+        async with ws_client(restarted.server, f"?conversation={conversation}") as client:
+            await client.send("text", text="and now?")
+            await plays_until(client, "state", phase="idle")
+        assert LOST in restarted.model.given[0][0].text
+        async with asyncio.timeout(5):
+            while not await told(restarted, conversation):  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.02)
 
 
-async def test_a_call_that_does_not_end_is_stopped_at_the_shutdown_and_stored_as_unknown(
-    orders: Orders, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tool_calls, "CLOSE_S", 0.2)
-    engines, _ = engines_with(orders, ORDER)
-    async with serving(engines, settings) as server, ws_client(server) as client:
-        name = await begun_call(client, orders)
-    assert orders.made == []
-    ((tool, status, result),) = await stored_calls(settings, name)
-    assert (tool, status, result) == ("order", CallStatus.UNKNOWN, tool_calls.STOPPED)
+async def told(bot: Kitchen, conversation: str) -> bool:
+    """Returns whether the user has been told how each stored call of the conversation ended."""
+    record = await bot.server.services.conversations.read(conversation)
+    return record is not None and all(stored.reported for stored in record.calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -53,7 +54,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = copy / path
         if not how:
             assert not file.exists(), f"{path} exists already"
-            file.parent.mkdir(exist_ok=True)
+            if (example := PROJECT / path).exists():
+                assert code == example.read_text("utf-8"), f"{path} differs from the page"
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(code.lstrip("\n"), "utf-8")
             continue
         lines = file.read_text("utf-8").splitlines()
@@ -144,6 +147,57 @@ async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: P
         prompts = [request.body["messages"][0]["content"] for request in service.requests if request.method == "POST"]
     assert prompts
     assert all(prompt.startswith("You are the captain of a ferry") for prompt in prompts)
+
+
+def runs_a_shop(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model in the graph of the page: one word for the router, which has no tools, then a sentence."""
+    return Answer("From nine to six.") if tools else Answer("opening")
+
+
+async def test_an_own_graph_answers_a_turn(extended: Path, tmp_path: Path) -> None:
+    graph = {"agent": f"{extended / 'examples' / 'graph' / 'support.py'}:make", "agent_node": "answer"}
+    async with ChatSimulator(brain=runs_a_shop) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1"}
+        async with running(extended, tmp_path, **EXTENSIONS | model | graph) as url, client_of(url) as client:
+            await client.send("text", text="When do you open?")
+            assert await answer(client) == "From nine to six."
+            assert "make, the operator's own agent, takes part in the answers" in await page_configuration(url)
+        prompts = [request.body["messages"][0]["content"] for request in service.completions]
+    assert prompts[0].startswith("What is the last message about?")
+    assert prompts[1].endswith("The shop is open from nine to six, and closed on Sundays.")
+
+
+async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anything(
+    extended: Path, tmp_path: Path
+) -> None:
+    (given,) = re.findall(r"```json\n(\{\n  \"mcpServers\".*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    config = json.loads(given)
+    server = config["mcpServers"]["pantry"]
+    server |= {"command": sys.executable, "args": [str(extended / server["args"][0])]}
+    (tmp_path / "mcp.json").write_text(json.dumps(config), "utf-8")
+
+    def fills(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+        if conversation[-1].role == "tool":
+            return Answer(f"{conversation[-1].text}")
+        wanted = "pantry_look" if "what" in conversation[-1].text.lower() else "pantry_add"
+        call = Call(wanted, {} if wanted == "pantry_look" else {"item": "rice"})
+        return Answer(calls=(call,)) if wanted in tools else Answer("There is no pantry.")
+
+    async with ChatSimulator(brain=fills) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "mcp_config": "mcp.json"}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            async with asyncio.timeout(30):
+                while '"tools":2' not in (known := await page_configuration(url)):  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(0.05)
+            assert "Its tools may pass parts of what you say to pantry." in known
+            for text, said in (
+                ("What is there?", "The pantry is empty."),
+                ("Add rice.", "Shall I put rice into the pantry?"),
+                ("Yes, please.", "Added rice."),
+                ("What is there now?", "rice"),
+            ):
+                await client.send("text", text=text)
+                assert await answer(client) == said
 
 
 def orders(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:

@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A message of the conversation, read from the format of any service. `role` is user, assistant or tool."""
+    """A message of the conversation, read from the format of any service. `role` is system, user, assistant or tool."""
 
     role: str
     text: str

@@ -308,7 +308,5 @@ def _misplaced(messages: list[dict[str, Any]]) -> str | None:
 
 
 def _conversation(body: dict[str, Any]) -> tuple[list[ChatMessage], list[str]]:
-    messages = [
-        ChatMessage(each["role"], each["content"] or "") for each in body["messages"] if each["role"] != "system"
-    ]
+    messages = [ChatMessage(each["role"], each["content"] or "") for each in body["messages"]]
     return messages, [tool["function"]["name"] for tool in body.get("tools") or ()]

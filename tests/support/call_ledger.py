@@ -36,7 +36,7 @@ from voicebot.dialogue.facts import (
     TranscriptCompleted,
     WordsAccepted,
 )
-from voicebot.dialogue.history import History
+from voicebot.dialogue.history import History, Role
 from voicebot.dialogue.state import State
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 
@@ -140,8 +140,8 @@ class CallLedger:
         live = before.reply
         course = self._replies.get(live.number) if live is not None else None
         match input:
-            case SpeechStarted(utterance) if utterance > before.last_utterance:
-                self._began_s[utterance] = at_s
+            case SpeechStarted(utterance, since_s=since_s) if utterance > before.last_utterance:
+                self._began_s[utterance] = at_s - since_s
             case InterruptPressed() | HandoverChanged():
                 self._asked = None
             case ConversationCleared():
@@ -192,7 +192,8 @@ class CallLedger:
         known = {call.id for call in course.start.calls}
         assert known.issuperset(call.id for call in after.calls), "the model does not know of a call"
         words = " ".join(text for text, _ in self._words).casefold().split()
-        clear = "yes" in " ".join(words) and YES_WORDS.issuperset(words)
+        fluent = words[words[:1] == ["um,"] :]
+        clear = "yes" in " ".join(fluent) and YES_WORDS.issuperset(fluent)
         in_time = self._asked is not None and all(began_s >= self._asked[1] for _, began_s in self._words)
         confirmed = course.start.confirmed
         told = [fact.call for fact in facts if isinstance(fact, ToolCallConfirmed)]
@@ -240,6 +241,9 @@ class CallLedger:
                 done = course.committed and course.heard_whole and not (course.cancelled or course.forgotten)
                 missed = {call.id for call in after.calls if call.id in course.ends and not call.reported}
                 assert not (done and missed), f"the user has heard of {missed} and will hear of it again"
+                remembered = _spoken(after.history) > _spoken(before.history)
+                if course.request is not None and remembered and not course.forgotten:
+                    assert course.request.call.id in self._kept, "a call was asked for, and nothing is left of it"
                 confirmed = course.start.confirmed
                 if confirmed is not None and course.committed and not course.forgotten:
                     assert confirmed.id in self._kept, "the call was confirmed, and nothing is left of it"
@@ -261,3 +265,8 @@ class CallLedger:
             assert old is not None
             assert old.status is CallStatus.RUNNING, "a call ends twice"
             assert (new.status, new.result) == (input.status, input.result)
+
+
+def _spoken(history: History) -> int:
+    """Returns how many messages of the bot's there are."""
+    return sum(message.role is Role.ASSISTANT for message in history)

@@ -217,22 +217,36 @@ Happening = tuple[str, str, int]
 """The kind of an input, a text and a number, as `World.happen` takes them."""
 
 
-def _happening(*kinds: str) -> st.SearchStrategy[Happening]:
-    return st.tuples(st.sampled_from(kinds), ANSWERS, st.integers(0, 5))
+def _happening(*kinds: str, texts: st.SearchStrategy[str] = ANSWERS) -> st.SearchStrategy[Happening]:
+    return st.tuples(st.sampled_from(kinds), texts, st.integers(0, 5))
+
+
+_SAYS, _ASKS, _ANSWERS = (
+    _happening("type", "speak"),
+    _happening("ask whole question", "ask"),
+    _happening("speak", "type"),
+)
+_REWRITTEN = _happening("settle", texts=st.sampled_from(["yes", "Yes.", "Yes?", "um, yes", "yes, um"]))
+_COURSES = st.sampled_from(
+    [
+        [_SAYS, _ASKS, _ANSWERS],
+        [_SAYS, _ASKS, _ANSWERS, _happening("call")],
+        [_SAYS, _ASKS, _happening("start"), _happening("pause"), _REWRITTEN, _REWRITTEN, _happening("end", "continue")],
+        [_SAYS, _ASKS, _happening("idle"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, _happening("ask for nothing"), _happening("hear sentence"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, _happening("call"), _happening("call ends", "hear sentence", "interrupt")],
+    ]
+)
+"""Courses of a turn: the user is asked for a yes, or is not although the model wants it, or a tool is called."""
 
 
 @st.composite
 def _scene(draw: st.DrawFn) -> list[Happening]:
-    """Draws a turn in which a tool is called, or the user is asked for a yes, with anything in between."""
+    """Draws a turn, with anything in between."""
     nothing: st.SearchStrategy[list[Happening]] = st.just([])
     anything = nothing | st.lists(_happening(*CALLS), max_size=2)
-    asks = [_happening("type", "speak"), _happening("ask whole question", "ask"), _happening("speak", "type", "settle")]
-    preemptive = [_happening("start"), _happening("pause"), _happening("settle"), _happening("end", "continue")]
-    makes = [_happening("type", "speak"), _happening("call"), _happening("call ends", "hear sentence", "interrupt")]
-    parts = draw(st.sampled_from([asks, [*asks, _happening("call")], [*asks[:2], *preemptive], makes]))
-    return [each for part in parts for each in (*draw(anything), draw(part))] + draw(
-        st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3)
-    )
+    turn = [each for part in draw(_COURSES) for each in (*draw(anything), draw(part))]
+    return turn + draw(st.lists(_happening("call ends", "hear reply", "ended", "timer"), max_size=3))
 
 
 SCENES = st.lists(_scene(), min_size=1, max_size=5).map(lambda scenes: [each for scene in scenes for each in scene])
@@ -278,6 +292,7 @@ class World:
                     assert text or not self.state.handed_over, "the bot answers in place of a person"
                     if text is not None and text.isdecimal():
                         assert int(text) > self.said, "a text is said twice, or too late"
+                        assert all(each.dismissed for each in self.state.utterances), "the bot talks into speech"
                         self.said = int(text)
                     self.paused = False
                 case CancelReply(reply):
@@ -318,7 +333,7 @@ class World:
                     self.sentences[reply].append(text)
             case WordsHeard(reply, index, words) if state.reply and reply == state.reply.number:
                 self.heard.setdefault(reply, [0] * 50)[index] = max(words, self.heard.get(reply, [0] * 50)[index])
-            case SentencePlayed(reply, index) if state.reply and reply == state.reply.number:
+            case SentencePlayed(reply, index, broken=False) if state.reply and reply == state.reply.number:
                 self.heard.setdefault(reply, [0] * 50)[index] = 1000
             case TimedOut(timer, token) if self.timers.get(timer) == token:
                 del self.timers[timer]
@@ -371,6 +386,8 @@ class World:
         assert bool(facts_of(ReplyCancelled)) == cancelled
         committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
         assert [each.reply for each in facts_of(ReplyCommitted)] == [after.last_reply] * committed
+        if any(each.preemptive for each in facts_of(ReplyCommitted)):
+            assert not after.handed_over, "the bot answers in place of a person"
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
         assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
         assert bool(facts_of(HistoryChanged)) == (after.history != before.history)
@@ -466,10 +483,12 @@ class World:
             case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
                 self.post(ReplyEnded(reply))
             case "speak":
-                self.post(SpeechStarted(number + 1))
+                self.post(SpeechStarted(number + 1, since_s=0.02 if pick == 5 else 0.0))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
                 self.post(FinalTranscript(number + 1, text))
                 self.run_out(Timer.DEBOUNCE)
+            case "idle":
+                self.run_out(Timer.IDLE)
             case "noise":
                 self.post(SpeechStarted(number + 1))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
@@ -487,6 +506,8 @@ class World:
                 self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
                 self.post(SentenceReady(reply, known, QUESTION))
                 self.post(TextEnded(reply))
+            case "ask for nothing":
+                self.post(ConfirmationAsked(reply, ConfirmationRequest(self.new_call(), QUESTION)))
             case "ask whole question" if state.reply and not (state.reply.text_ended or state.reply.cancelled):
                 self.happen("ask", "", 0)
                 self.happen("hear reply", "", 0)
@@ -554,5 +575,5 @@ RULES = st.sampled_from(
     ]
 )
 
-ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en"))
-"""The same rules for users who say "yes"."""
+ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en", idle_timeout_s=0.05))
+"""The same rules for users who say "yes". The bot asks whether silent ones are still there."""

@@ -25,9 +25,9 @@ def graph_of(answer: Any, name: str | None = None) -> Graph:
 
 
 async def _echo(state: MessagesState) -> dict[str, Any]:
-    """Repeats the user's words, and is silent if they are asked to be quiet."""
+    """Repeats the user's words, and is silent if they end in "quiet"."""
     said = state["messages"][-1].text
-    return {"messages": [] if "quiet" in said else [AIMessage(f"You said: {said}")]}
+    return {"messages": [] if said.endswith("quiet") else [AIMessage(f"You said: {said}")]}
 
 
 echo = graph_of(_echo, "echo-bot")

@@ -75,6 +75,11 @@ class OwnGraphAgent(GraphAgent):
             await asyncio.wait(self._preparing)
         await super().close()
 
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
+        """Probes the model's service, and makes the graph for the style, with the tools that can be called now."""
+        await super().probe(style)
+        await self._prepared(style)
+
     def prepare(self, style: Style) -> None:
         """Begins to make the graph for a style in which replies will be asked for. A failure shows in the reply."""
         if self._factory_graphs is not None:

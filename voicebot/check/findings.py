@@ -119,7 +119,7 @@ async def check_tool_servers(engines: Engines) -> list[Finding]:
 def _finding_of(server: EngineStatus) -> Finding:
     name = f"{server.name} (MCP server)"
     if server.ready:
-        return Finding(name, Outcome.OK, f"it has {server.tools} tools")
+        return Finding(name, Outcome.OK, f"it has {server.tools} {'tool' if server.tools == 1 else 'tools'}")
     advice = "Check MCP_CONFIG. With LOG_LEVEL=DEBUG the log has what the server writes to its standard error."
     return Finding(
         name, Outcome.FAILED, server.reason or "not ready", advice, loss=f"it lacks the tools of {server.name}"

@@ -18,6 +18,7 @@ from statistics import median_high
 from typing import assert_never
 
 from voicebot.dialogue.confirmation import (
+    LEAST_CONFIDENCE,
     NO_ANSWER,
     NOT_BEGUN,
     NOT_HEARD,
@@ -109,7 +110,6 @@ from voicebot.dialogue.facts import (
 from voicebot.dialogue.history import History, Role, heard, merged, said
 from voicebot.dialogue.interruption.evidence import ECHO_ABSENT
 from voicebot.dialogue.interruption.verdict import (
-    UNSURE,
     Decision,
     Speech,
     Verdict,
@@ -1072,7 +1072,7 @@ def _is_doubtful(t: Transition, pending: PendingConfirmation, utterance: Utteran
     They began before the question was over, sound like a backchannel or a noise, or may be an echo of the question.
     """
     since_s = utterance.started_s - pending.asked_s
-    unsure = utterance.confidence is not None and utterance.confidence < UNSURE
+    unsure = utterance.confidence is not None and utterance.confidence < LEAST_CONFIDENCE
     echo = utterance.speech.echo
     may_be_echo = since_s < t.state.rules.echo_tail_s and (echo is None or echo >= ECHO_ABSENT)
     repeats = may_be_echo and may_repeat(utterance.text, pending.request.question)

@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from deploy.space import KINDS, MARKER, SpaceError, build, commands
@@ -124,6 +126,19 @@ def test_a_gradio_space_names_the_installed_gradio_version_and_an_existing_app_f
     assert "app_port" not in said
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gradio_space_does_not_require_another_version_of_a_package_than_hugging_face_installs(
+    kind: str, built: Mapping[str, Path]
+) -> None:
+    """Hugging Face installs `gradio[mcp]` with Gradio's SDK."""
+    asked = {each.name: each for each in requirements((built[kind] / "requirements.txt").read_text("utf-8"))}
+    pinned = [Requirement(line) for line in metadata.requires("gradio") or () if "extra == 'mcp'" in line]
+    (mcp,) = [each for each in pinned if each.name == "mcp"]
+    assert len(asked) > 20
+    assert str(mcp.specifier) == "==1.10.1"
+    assert ("mcp" in asked) is (front_matter(built[kind])["sdk"] == "docker")
+
+
 @pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
 def test_the_python_version_of_a_space_is_one_that_the_project_supports(kind: str, built: Mapping[str, Path]) -> None:
     python = front_matter(built[kind])["python_version"]
@@ -153,8 +168,12 @@ def test_the_folder_holds_the_app_and_only_committed_files(
     assert files - {MARKER} <= tracked
     package = {path for path in tracked if path.startswith("voicebot/")} - {"voicebot/link.py"}
     assert {"app.py", "requirements.txt", "README.md", *package} <= files
-    for path in ("app.py", "requirements.txt", "voicebot/web/server.py"):
+    for path in ("app.py", "voicebot/web/server.py"):
         assert (built[kind] / path).read_bytes() == (committed / path).read_bytes()
+    asked, all_asked = ((each / "requirements.txt").read_text("utf-8") for each in (built[kind], committed))
+    assert [line for line in all_asked.splitlines() if line not in asked.splitlines()] == (
+        [] if kind == "docker" else ["mcp>=2.3,<3"]
+    )
     assert [path for path in files if SECRET.encode() in (built[kind] / path).read_bytes()] == []
     assert ({"Dockerfile", ".dockerignore"} <= files) == (kind == "docker")
     assert ({"Dockerfile", ".dockerignore"} & files == set()) == (kind != "docker")

@@ -197,3 +197,18 @@ async def test_tools_of_two_servers_have_different_names(ledger: Path, tmp_path:
                 await each.ainvoke({"item": "cakes"})
     assert events(ledger)[1:] == ["order 1 cakes"]
     assert events(tmp_path / "other")[1:] == ["order 1 cakes"]
+
+
+async def test_a_server_of_the_newest_protocol_alone_is_used_and_its_changes_are_followed(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(server_module, "PING_S", 0.3)
+    async with http_server(ledger, "modern") as address, connected(McpServerSettings("shop", address)) as servers:
+        await until(lambda: servers.health[0].ready)
+        before = servers.tools
+        await tool(servers, "shop_grow").ainvoke({})
+        await until(lambda: servers.tools is not before, 20)
+        assert servers.health[0].tools == 12
+        await asyncio.sleep(1)  # three pings
+        assert servers.health[0].ready

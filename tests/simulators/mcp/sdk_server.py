@@ -1,4 +1,4 @@
-"""An MCP server that is built with the official SDK: `python -m tests.simulators.mcp.sdk_server LEDGER [PORT]`.
+"""An MCP server that is built with the official SDK: `python -m tests.simulators.mcp.sdk_server LEDGER [PORT …]`.
 
 It talks over its standard input and output, or with a port over streamable HTTP at /mcp. What its tools do stands in
 the file LEDGER afterwards, one line for each event.
@@ -7,6 +7,7 @@ the file LEDGER afterwards, one line for each event.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ import uvicorn
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 READ_ONLY = ToolAnnotations(read_only_hint=True)
 
@@ -109,12 +113,44 @@ def server(ledger: Path) -> MCPServer[Any]:
     return served
 
 
+class WithoutInitialize:
+    """Refuses `initialize`, as a server does that speaks only the protocol of 2026-07-28."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        message = json.loads(body)
+        if message.get("method") == "initialize":
+            error = {"code": -32022, "message": "Unsupported", "data": {"supported": ["2026-07-28"], "requested": ""}}
+            refusal = JSONResponse({"jsonrpc": "2.0", "id": message["id"], "error": error}, 400)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    rest = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Any:
+        first = next(rest, None)
+        return await receive() if first is None else first
+
+    return replay
+
+
 def main() -> None:
     served = server(Path(sys.argv[1]))
     if len(sys.argv) == 2:
         served.run("stdio")
-    else:
-        uvicorn.run(served.streamable_http_app(), port=int(sys.argv[2]), log_level="critical")
+        return
+    app: ASGIApp = served.streamable_http_app()
+    uvicorn.run(WithoutInitialize(app) if "modern" in sys.argv else app, port=int(sys.argv[2]), log_level="critical")
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ def test_a_sound_that_is_nearly_a_backchannel_or_a_noise_confirms_nothing() -> N
         ("", None, True),
         ("", 0.9, True),
         ("Uh-huh.", 0.9, False),
-        ("", 0.3, False),
+        ("", 0.4, False),
     ):
         session = asked()
         session.post(SpeechStarted(2), SpeechEnded(2))

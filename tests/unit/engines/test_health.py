@@ -14,7 +14,7 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.health import EngineHealth
-from voicebot.engines.protocols import DEFAULT_STYLE, Engines, EngineStatus, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, EngineStatus, FailureCounter, Style
 from voicebot.runtime import limits
 
 
@@ -85,6 +85,36 @@ async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing(
     assert "you can type" in engine_health.typing_only
     assert "moonshine-voice is not installed" in engine_health.typing_only
     await engines.close()
+
+
+@dataclass
+class Servers:
+    """MCP servers that do not work."""
+
+    health: tuple[EngineStatus, ...] = (EngineStatus("notes", ready=False, reason="it cannot be reached"),)
+    counter: FailureCounter | None = None
+
+    def count_failures(self, counter: FailureCounter) -> None:
+        self.counter = counter
+
+    async def start(self) -> None: ...
+
+    async def settle(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_mcp_servers_that_do_not_work_are_shown_and_are_no_problem() -> None:
+    class Counter:
+        def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
+
+    servers, counter, usual = Servers(), Counter(), scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    engine_health = EngineHealth(replace(usual, tool_servers=servers))
+    engine_health.count_failures(counter)
+    assert (await engine_health.check())["mcp"] == servers.health
+    assert (engine_health.problem, engine_health.typing_only) == (None, None)
+    assert servers.counter is counter
+    assert "mcp" not in EngineHealth(usual).health
 
 
 async def test_an_end_of_turn_model_that_does_not_work_is_shown_and_is_no_problem() -> None:

@@ -38,23 +38,24 @@ def end_of_process(code: int | None) -> str:
 
 def server_error(error: BaseException, status: int | None = None) -> McpServerError:
     """Returns what an error of the SDK means. `status` is that of the last HTTP answer, if it was 400 or more."""
-    leaves = list(_leaves(error))
-    for leaf in leaves:
+    single = list(leaves(error))
+    for leaf in single:
         if isinstance(leaf, McpServerError):
             return leaf
     if status is not None:
         return _of_status(status)
-    for leaf in leaves:
+    for leaf in single:
         if (known := _known(leaf)) is not None:
             return known
-    first = leaves[0]
+    first = single[0]
     return McpServerError(f"unexpected {type(first).__name__}", detail=str(first))
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yields the errors of a group, or else the error itself."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield error
 

@@ -17,7 +17,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
 
 import voicebot
-from voicebot.agent.mcp.failures import McpServerError, server_error
+from voicebot.agent.mcp.failures import McpServerError, leaves, server_error
 from voicebot.agent.mcp.http import LastStatus, http_streams
 from voicebot.agent.mcp.process import ServerProcess, process_streams
 from voicebot.agent.mcp.traffic import TrafficLimit
@@ -92,6 +92,8 @@ class McpServer:
         self._client: Client | None = None
         self._problem = "it is starting"
         self._fault: Fault | None = None
+        self._logged = ""
+        """The last problem in the log, which is not logged again until the server has worked."""
         self._settled = asyncio.Event()
         self._changed = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
@@ -212,9 +214,9 @@ class McpServer:
     def _note(self, error: McpServerError) -> None:
         """Notes that the server does not work, and logs it once for each reason."""
         name, detail = self.settings.name, self._hide(error.detail)
-        level = logging.DEBUG if error.message == self._problem else logging.WARNING
+        level = logging.DEBUG if error.message == self._logged else logging.WARNING
         logger.log(level, "mcp: %s is not ready: %s%s", name, error.message, f" ({detail})" if detail else "")
-        self._problem, self._fault = error.message, error.fault
+        self._problem, self._fault, self._logged = error.message, error.fault, error.message
         self._settled.set()
         self._observer.server_failed(EngineError(name, error.message, fault=error.fault))
 
@@ -256,7 +258,7 @@ class McpServer:
                         listed = await self._list(client)
                 except TimeoutError:
                     raise McpServerError(f"it did not answer within {START_S:g} s", Fault.TIMEOUT) from None
-                self._client, self._problem, self._fault = client, "", None
+                self._client, self._problem, self._fault, self._logged = client, "", None, ""
                 self._note_tools(listed)
                 logger.info("mcp: %s is ready, with %d tools", self.settings.name, len(self.tools))
                 self._settled.set()
@@ -274,8 +276,9 @@ class McpServer:
     async def _shake_hands(self, client: Client, stack: AsyncExitStack) -> None:
         try:
             await stack.enter_async_context(client)
-        except (MCPError, RuntimeError) as error:
-            if not isinstance(error, MCPError) or error.code != types.CONNECTION_CLOSED:
+        except Exception as error:
+            answers = [each for each in leaves(error) if isinstance(each, MCPError)]
+            if any(answer.code != types.CONNECTION_CLOSED for answer in answers):
                 self._refuses_initialize = not self._refuses_initialize
             raise
 

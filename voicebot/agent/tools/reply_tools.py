@@ -76,6 +76,7 @@ class ReplyTools:
         self._under_way: dict[tuple[str, str], asyncio.Future[CallRecord]] = {}
         """How the calls with effects end that are under way, by tool and arguments."""
         self._in_threads: set[Future[Any]] = set()
+        self._is_closed = False
         self._question: QuestionAskedError | None = None
         self._asking: set[asyncio.Task[Any]] = set()
         self._asked = asyncio.Event()
@@ -131,6 +132,7 @@ class ReplyTools:
 
     async def _close(self) -> None:
         """Stops the tools that still work for this reply. Calls that the application owns go on."""
+        self._is_closed = True
         for waiting in tuple(self._in_threads):
             waiting.cancel()
         tasks = set(self._working)
@@ -227,9 +229,14 @@ class ReplyTools:
         raise self._question
 
     def run_from_thread(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a tool's work in the event loop, for a graph that calls it from a thread. Waits for its end."""
+        """Runs work in the event loop for a graph that does it in a thread. Waits for its end.
+
+        The end of the reply cancels it: it then raises `concurrent.futures.CancelledError`, and so does all later work.
+        """
         running = asyncio.run_coroutine_threadsafe(work, self.loop)
         self._in_threads.add(running)
+        if self._is_closed:
+            running.cancel()
         try:
             return running.result()
         finally:

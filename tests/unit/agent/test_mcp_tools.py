@@ -1,0 +1,148 @@
+"""The tools of MCP servers as LangChain tools: names, schemas and results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from langchain_core.tools import ToolException
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+    Tool,
+)
+
+from voicebot.agent.mcp import tools as tools_module
+from voicebot.agent.mcp.tools import result_text, tools_of
+from voicebot.settings.mcp_servers import McpCommand, McpServerSettings
+
+NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class Caller:
+    """Notes the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any], bool]] = []
+
+    async def call(self, tool: str, arguments: Mapping[str, Any], *, is_pure: bool) -> CallToolResult:
+        self.calls.append((tool, dict(arguments), is_pure))
+        return CallToolResult(content=[TextContent(type="text", text="done")])
+
+
+def names(server: str, *tools: str, taken: set[str] | None = None) -> list[str]:
+    settings = McpServerSettings(server, McpCommand("a"))
+    listed = [Tool(name=name, input_schema=NOTHING) for name in tools]
+    return [tool.name for tool in tools_of(settings, listed, Caller(), set() if taken is None else taken)]
+
+
+def test_a_name_says_whose_tool_it_is() -> None:
+    assert names("notes", "find", "notes_add") == ["notes_find", "notes_add"]
+
+
+@pytest.mark.parametrize(("server", "tool"), [("my notes", "find/all"), ("a" * 64, "b" * 64), ("é", "日本語")])
+def test_every_name_is_one_that_model_services_accept(server: str, tool: str) -> None:
+    (name,) = names(server, tool)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name)
+    assert names(server, tool) == [name], "it is the same after a restart"
+
+
+def test_tools_with_equal_names_get_different_ones_and_reach_their_own() -> None:
+    first = names("a", "b.c", "b c", "b_c")
+    assert len(set(first)) == 3
+    assert first[0] == "a_b_c"
+    taken: set[str] = set()
+    both = names("a", "b_c", taken=taken) + names("a_b", "c", taken=taken)
+    assert len(set(both)) == 2
+
+
+async def test_a_tool_is_called_by_the_name_that_it_has_at_its_server() -> None:
+    caller = Caller()
+    settings = McpServerSettings("notes", McpCommand("a"))
+    listed = [Tool(name="find.all", input_schema={"type": "object", "properties": {"self": {}, "config": {}}})]
+    (tool,) = tools_of(settings, listed, caller, set())
+    assert await tool.ainvoke({"self": "1", "config": 2}) == "done"
+    assert caller.calls == [("find.all", {"self": "1", "config": 2}, False)]
+
+
+def test_no_more_tools_than_a_request_bears_are_used(caplog: pytest.LogCaptureFixture) -> None:
+    found = names("notes", *(f"t{number}" for number in range(70)))
+    assert len(found) == tools_module.MAX_TOOLS
+    assert "it has more than 64 tools" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "array"},
+        {"type": "object", "properties": []},
+        {"type": "object", "properties": {"a": True}},
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}},
+        {"type": "object", "properties": {"a": {"$ref": "https://elsewhere.example/schema"}}},
+        {"type": "object", "properties": {"a": {"enum": list(range(5_000))}}},
+    ],
+)
+def test_a_tool_whose_schema_cannot_be_used_is_left_out(
+    schema: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = McpServerSettings("notes", McpCommand("a"))
+    listed = [Tool(name="odd", input_schema=schema), Tool(name="well", input_schema=NOTHING)]
+    assert [tool.name for tool in tools_of(settings, listed, Caller(), set())] == ["notes_well"]
+    assert "the tool 'odd' cannot be used" in caplog.text
+
+
+def test_a_schema_that_refers_to_itself_can_be_used() -> None:
+    tree = {"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}}
+    schema = {"type": "object", "properties": {"root": {"$ref": "#/$defs/tree"}}, "$defs": {"tree": tree}}
+    settings = McpServerSettings("notes", McpCommand("a"))
+    assert len(tools_of(settings, [Tool(name="plant", input_schema=schema)], Caller(), set())) == 1
+
+
+def test_a_description_is_no_longer_than_model_services_accept() -> None:
+    settings = McpServerSettings("notes", McpCommand("a"))
+    listed = [Tool(name="find", description="x" * 5_000, input_schema=NOTHING)]
+    (tool,) = tools_of(settings, listed, Caller(), set())
+    assert len(tool.description) == 1_024
+
+
+@pytest.mark.parametrize(
+    ("content", "structured", "text"),
+    [
+        ([TextContent(type="text", text="one"), TextContent(type="text", text="two")], None, "one\ntwo"),
+        ([TextContent(type="text", text='{"n": 1}')], {"n": 1}, '{"n": 1}'),
+        ([], {"name": "é"}, '{"name": "é"}'),
+        ([ImageContent(type="image", data="aa", mime_type="image/png")], None, "[An image is left out.]"),
+        ([AudioContent(type="audio", data="aa", mime_type="audio/wav")], None, "[A sound is left out.]"),
+        ([ResourceLink(type="resource_link", name="menu", uri="file:///menu")], None, "[menu: file:///menu]"),
+        (
+            [EmbeddedResource(type="resource", resource=TextResourceContents(uri="a://b", text="words"))],
+            None,
+            "words",
+        ),
+        (
+            [EmbeddedResource(type="resource", resource=BlobResourceContents(uri="a://b", blob="aa"))],
+            None,
+            "[A file is left out.]",
+        ),
+        ([], None, "The tool has done its work and returned nothing."),
+    ],
+)
+def test_the_model_gets_a_result_as_text(content: list[ContentBlock], structured: Any, text: str) -> None:
+    assert result_text(CallToolResult(content=content, structured_content=structured)) == text
+
+
+def test_an_error_is_one_for_the_model_too() -> None:
+    with pytest.raises(ToolException, match=r"^no such note$"):
+        result_text(CallToolResult(content=[TextContent(type="text", text="no such note")], is_error=True))
+    with pytest.raises(ToolException, match="did not say why"):
+        result_text(CallToolResult(content=[], is_error=True))
