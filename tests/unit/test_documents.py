@@ -99,9 +99,8 @@ def test_what_a_page_names_exists(page: Page) -> None:
 def _problems_of_name(span: str) -> Iterator[str]:
     """Yields what is wrong with the settings, paths and commands in a code span."""
     for name in re.findall(r"(?<![\w…])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", span):
-        known = FOREIGN_VARIABLES | _constants() | _variables_of_examples()
-        if name.lower() not in SETTINGS and name not in known:
-            yield f"{name} is neither a setting nor a constant, nor read by an example"
+        if name.lower() not in SETTINGS and name not in FOREIGN_VARIABLES and name not in _constants():
+            yield f"{name} is neither a setting nor a constant"
     if OUR_PATH.fullmatch(span) and not (PROJECT / span).exists():
         yield f"{span} does not exist"
     if re.match(r"(make|python3?|\.venv/bin/\w+|voicebot) \S", span) and "(" not in span:
@@ -113,12 +112,6 @@ def _constants() -> set[str]:
     paths = [path for folder in ("voicebot", "tests", "tools", "deploy") for path in (PROJECT / folder).rglob("*.py")]
     constant = re.compile(r"^([A-Z][A-Z0-9_]+)(?:: [^=]+)? =", re.MULTILINE)
     return {name for path in paths for name in constant.findall(path.read_text("utf-8"))}
-
-
-@cache
-def _variables_of_examples() -> set[str]:
-    read = re.compile(r"os\.environ(?:\.get\(|\[)\"([A-Z0-9_]+)\"")
-    return {name for path in (PROJECT / "examples").rglob("*.py") for name in read.findall(path.read_text("utf-8"))}
 
 
 def test_the_files_and_packages_named_in_the_architecture_exist() -> None:
