@@ -28,7 +28,7 @@ from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
-from voicebot.engines.protocols import Style
+from voicebot.engines.protocols import OutputDeadline, Style
 
 HI: History = (Message(Role.USER, "hi"),)
 
@@ -544,6 +544,37 @@ async def test_tools_that_an_effect_uses_are_a_part_of_it_and_outlive_the_reply_
     (running,) = calls.running
     assert (await running).result == f"there is tea / ordered milk / Error: {NOBODY_TO_ASK}"
     assert [each.tool for each in calls.begun] == ["shopping"]
+
+
+@dataclass
+class NotedDeadline(OutputDeadline):
+    """Keeps what is done with it."""
+
+    changes: list[str] = field(default_factory=list)
+
+    def suspend(self) -> None:
+        self.changes.append("suspend")
+
+    def restart(self) -> None:
+        self.changes.append("restart")
+
+
+@pytest.mark.parametrize(("kind", "changes"), [(pure, ["suspend", "restart"]), (effects, ["suspend"])])
+async def test_the_deadline_for_the_model_stands_still_while_tools_work_and_for_good_after_effects(
+    kind: Kind, changes: list[str]
+) -> None:
+    deadline = NotedDeadline()
+
+    @kind
+    async def look() -> str:
+        """Look."""
+        assert deadline.changes == ["suspend"]
+        return "seen"
+
+    reply = ReplyTools(set_event(), deadline, calls=Calls())
+    (wrapped,) = Toolbox([look]).tools
+    await asyncio.gather(wrapped.ainvoke({}, as_config(reply)), wrapped.ainvoke({}, as_config(reply)))
+    assert deadline.changes == changes
 
 
 async def test_a_tool_that_uses_another_one_works_until_it_has_ended_itself() -> None:

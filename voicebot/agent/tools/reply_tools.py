@@ -150,6 +150,8 @@ class ReplyTools:
         """Wraps the work of a tool, also while it waits for the reply to be wanted."""
         task = asyncio.current_task()
         assert task is not None, "tools run in tasks"
+        if self._is_closed:  # a node in a thread, which nothing can stop, calls a tool
+            raise asyncio.CancelledError("the reply has ended")
         if not self._working:
             self._begin_work()
         self._working[task] += 1
