@@ -123,3 +123,16 @@ async def test_a_pure_tool_and_one_that_takes_too_long_are_answered(kitchen: Kit
         assert call_messages(client) == [("deliver", "running"), ("deliver", "unknown")]
         await asyncio.wait_for(hear(client, "hello"), 10)
         assert words(server)[-1] == LISTENING
+
+
+async def test_a_question_does_not_wait_for_an_answer_in_the_next_session(kitchen: Kitchen) -> None:
+    async with talking() as (client, server, _):
+        await hear(client, "order some flour")
+        name = client.all("connected")[0]["conversation"]
+        await client.socket.close()
+        await until(lambda: not server.sessions("ws"))
+        async with ws_client(server, f"?conversation={name}") as again:
+            await again.next("connected")
+            await hear(again, "yes")
+            assert words(server)[-2:] == ["yes", LISTENING]
+            assert kitchen.ordered == []

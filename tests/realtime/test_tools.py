@@ -24,6 +24,7 @@ from tests.support.waiting import until
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
+from voicebot.session.session import Session
 
 Json = dict[str, Any]
 
@@ -85,6 +86,13 @@ def conversation_of(talk: Talk) -> str:
     return next(str(each["conversation"]) for each in talk.client.messages if each["type"] == "connected")
 
 
+def is_preemptive(shop: Shop) -> bool:
+    """Returns True while the bot makes a reply although the user's turn is not over."""
+    (session,) = shop.server.sessions("webrtc")
+    assert isinstance(session, Session)
+    return session.state.reply is not None and session.state.reply.preemptive
+
+
 async def heard_again(talk: Talk, text: str, count: int) -> Json:
     """Returns the state once the bot is at rest and its last answer, of `count`, holds the text."""
     return await talk.until(
@@ -98,7 +106,7 @@ async def heard_again(talk: Talk, text: str, count: int) -> Json:
 async def test_a_call_that_is_interrupted_happens_once_and_the_next_reply_reports_it(kitchen: Kitchen) -> None:
     async with talking(BAKE, {"three": "Thirty."}) as (talk, shop):
         await talk.says("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         await talk.until(lambda state: statuses(state) == ["running"])
         await talk.until(lambda state: state["phase"] == "speaking")
         await talk.says("what is ten times three")
@@ -129,7 +137,7 @@ async def test_a_call_that_ends_while_the_user_interrupts_is_reported_in_the_ans
 ) -> None:
     async with talking(BAKE, {"three": "Thirty."}) as (talk, shop):
         await talk.says("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         await talk.until(lambda state: state["phase"] == "speaking")
         saying = asyncio.create_task(talk.says("what is ten times three"))
         await talk.until(lambda state: state["phase"] == "paused")
@@ -144,7 +152,7 @@ async def test_a_call_that_ends_while_the_user_interrupts_is_reported_in_the_ans
 async def test_a_filler_covers_a_tool_that_works_longer_than_700_ms(kitchen: Kitchen) -> None:
     async with talking(BAKE) as (talk, _):
         talk.types("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         begun_s = time.monotonic()
         await talk.client.heard.wait_for_sound()
         silent_s = time.monotonic() - begun_s
@@ -158,13 +166,11 @@ async def test_a_filler_covers_a_tool_that_works_longer_than_700_ms(kitchen: Kit
 
 async def test_a_call_of_a_reply_that_was_begun_too_early_never_starts(kitchen: Kitchen) -> None:
     async with talking(BAKE, endpointing="patient") as (talk, shop):
-        await talk.says("make me a cake and")
+        await talk.says("make me a cake and", "slt")  # unfinished words: the turn stays open for 3 s
         await until(lambda: shop.bodies)
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        assert is_preemptive(shop)
         await talk.says("with a lot of cheese please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         kitchen.may_end.set()
         state = await heard_again(talk, "Cake number 1 is in the box.", 1)
         assert kitchen.baked == ["cheese"]
@@ -178,7 +184,7 @@ async def test_a_call_goes_on_after_a_reload_of_the_page_and_the_conversation_kn
     async with open_shop(BAKE) as shop:
         async with shop.talking() as talk:
             talk.types("make me a cake please")
-            await asyncio.wait_for(kitchen.begun.wait(), 15)
+            await kitchen.has_begun()
             await talk.until(lambda state: statuses(state) == ["running"])
             name = conversation_of(talk)
         async with shop.talking(conversation=name) as talk:
@@ -195,7 +201,7 @@ async def test_a_call_that_ends_after_its_session_is_known_to_the_next_one(kitch
     async with open_shop(BAKE) as shop:
         async with shop.talking() as talk:
             await talk.says("make me a cake please")
-            await asyncio.wait_for(kitchen.begun.wait(), 15)
+            await kitchen.has_begun()
             await talk.until(lambda state: statuses(state) == ["running"])
             name = conversation_of(talk)
         await until(lambda: not shop.server.sessions("webrtc"))
@@ -239,11 +245,9 @@ async def test_tools_that_fail_or_take_too_long_are_told_in_plain_words_and_the_
 
 async def test_a_pure_tool_runs_while_the_user_may_still_go_on(kitchen: Kitchen) -> None:
     async with talking({"menu": [Call("menu")]}, endpointing="patient") as (talk, shop):
-        await talk.says("what is on the menu and")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        await talk.says("tell me what is on the menu but")  # unfinished words: the turn stays open for 3 s
+        await kitchen.has_begun()
+        assert is_preemptive(shop)
         state = await talk.answered(1)
         assert heard(state) == ["We have three cakes today."]
         assert made(state) == [], "a call without effects is not kept"
@@ -306,15 +310,57 @@ async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitche
         assert kitchen.sent == 1
 
 
+async def test_silence_runs_nothing_and_a_later_yes_answers_another_question(kitchen: Kitchen) -> None:
+    async with talking(ORDER, idle_timeout_s=1) as (talk, shop):
+        talk.types("order some flour")
+        state = await heard_again(talk, "Are you still there?", 2)
+        assert statuses(state) == ["not confirmed"]
+        assert state["confirmation"] is None
+        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
+        talk.types("yes")
+        await heard_again(talk, LISTENING, 3)
+        assert kitchen.ordered == []
+
+
 @pytest.mark.alone
-async def test_neither_silence_nor_an_echo_of_a_question_that_says_yes_runs_the_tool(kitchen: Kitchen) -> None:
-    room = Room(synthetic_response(), -20.0)
-    async with talking(SEND, room=room, idle_timeout_s=2) as (talk, shop):
+async def test_the_echo_of_a_question_that_says_yes_runs_nothing(kitchen: Kitchen) -> None:
+    async with talking(SEND, room=Room(synthetic_response(), -20.0)) as (talk, shop):
         talk.types("send the cakes")
         await heard_again(talk, TELLING_QUESTION, 1)
-        state = await heard_again(talk, "still there", 2)
-        assert statuses(state) == ["not confirmed"]
-        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
-        await talk.says("yes")
-        state = await talk.answered(3)
-        assert kitchen.sent == 0, "the yes answers another question"
+        await talk.listens(1.5)
+        assert talk.state["confirmation"]["question"] == TELLING_QUESTION, "it still waits for an answer"
+        assert len(shop.bodies) == 1
+        assert kitchen.sent == 0
+        await talk.says("go ahead")
+        await heard_again(talk, "The cakes are on their way.", 2)
+        assert kitchen.sent == 1
+
+
+# What is said while a tool works ----------------------------------------------------------------------------------
+
+
+async def test_a_backchannel_over_a_filler_leaves_the_call_and_its_reply_alone(kitchen: Kitchen) -> None:
+    async with talking(BAKE) as (talk, shop):
+        talk.types("make me a cake")
+        await talk.until(lambda state: state["phase"] == "speaking")
+        await talk.says("uh huh", "slt")
+        state = await talk.until(lambda state: state["verdicts"] and state["phase"] == "speaking")
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
+        kitchen.may_end.set()
+        state = await talk.answered(1)
+        assert heard(state)[0].endswith("Cake number 1 is in the box.")
+        assert kitchen.baked == ["cheese"]
+        assert len(shop.bodies) == 2
+
+
+async def test_words_before_the_first_sound_of_the_reply_do_not_make_its_call_again(kitchen: Kitchen) -> None:
+    async with talking(BAKE, tool_filler_s=60) as (talk, shop):
+        await talk.says("make me a cake please")
+        await kitchen.has_begun()
+        await talk.says("with a lot of cheese please")
+        state = await heard_again(talk, LISTENING, 1)
+        assert results(shop.bodies[-1]) == [STILL_RUNNING]
+        kitchen.may_end.set()
+        await talk.until(lambda state: statuses(state) == ["done"])
+        assert kitchen.baked == ["cheese"]
+        assert [each["role"] for each in state["chat"]] == ["user", "tool", "user", "assistant"]

@@ -28,6 +28,10 @@ class Kitchen:
     sent: int = 0
     """How often `send` has had its effect."""
 
+    async def has_begun(self) -> None:
+        """Waits until a tool has begun. Raises TimeoutError."""
+        await asyncio.wait_for(self.begun.wait(), 30)
+
 
 kitchen = Kitchen()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -39,7 +38,7 @@ async def test_a_visitor_follows_a_call_over_an_interruption_and_a_reload_and_co
         calls, card = page.locator("#vb-chat .vb-tool summary"), page.locator(".vb-confirmation")
 
         await visitor.types("make me a cake")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         await expect(calls).to_have_text(["bake working…"])
         await visitor.sees("speaking")  # a filler
         await take(visitor, "call-running", "#vb-chat")
