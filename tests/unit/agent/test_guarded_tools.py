@@ -526,6 +526,48 @@ async def test_a_tool_outside_a_reply_just_runs() -> None:
     assert shop.done == ["milk", "tea"]
 
 
+async def test_tools_that_an_effect_uses_are_a_part_of_it_and_outlive_the_reply_too() -> None:
+    shop, calls = Shop(open=asyncio.Event()), Calls()
+    look, order, buy = Toolbox([shop.look, shop.order, shop.buy]).tools
+
+    @effects
+    async def shopping() -> str:
+        """Do the shopping."""
+        return " / ".join([str(await each.ainvoke({"what": "milk"})) for each in (look, order, buy)])
+
+    graph = own_graph(Script(answers=[[call("shopping")], ["Done."]]), Toolbox([shopping]))
+    answer = asyncio.create_task(run(graph, calls))
+    await shop.begun.wait()
+    answer.cancel()
+    await asyncio.wait([answer])
+    shop.open.set()
+    (running,) = calls.running
+    assert (await running).result == f"there is tea / ordered milk / Error: {NOBODY_TO_ASK}"
+    assert [each.tool for each in calls.begun] == ["shopping"]
+
+
+async def test_a_tool_that_uses_another_one_works_until_it_has_ended_itself() -> None:
+    shop, begun, go_on = Shop(), asyncio.Event(), asyncio.Event()
+    (look,) = Toolbox([shop.look]).tools
+
+    @pure
+    async def search() -> str:
+        """Search."""
+        await look.ainvoke({})
+        begun.set()
+        await go_on.wait()
+        return "found"
+
+    reply = ReplyTools(set_event())
+    (wrapped,) = Toolbox([search]).tools
+    searching = asyncio.create_task(wrapped.ainvoke({}, as_config(reply)))
+    await begun.wait()
+    assert reply.is_working
+    go_on.set()
+    await searching
+    assert not reply.is_working
+
+
 # what a graph gives to its tools ---------------------------------------------------------------------------------
 
 
@@ -636,7 +678,7 @@ async def test_a_confirmed_call_whose_tool_fails_is_told_to_the_model() -> None:
 async def test_calls_of_earlier_replies_count_neither_as_rounds_nor_as_failures_of_this_one() -> None:
     shop = Shop()
     earlier = tuple(
-        CallRecord(f"earlier{n:02}", "order", '{"what": "tea"}', CallStatus.FAILED, "Error: closed.", 0, reported=True)
+        CallRecord(f"earlier{n:02}", "order", '{"what": "tea"}', CallStatus.FAILED, "Error: closed.", 1, reported=True)
         for n in range(6)
     )
     model = Script(answers=[[call("order")], ["Done."]])

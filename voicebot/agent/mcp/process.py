@@ -123,8 +123,6 @@ class ServerProcess(asyncio.SubprocessProtocol):
             )
         except OSError as error:
             raise McpServerError("its command cannot be started", Fault.MISSING, str(error)) from None
-        for fd in (1, 2):
-            cast(Any, protocol._pipe(fd)).max_size = READ_BYTES
         return protocol
 
     @property
@@ -150,6 +148,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
+        for fd in (1, 2):
+            cast(Any, self._pipe(fd)).max_size = READ_BYTES
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
@@ -252,9 +252,9 @@ class ServerProcess(asyncio.SubprocessProtocol):
         """Closes its standard input, and ends all processes of its group that do not end by themselves."""
         self._ended_by_itself, self._is_stopping = self.ended_by_itself, True
         try:
-            stdin = self._made.get_pipe_transport(0)
-            if stdin is not None:
-                cast(asyncio.WriteTransport, stdin).abort()
+            stdin = cast(asyncio.WriteTransport | None, self._made.get_pipe_transport(0))
+            if stdin is not None and not stdin.is_closing():
+                stdin.abort()
             # A server that is blocked as nobody reads its output cannot end.
             self._lines.clear()
             for fd in (1, 2):

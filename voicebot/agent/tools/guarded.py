@@ -18,7 +18,7 @@ from pydantic import BaseModel, PrivateAttr
 
 from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text
 from voicebot.agent.tools.policy import ToolPolicy
-from voicebot.agent.tools.reply_tools import ReplyTools, as_config
+from voicebot.agent.tools.reply_tools import ReplyTools, as_config, enter_effect
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.threads import DaemonThreads
 
@@ -184,6 +184,7 @@ class GuardedTool(BaseTool):
 
     async def _effect(self, reply: ReplyTools, work: Callable[[], Coroutine[Any, Any, Any]], outputs: list[Any]) -> str:
         """Runs the tool, keeps its output for the graph, and returns the output as text. Raises ToolFailedError."""
+        enter_effect()
         try:
             output = await self._counted(reply, work)
         except Exception as error:  # the boundary of the tool
