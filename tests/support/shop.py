@@ -45,8 +45,7 @@ async def open_shop(
 ) -> AsyncIterator[Shop]:
     async with ChatSimulator(brain=ToolBrain(calls, answers or {})) as chat:
         keys = {"groq_api_key": "gsk_simulated", "groq_base_url": chat.url}
-        options = config.load(
-            **keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", tools=bakery.TOOLS, **settings
-        )
+        engines = {"llm_engine": "groq", "stt_engine": "moonshine", "tts_engine": "espeak"}
+        options = config.load(**{**keys, **engines, "tools": bakery.TOOLS, **settings})
         async with serving(build.build(options), options) as server:
             yield Shop(server, chat)
