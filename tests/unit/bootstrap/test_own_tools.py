@@ -19,4 +19,4 @@ from voicebot.settings import config
 )
 def test_the_check_says_when_no_model_calls_own_tools(tools: str, chain: list[str], noted: bool) -> None:
     lines = report.chain_lines(config.load(tools=tools), {CheckedStage.ANSWER: chain})
-    assert any("none of your TOOLS" in line for line in lines) is noted
+    assert any("calls your TOOLS only by their names" in line for line in lines) is noted
