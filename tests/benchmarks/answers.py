@@ -66,13 +66,18 @@ def parts(user: User, figures: Figures, gap_ms: float) -> None:
 
 
 async def cut_offs(bot: Bot, figures: Figures, kind: str, clips: list[Clip]) -> None:
-    """Counts how often `kind` is cut off (answered or replied to before the user ends), and the gaps of the others."""
+    """Counts how often `kind` is cut off (answered or replied to before the user ends), and the gaps of the others.
+
+    A user who was cut off still waits for the answer to the whole clip: otherwise it would come over the next clip, and
+    this would count as cut off, too.
+    """
     async with calling(bot) as user:
         for each in clips:
             started_s = time.monotonic()
             spoken = await user.say(each, "okay")
             try:
                 sounded_s = await user.heard.wait_for_sound(ANSWER_S, after_s=started_s)
+                await user.heard.wait_for_sound(ANSWER_S, after_s=spoken.ended_s)
                 await hush(user.heard, QUIET_S, ANSWER_S)
             except TimeoutError:
                 figures.note(f"no answer to “{each.name}”")

@@ -9,12 +9,16 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import CancelledError
+from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langchain_core.tools import BaseTool
+from langgraph.graph import START, MessagesState, StateGraph
 
 from tests.support.conversation import conversation
 from tests.support.waiting import until
@@ -111,6 +115,49 @@ async def test_a_cancelled_reply_leaves_a_synchronous_function_with_effects_runn
     free.set()
     (running,) = calls.running
     assert ((await running).result, done) == ("ordered", ["order"])
+
+
+async def test_a_node_in_a_thread_that_goes_on_after_its_reply_was_cancelled_can_call_no_tools() -> None:
+    begun, free, calls = threading.Event(), threading.Event(), Calls()
+    ended_in: list[type[BaseException]] = []
+
+    @effects
+    async def order() -> str:
+        """Order it."""
+        return "ordered"
+
+    (wrapped,) = Toolbox([order]).tools
+
+    def node(state: MessagesState) -> Any:
+        begun.set()
+        assert free.wait(30)
+        try:
+            wrapped.invoke({})
+        except BaseException as error:
+            ended_in.append(type(error))
+            raise
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    wanted = asyncio.Event()
+    wanted.set()
+    reply = ReplyTools(wanted, calls=calls)
+    stream = graph.compile().astream(MessagesState(messages=[HumanMessage("hi")]), as_config(reply))
+
+    async def answer() -> None:
+        async with aclosing(reply.with_fillers(cast("AsyncGenerator[Any]", stream))) as pieces:
+            async for _ in pieces:
+                pass
+
+    answering = asyncio.create_task(answer())
+    await until(begun.is_set)
+    answering.cancel()
+    await asyncio.wait([answering])
+    free.set()
+    await until(lambda: ended_in)
+    assert ended_in == [CancelledError]
+    assert calls.running == []
 
 
 async def test_a_tool_of_a_class_with_only_a_synchronous_method_runs_in_a_thread() -> None:

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { firstWords } from "../../voicebot/web/ui/static/chat.js";
 import { DISCONNECTED } from "../../voicebot/web/ui/static/connection_state.js";
 import { WrongVerdicts, ended } from "../../voicebot/web/ui/static/conversation.js";
-import { budgetText, endedByText, engineStatus } from "../../voicebot/web/ui/static/panel.js";
+import { budgetText, endedByText, engineStatus, toolCount } from "../../voicebot/web/ui/static/panel.js";
 import { talkHint, talkState, transportText } from "../../voicebot/web/ui/static/talk.js";
 
 /** @typedef {import("../../voicebot/web/ui/static/types.d.ts").View} View */
@@ -109,6 +109,15 @@ test("wrong verdicts outlive the list, and are taken back by the server's word o
   assert.deepEqual(wrong.lines, ["first", "second"]);
   wrong.update("b", [{ ...verdict, disputed: false }]);
   assert.deepEqual(wrong.lines, ["first"]);
+});
+
+test("an MCP server shows how many tools it has, and an engine shows none", () => {
+  const server = { name: "notes", ready: true, reason: null, probe_ms: null };
+  assert.equal(toolCount({ ...server, tools: 1 }), "1 tool");
+  assert.equal(toolCount({ ...server, tools: 12 }), "12 tools");
+  assert.equal(toolCount({ ...server, tools: null }), "");
+  assert.equal(toolCount(server), "");
+  assert.equal(engineStatus({ ...server, tools: 1 }, undefined).text, "ready");
 });
 
 test("an engine is in use, ready or unavailable, and says why", () => {

@@ -139,6 +139,7 @@ def rolls(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
 async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: Path) -> None:
     async with ChatSimulator(brain=rolls) as service:
         model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "captain"}
+        model["tools"] = str(extended / "my_tools")
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
             await client.send("text", text="Roll a die with one side.")
             assert await answer(client) == "It shows 1."
@@ -186,9 +187,9 @@ async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anyth
         model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "mcp_config": "mcp.json"}
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
             async with asyncio.timeout(30):
-                while '"tools":2' not in (configuration := await page_configuration(url)).replace(" ", ""):
+                while '"tools":2' not in (known := await page_configuration(url)):  # noqa: ASYNC110 (nothing tells)
                     await asyncio.sleep(0.05)
-            assert "Its tools may pass parts of what you say to pantry." in configuration
+            assert "Its tools may pass parts of what you say to pantry." in known
             for text, said in (
                 ("What is there?", "The pantry is empty."),
                 ("Add rice.", "Shall I put rice into the pantry?"),
@@ -197,3 +198,53 @@ async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anyth
             ):
                 await client.send("text", text=text)
                 assert await answer(client) == said
+
+
+def orders(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model that uses the tools `add_to_list` and `order`, and repeats what they say."""
+    last = conversation[-1]
+    if last.role == "tool":
+        return Answer(last.text)
+    if "list" in last.text and "add_to_list" in tools:
+        return Answer(calls=(Call("add_to_list", {"thing": "milk"}),))
+    if "order" in last.text and "order" in tools:
+        return Answer(calls=(Call("order", {"things": ["two lemons", "milk"]}),))
+    return Answer("All right.")
+
+
+async def test_own_tools_with_effects_and_with_a_question_answer_turns(extended: Path, tmp_path: Path) -> None:
+    async with ChatSimulator(brain=orders) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "tools": str(extended / "my_tools")}
+        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
+            await client.send("text", text="Put milk on the list.")
+            assert await answer(client) == "The list has 1 things: milk."
+            await client.send("text", text="Now order it.")
+            assert await answer(client) == "Shall I order two lemons, milk?"
+            await client.send("text", text="Yes, please.")
+            assert await answer(client) == "Ordered two lemons, milk."
+            await client.send("text", text="Please order it again.")
+            assert await answer(client) == "Shall I order two lemons, milk?"
+            await client.send("text", text="No, wait.")
+            assert await answer(client) == "All right."
+
+
+def test_the_check_lists_own_tools_and_a_mistake_in_one_is_named_at_the_start(extended: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(extended / "app.py")]
+    settings = environment(
+        tools=str(extended / "my_tools"), stt_engine="stopwatch", llm_engine="parrot", tts_engine="espeak"
+    )
+    checked = subprocess.run(
+        [*command, "--check"], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False
+    )
+    assert "  pure    dice\n" in checked.stdout
+    assert "  effects add_to_list\n" in checked.stdout
+    assert "  confirm order, at most 20 s\n          asks: Shall I order {things}?\n" in checked.stdout
+    (tmp_path / "mine.py").write_text("def roll(sides):\n    'Roll a die.'\n", "utf-8")
+    wrong = environment(tools="mine.py:roll,nowhere.py:roll")
+    ended = subprocess.run([*command, *ARGUMENTS], cwd=tmp_path, env=wrong, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "Voice Bot can't start.",
+        "TOOLS: mine.py:roll: roll: its argument 'sides' has no type",
+        "TOOLS: There is no file 'nowhere.py'",
+    ]

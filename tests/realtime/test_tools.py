@@ -9,26 +9,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.simulators.brain import Call
-from tests.simulators.chat import ChatSimulator
-from tests.simulators.tool_brain import LISTENING, ToolBrain, reports
+from tests.simulators.tool_brain import LISTENING, reports
 from tests.support import kitchen as bakery
 from tests.support.kitchen import Kitchen
-from tests.support.live_server import LiveServer, serving
 from tests.support.room import Room, synthetic_response
-from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
+from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
-from voicebot.bootstrap import engines as build
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
-from voicebot.settings import config
+from voicebot.session.session import Session
 
 Json = dict[str, Any]
 
@@ -36,7 +32,7 @@ BAKE = {"cake": [Call("bake", {"topping": "cheese"})]}
 ORDER = {"flour": [Call("order", {"count": 3, "thing": "bags of flour"})]}
 QUESTION = "Shall I order 3 bags of flour?"
 SEND = {"send": [Call("send")]}
-TELLING_QUESTION = "Shall I send all the cakes? Please say yes."
+TELLING_QUESTION = "All the cakes of today and of tomorrow will leave the house. Shall I send them? Please say yes."
 BOUGHT = "The wholesaler brings 3 bags of flour."
 FILLERS = language_of("en").fillers
 
@@ -49,37 +45,6 @@ STORY = (
 @pytest.fixture
 def kitchen() -> Kitchen:
     return bakery.opened()
-
-
-@dataclass
-class Shop:
-    """The running bot and the model behind it."""
-
-    server: LiveServer
-    chat: ChatSimulator
-
-    @property
-    def bodies(self) -> list[Json]:
-        """The requests to the model."""
-        return [request.body for request in self.chat.completions]
-
-    @asynccontextmanager
-    async def talking(self, *, room: Room | None = None, conversation: str | None = None) -> AsyncIterator[Talk]:
-        async with RtcClient(self.server.url, room=room, conversation=conversation) as client:
-            yield Talk(self.server, client)
-
-
-@asynccontextmanager
-async def open_shop(
-    calls: Mapping[str, Sequence[Call]], answers: Mapping[str, str] | None = None, **settings: Any
-) -> AsyncIterator[Shop]:
-    async with ChatSimulator(brain=ToolBrain(calls, answers or {})) as chat:
-        keys = {"groq_api_key": "gsk_simulated", "groq_base_url": chat.url}
-        options = config.load(
-            **keys, llm_engine="groq", stt_engine="moonshine", tts_engine="espeak", tools=bakery.TOOLS, **settings
-        )
-        async with serving(build.build(options), options) as server:
-            yield Shop(server, chat)
 
 
 @asynccontextmanager
@@ -121,6 +86,13 @@ def conversation_of(talk: Talk) -> str:
     return next(str(each["conversation"]) for each in talk.client.messages if each["type"] == "connected")
 
 
+def is_preemptive(shop: Shop) -> bool:
+    """Returns True while the bot makes a reply although the user's turn is not over."""
+    (session,) = shop.server.sessions("webrtc")
+    assert isinstance(session, Session)
+    return session.state.reply is not None and session.state.reply.preemptive
+
+
 async def heard_again(talk: Talk, text: str, count: int) -> Json:
     """Returns the state once the bot is at rest and its last answer, of `count`, holds the text."""
     return await talk.until(
@@ -134,7 +106,7 @@ async def heard_again(talk: Talk, text: str, count: int) -> Json:
 async def test_a_call_that_is_interrupted_happens_once_and_the_next_reply_reports_it(kitchen: Kitchen) -> None:
     async with talking(BAKE, {"three": "Thirty."}) as (talk, shop):
         await talk.says("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         await talk.until(lambda state: statuses(state) == ["running"])
         await talk.until(lambda state: state["phase"] == "speaking")
         await talk.says("what is ten times three")
@@ -165,7 +137,7 @@ async def test_a_call_that_ends_while_the_user_interrupts_is_reported_in_the_ans
 ) -> None:
     async with talking(BAKE, {"three": "Thirty."}) as (talk, shop):
         await talk.says("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         await talk.until(lambda state: state["phase"] == "speaking")
         saying = asyncio.create_task(talk.says("what is ten times three"))
         await talk.until(lambda state: state["phase"] == "paused")
@@ -180,7 +152,7 @@ async def test_a_call_that_ends_while_the_user_interrupts_is_reported_in_the_ans
 async def test_a_filler_covers_a_tool_that_works_longer_than_700_ms(kitchen: Kitchen) -> None:
     async with talking(BAKE) as (talk, _):
         talk.types("make me a cake please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         begun_s = time.monotonic()
         await talk.client.heard.wait_for_sound()
         silent_s = time.monotonic() - begun_s
@@ -194,13 +166,11 @@ async def test_a_filler_covers_a_tool_that_works_longer_than_700_ms(kitchen: Kit
 
 async def test_a_call_of_a_reply_that_was_begun_too_early_never_starts(kitchen: Kitchen) -> None:
     async with talking(BAKE, endpointing="patient") as (talk, shop):
-        await talk.says("make me a cake and")
+        await talk.says("make me a cake and", "slt")  # unfinished words: the turn stays open for 3 s
         await until(lambda: shop.bodies)
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        assert is_preemptive(shop)
         await talk.says("with a lot of cheese please")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
+        await kitchen.has_begun()
         kitchen.may_end.set()
         state = await heard_again(talk, "Cake number 1 is in the box.", 1)
         assert kitchen.baked == ["cheese"]
@@ -214,7 +184,7 @@ async def test_a_call_goes_on_after_a_reload_of_the_page_and_the_conversation_kn
     async with open_shop(BAKE) as shop:
         async with shop.talking() as talk:
             talk.types("make me a cake please")
-            await asyncio.wait_for(kitchen.begun.wait(), 15)
+            await kitchen.has_begun()
             await talk.until(lambda state: statuses(state) == ["running"])
             name = conversation_of(talk)
         async with shop.talking(conversation=name) as talk:
@@ -231,7 +201,7 @@ async def test_a_call_that_ends_after_its_session_is_known_to_the_next_one(kitch
     async with open_shop(BAKE) as shop:
         async with shop.talking() as talk:
             await talk.says("make me a cake please")
-            await asyncio.wait_for(kitchen.begun.wait(), 15)
+            await kitchen.has_begun()
             await talk.until(lambda state: statuses(state) == ["running"])
             name = conversation_of(talk)
         await until(lambda: not shop.server.sessions("webrtc"))
@@ -275,11 +245,9 @@ async def test_tools_that_fail_or_take_too_long_are_told_in_plain_words_and_the_
 
 async def test_a_pure_tool_runs_while_the_user_may_still_go_on(kitchen: Kitchen) -> None:
     async with talking({"menu": [Call("menu")]}, endpointing="patient") as (talk, shop):
-        await talk.says("what is on the menu and")
-        await asyncio.wait_for(kitchen.begun.wait(), 15)
-        (session,) = shop.server.sessions("webrtc")
-        assert session.state.reply is not None
-        assert session.state.reply.preemptive
+        await talk.says("tell me what is on the menu but")  # unfinished words: the turn stays open for 3 s
+        await kitchen.has_begun()
+        assert is_preemptive(shop)
         state = await talk.answered(1)
         assert heard(state) == ["We have three cakes today."]
         assert made(state) == [], "a call without effects is not kept"
@@ -328,29 +296,72 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
 
 
 async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitchen) -> None:
-    async with talking(ORDER) as (talk, shop):
-        talk.types("order some flour")
-        await talk.until(lambda state: heard(state) and "Shall I" in heard(state)[0])
-        await talk.says("yes")
-        await talk.until(lambda state: state["verdicts"] and state["phase"] == "idle")
-        state = await heard_again(talk, QUESTION, 1)
-        assert state["confirmation"]["question"] == QUESTION, "it still waits for an answer"
-        assert len(shop.bodies) == 1
-        assert kitchen.ordered == []
-        await talk.says("yes")
-        await heard_again(talk, BOUGHT, 2)
-        assert kitchen.ordered == ["3 bags of flour"]
-
-
-@pytest.mark.alone
-async def test_neither_silence_nor_an_echo_of_a_question_that_says_yes_runs_the_tool(kitchen: Kitchen) -> None:
-    room = Room(synthetic_response(), -20.0)
-    async with talking(SEND, room=room, idle_timeout_s=2) as (talk, shop):
+    async with talking(SEND) as (talk, shop):
         talk.types("send the cakes")
-        await heard_again(talk, TELLING_QUESTION, 1)
-        state = await heard_again(talk, "still there", 2)
-        assert statuses(state) == ["not confirmed"]
-        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
+        await talk.until(lambda state: heard(state) and heard(state)[0].startswith("All the cakes"))
         await talk.says("yes")
-        state = await talk.answered(3)
-        assert kitchen.sent == 0, "the yes answers another question"
+        state = await heard_again(talk, TELLING_QUESTION, 1)
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
+        assert state["confirmation"]["question"] == TELLING_QUESTION, "it still waits for an answer"
+        assert len(shop.bodies) == 1
+        assert kitchen.sent == 0
+        talk.types("go ahead")
+        await heard_again(talk, "The cakes are on their way.", 2)
+        assert kitchen.sent == 1
+
+
+async def test_silence_runs_nothing_and_a_later_yes_answers_another_question(kitchen: Kitchen) -> None:
+    async with talking(ORDER, idle_timeout_s=1) as (talk, shop):
+        talk.types("order some flour")
+        state = await heard_again(talk, "Are you still there?", 2)
+        assert statuses(state) == ["not confirmed"]
+        assert state["confirmation"] is None
+        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
+        talk.types("yes")
+        await heard_again(talk, LISTENING, 3)
+        assert kitchen.ordered == []
+
+
+async def test_the_echo_of_a_question_that_says_yes_runs_nothing(kitchen: Kitchen) -> None:
+    """Whatever a busy machine takes the echo for: an interruption, a backchannel or an echo."""
+    async with talking(SEND, room=Room(synthetic_response(), -20.0), tts_engine="auto") as (talk, _):
+        talk.types("send the cakes")
+        await talk.until(
+            lambda state: state["phase"] == "idle" and (state["confirmation"] or statuses(state) == ["not confirmed"])
+        )
+        await talk.listens(1.5)
+        await talk.until(lambda state: state["phase"] == "idle")
+        talk.types("hello")
+        await talk.until(lambda state: LISTENING in heard(state)[-1])
+        assert statuses(talk.state) == ["not confirmed"]
+        assert kitchen.sent == 0
+
+
+# What is said while a tool works ----------------------------------------------------------------------------------
+
+
+async def test_a_backchannel_over_a_filler_leaves_the_call_and_its_reply_alone(kitchen: Kitchen) -> None:
+    async with talking(BAKE) as (talk, shop):
+        talk.types("make me a cake")
+        await talk.until(lambda state: state["phase"] == "speaking")
+        await talk.says("uh huh", "slt")
+        state = await talk.until(lambda state: state["verdicts"] and state["phase"] == "speaking")
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
+        kitchen.may_end.set()
+        state = await talk.answered(1)
+        assert heard(state)[0].endswith("Cake number 1 is in the box.")
+        assert kitchen.baked == ["cheese"]
+        assert len(shop.bodies) == 2
+
+
+async def test_words_before_the_first_sound_of_the_reply_do_not_make_its_call_again(kitchen: Kitchen) -> None:
+    async with talking(BAKE, tool_filler_s=60) as (talk, shop):
+        await talk.says("make me a cake please")
+        await kitchen.has_begun()
+        await talk.says("with a lot of cheese please")
+        state = await heard_again(talk, LISTENING, 1)
+        assert results(shop.bodies[-1]) == [STILL_RUNNING]
+        kitchen.may_end.set()
+        await talk.until(lambda state: statuses(state) == ["done"])
+        assert kitchen.baked == ["cheese"]
+        assert [each["role"] for each in state["chat"]] == ["user", "tool", "user", "assistant"]

@@ -28,6 +28,10 @@ class Kitchen:
     sent: int = 0
     """How often `send` has had its effect."""
 
+    async def has_begun(self) -> None:
+        """Waits until a tool has begun. Raises TimeoutError."""
+        await asyncio.wait_for(self.begun.wait(), 30)
+
 
 kitchen = Kitchen()
 
@@ -55,7 +59,7 @@ async def order(count: int, thing: str) -> str:
     return f"The wholesaler brings {count} {thing}."
 
 
-@confirm("Shall I send all the cakes? Please say yes.")
+@confirm("All the cakes of today and of tomorrow will leave the house. Shall I send them? Please say yes.")
 async def send() -> str:
     """Send all the cakes."""
     kitchen.sent += 1

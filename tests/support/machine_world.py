@@ -301,6 +301,7 @@ class World:
                     assert text or not self.state.handed_over, "the bot answers in place of a person"
                     if text is not None and text.isdecimal():
                         assert int(text) > self.said, "a text is said twice, or too late"
+                        assert all(each.dismissed for each in self.state.utterances), "the bot talks into speech"
                         self.said = int(text)
                     self.paused = False
                 case CancelReply(reply):
@@ -394,6 +395,8 @@ class World:
         assert bool(facts_of(ReplyCancelled)) == cancelled
         committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
         assert [each.reply for each in facts_of(ReplyCommitted)] == [after.last_reply] * committed
+        if any(each.preemptive for each in facts_of(ReplyCommitted)):
+            assert not after.handed_over, "the bot answers in place of a person"
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
         assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
         assert bool(facts_of(HistoryChanged)) == (after.history != before.history)

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.live_server import LiveServer
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
-from voicebot.audio.sound import WIRE_RATE_HZ
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 Json = dict[str, Any]
 
@@ -38,6 +38,11 @@ class Talk:
     async def says(self, text: str, voice: str = "rms") -> None:
         """Speaks into the microphone and waits for the end of the speech."""
         self.client.microphone.say(spoken(text, voice).resampled(WIRE_RATE_HZ))
+        await self.client.microphone.said()
+
+    async def listens(self, duration_s: float) -> None:
+        """Says nothing until the microphone has sent this much sound."""
+        self.client.microphone.say(Audio.silence(duration_s, WIRE_RATE_HZ))
         await self.client.microphone.said()
 
     def types(self, text: str) -> None:

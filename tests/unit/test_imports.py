@@ -132,13 +132,14 @@ def test_engines_do_not_import_one_another(path: Path) -> None:
             assert parts[:3] == own[:3] or name not in ENGINES, f"{name_of(path)} imports the engine {name}"
 
 
-def test_only_the_module_that_starts_worker_processes_reads_the_environment_directly() -> None:
-    """`worker/process.py` may read it, to pass variables on to workers. The settings read it through pydantic. The
-    package itself sets a variable, and reads none."""
+def test_only_two_modules_read_the_environment_directly() -> None:
+    """`worker/process.py` may read it, to pass variables on to workers, and `settings/mcp_servers.py`, as the file of
+    MCP_CONFIG refers to variables. The settings read it through pydantic. The package itself sets a variable, and reads
+    none."""
     package = PACKAGE / "__init__.py"
     users = [path for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
     readers = [name_of(path) for path in users if path != package]
-    assert readers == ["engines.worker.process"]
+    assert readers == ["engines.worker.process", "settings.mcp_servers"]
 
 
 def _attributes(path: Path) -> set[str]:

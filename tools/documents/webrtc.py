@@ -26,6 +26,7 @@ OFFER = {
 STATE: dict[str, Any] = {
     "type": "state",
     "phase": "speaking",
+    "handed_over": False,
     "chat": [
         {"role": "user", "text": "Note that I need bread, and tell me a story.", "interim": False},
         {
@@ -63,6 +64,7 @@ STATE: dict[str, Any] = {
 
 STATE_FIELDS = {
     "phase": "What the bot does: see the table of phases",
+    "handed_over": "Whether a person answers in place of the bot, until they give the conversation back",
     "chat": "The last messages, oldest first. The user's: `text`, and whether it is `interim`, so that it may still "
     "change. The bot's: the words that were `heard`, those that are `unheard`, whether it was `interrupted`, and "
     "whether it is `live`, so that `heard` still grows. The call of a tool with effects: its `id`, the `tool`, the "

@@ -18,6 +18,7 @@ from voicebot.agent.spoken import Piece, SpokenText
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import other_failure
+from voicebot.engines.llm.from_threads import LOOP_CALLER
 from voicebot.engines.protocols import OutputDeadline
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class GraphDeadline(OutputDeadline):
     """The deadline for the next output of an operator's graph, which may also do other things than ask a model.
 
     The `outer` deadline, after which another engine would answer, runs only while a model is asked that the bot has
-    given to the graph. Beside it, no graph may go on for longer than `silence_s` without any sign of life; that limit
-    does not run while a tool works, which has a limit of its own.
+    given to the graph. Beside it, no graph may go on for longer than `silence_s` without a sign of life: a node that
+    ends, or a piece of the answer. That limit does not run while a tool works, which has a limit of its own.
     """
 
     def __init__(self, outer: OutputDeadline, silence_s: float, engine: str) -> None:
@@ -60,8 +61,9 @@ class GraphDeadline(OutputDeadline):
         self._allow(None)
 
     def restart(self) -> None:
-        self._suspended = False
-        self.sign_of_life()
+        if self._suspended:
+            self._suspended = False
+            self.sign_of_life()
         if self._asked:
             self._outer.restart()
 
@@ -96,7 +98,7 @@ class GraphDeadline(OutputDeadline):
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
-            message = f"the graph did nothing for {self._silence_s:g} s"
+            message = f"the graph gave no sign of an answer for {self._silence_s:g} s"
             raise EngineError(self._engine, message, fault=Fault.TIMEOUT, repeatable=False) from None
         finally:
             self._limit = None
@@ -133,27 +135,25 @@ async def run_graph(
     can stop. The answer may be empty. Raises EngineError, which is repeatable only if it comes from a model that the
     bot has given to the graph.
     """
+    LOOP_CALLER.set(tools)
     text = SpokenText(prepared.nodes)
     config = {**config, "recursion_limit": MAX_STEPS}
     stream = prepared.graph.astream(state, config, stream_mode=["messages", "updates"], subgraphs=True)
-    left = MAX_CHARS
+    length = 0
     try:
         async with deadline.limited(), aclosing(cast("Parts", stream)) as parts:
             async for namespace, kind, part in parts:
-                if not tools.is_working:
-                    deadline.sign_of_life()
                 if kind == "updates" and INTERRUPT in part:
                     raise EngineError(engine, CANNOT_RESUME, fault=Fault.REJECTED, repeatable=False)
-                spoken = False
-                for piece in text.take(namespace, kind, part):
-                    left -= len(piece.text)
-                    if left < 0:
-                        message = f"the answer is longer than {MAX_CHARS:,} characters"
-                        raise EngineError(engine, message, fault=Fault.REJECTED, repeatable=False)
-                    spoken = True
+                pieces = [*text.take(namespace, kind, part)]
+                if text.length > MAX_CHARS:
+                    message = f"the answer is longer than {MAX_CHARS:,} characters"
+                    raise EngineError(engine, message, fault=Fault.REJECTED, repeatable=False)
+                if (kind == "updates" or text.length > length) and not tools.is_working:
+                    deadline.sign_of_life()
+                length = text.length
+                for piece in pieces or (None,):
                     yield piece
-                if not spoken:
-                    yield None
         for piece in text.end():
             yield piece
     except (EngineError, QuestionAskedError):

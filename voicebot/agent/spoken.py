@@ -166,6 +166,8 @@ class SpokenText:
         self._unanswered: set[str] = set()
         """The nodes that have written text which is no answer."""
         self.has_spoken = False
+        self.length = 0
+        """How many characters were spoken or held back."""
 
     def take(self, namespace: Sequence[str], kind: str, part: Any) -> Iterator[Piece]:
         """Takes a part of the stream; yields the text that is spoken now.
@@ -204,13 +206,14 @@ class SpokenText:
         task.ids.setdefault(writer, set()).add(message.id or "")
         if self._nodes.named and was_streamed and not writer.streams:
             return  # the node returns another message than its model wrote, whose text was spoken already
-        piece = Piece(message.text, key)
-        match self._nodes.speaks(writer):
-            case True:
-                self.has_spoken = True
-                yield piece
-            case None:
-                task.held.append((writer, piece))
+        piece, is_spoken = Piece(message.text, key), self._nodes.speaks(writer)
+        if is_spoken is not False:
+            self.length += len(message.text)
+        if is_spoken is None:
+            task.held.append((writer, piece))
+        elif is_spoken:
+            self.has_spoken = True
+            yield piece
 
     def _end(self, node: str, update: Any) -> Iterator[Piece]:
         """Takes the end of a node's task, and what it has added to the state."""

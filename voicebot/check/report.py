@@ -112,6 +112,12 @@ def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]])
         lines.append(f"  {stage_name:<10}  {', '.join(chain)}{note}")
     if settings.agent is not None and {*names[CheckedStage.ANSWER]} & ALL.keys():
         lines.append(f"  {'AGENT':<10}  {settings.agent} answers with each of these models")
+    models = [ALL[name] for name in names[CheckedStage.ANSWER] if name in ALL]
+    if settings.tools and models and not any(model.follows_persona for model in models):
+        lines.append(
+            '  note: the embedded model calls your TOOLS only by their names ("use the tool NAME"); for a model that'
+            " decides by itself set the key of one, or run one of your own (docs/engines.md)."
+        )
     return lines
 
 

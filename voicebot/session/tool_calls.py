@@ -82,6 +82,11 @@ class RunningCalls:
         if self._counter is not None:
             self._counter.count_call(tag, status, seconds)
 
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way."""
+        return len(self._conversations)
+
     def has_room(self, conversation: str) -> bool:
         """Whether another call of this conversation may begin."""
         return not self._closing and list(self._conversations.values()).count(conversation) < self._most

@@ -311,7 +311,7 @@ class Settings(BaseSettings):
     effects outside its tools, because such a reply may be discarded."""
     tools: OptionalTools = ()
     """Your own tools: `package.module:name` or `path/file.py:name` of functions that are decorated with `@pure`,
-    `@effects` or `@confirm`, or of LangChain tools; or a folder such as `./tools`, with all of them in its files. One
+    `@effects` or `@confirm`, or of LangChain tools; or a folder such as `./my_tools`, with all that its files have. One
     that is called like a built-in tool takes its place."""
 
     deepgram_api_key: Annotated[

@@ -20,9 +20,7 @@ from tests.benchmarks.turns.replay import FRAME
 from voicebot.audio.prosody import Prosody
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.dialogue.end_of_turn.evidence import Source
-from voicebot.dialogue.end_of_turn.question import question_evidence
-from voicebot.dialogue.end_of_turn.sound import sound_evidence
-from voicebot.dialogue.end_of_turn.words import word_evidence
+from voicebot.dialogue.end_of_turn.sources import evidence_of_speech
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import SpeechPaused
 from voicebot.session.utterance_segmenter import UtteranceSegmenter
@@ -50,11 +48,7 @@ def prosody_at_pause(case: TurnCase) -> Prosody | None:
 
 def log_odds(case: TurnCase) -> list[float]:
     """Returns the log-odds of each of `SOURCES`; 0 if a source says nothing."""
-    found = (
-        word_evidence(case.said, case.language),
-        question_evidence(case.asked, case.said, case.language) if case.asked else None,
-        sound_evidence(prosody_at_pause(case)),
-    )
+    found = evidence_of_speech(case.said, case.asked, prosody_at_pause(case), case.language)
     return [0.0 if evidence is None else evidence.log_odds for evidence in found]
 
 

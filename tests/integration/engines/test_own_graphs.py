@@ -37,6 +37,7 @@ from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
+from tests.simulators.realtime import RealtimeSimulator
 from tests.support.own_graphs import make
 from tests.support.scripted_model import brief
 from tests.support.waiting import until
@@ -46,6 +47,8 @@ from voicebot.agent.tools import pure
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.llm.models import Models
+from voicebot.engines.llm.realtime import Realtime
 from voicebot.engines.protocols import EngineSelected
 
 LOOK_UP = pure(weather)
@@ -147,6 +150,79 @@ async def test_a_reply_can_be_cancelled_while_any_node_asks_the_model(node: str)
         await agent.close()
 
 
+# Plain functions as nodes ---------------------------------------------------------------------------------------------
+
+
+def make_plain(model: BaseChatModel, tools: Sequence[BaseTool], prompt: str) -> Any:
+    """Makes a graph as LangGraph's first tutorial does: its node is no coroutine, so it runs in a thread."""
+
+    def answer(state: MessagesState) -> Any:
+        return {"messages": [model.invoke([SystemMessage(prompt), *state["messages"]])]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "answer")
+    return graph.compile()
+
+
+@asynccontextmanager
+async def any_service(name: str) -> AsyncIterator[tuple[Any, Any]]:
+    """Yields a simulated service, and the engine on it."""
+    if name == "openai-realtime":
+        async with RealtimeSimulator(key=KEY) as realtime:
+            yield realtime, Realtime(KEY, base_url=f"{realtime.url}/v1", models=Models(("gpt-realtime",)))
+    else:
+        async with ChatSimulator(key=KEY) as chat:
+            yield chat, engine_on(name, chat)
+
+
+@pytest.mark.parametrize("name", ["groq", "openai", "openai-realtime"])
+async def test_a_plain_function_may_ask_the_model_and_is_spoken_as_it_writes(name: str) -> None:
+    async with any_service(name) as (simulator, engine):
+        simulator.answers.append(Answer("It rains in Rome."))
+        agent = agent_of(make_plain, engine)
+        async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
+            spoken = [token async for token in tokens]
+        assert "".join(spoken) == "It rains in Rome."
+        assert len(spoken) > 1
+        await agent.close()
+
+
+async def test_cancelling_a_reply_closes_the_connection_that_a_plain_function_reads_from() -> None:
+    async with ChatSimulator(token_s=0.02) as simulator:
+        agent = agent_of(make_plain, groq_on(simulator.url))
+        simulator.answers.append(Answer(LONG))
+        closed_s = await closed_at(agent, pieces=3)
+        assert await asyncio.wait_for(simulator.completions[0].gone, 1) - closed_s < 0.2
+        await agent.close()
+
+
+async def test_an_error_of_the_service_keeps_its_kind_through_a_thread(caplog: pytest.LogCaptureFixture) -> None:
+    async with ChatSimulator(key=KEY) as simulator:
+        simulator.faults.always(Injected.RATE_LIMITED)
+        agent = agent_of(make_plain, groq_on(simulator.url))
+        error = await failure(agent, caplog)
+        assert (str(error), error.fault) == ("groq: too many requests (HTTP 429)", Fault.LIMITED)
+        await agent.close()
+
+
+async def test_a_model_that_a_coroutine_does_not_await_is_named_as_the_mistake() -> None:
+    def make_blocking(model: BaseChatModel, tools: Sequence[BaseTool], prompt: str) -> Any:
+        async def answer(state: MessagesState) -> Any:
+            return {"messages": [model.invoke(state["messages"])]}
+
+        graph = StateGraph(MessagesState)
+        graph.add_node("answer", answer)
+        graph.add_edge(START, "answer")
+        return graph.compile()
+
+    async with ChatSimulator() as simulator:
+        agent = agent_of(make_blocking, groq_on(simulator.url))
+        with pytest.raises(EngineError, match=r"^groq: the graph failed: ModelNotAwaitedError$"):
+            await said(agent)
+        await agent.close()
+
+
 # Fallback -------------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +252,17 @@ async def test_the_graph_around_the_next_model_answers_if_one_fails(factory: Any
         works.answers += [Answer("weather")] * (factory is triage) + [Answer("It rains.")]
         agents = agent_of(factory, groq_on(broken.url)), agent_of(factory, openai_on(f"{works.url}/v1"))
         assert await first_answer(*agents, first_output_s=0.4) == ("openai", "It rains.")
+
+
+async def test_a_model_that_streams_its_reasoning_is_not_replaced_as_stalled() -> None:
+    async with ChatSimulator(models=("gpt-oss:20b",), token_s=0.1) as thinks, ChatSimulator() as second:
+        thinks.answers.append(Answer("It rains.", reasoning="let me think about it for a while before I answer"))
+        agents = (
+            agent_of(make, openai_on(f"{thinks.url}/v1", "gpt-oss:20b")),
+            agent_of(make, groq_on(second.url)),
+        )
+        assert await first_answer(*agents, first_output_s=0.6) == ("openai", "It rains.")
+        assert second.completions == []
 
 
 async def test_a_node_that_works_for_longer_than_a_model_may_is_not_replaced() -> None:

@@ -23,12 +23,12 @@ from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
 from voicebot.agent.conversation import Conversation, current_conversation
 from voicebot.agent.tools import Toolbox, confirm, effects, pure
-from voicebot.agent.tools.calls import RESULT_CHARS, ended
+from voicebot.agent.tools.calls import NOTHING, RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
-from voicebot.engines.protocols import Style
+from voicebot.engines.protocols import OutputDeadline, Style
 
 HI: History = (Message(Role.USER, "hi"),)
 
@@ -395,6 +395,25 @@ async def test_a_time_out_of_the_tools_own_is_a_failure_and_no_time_limit() -> N
 
 
 @pytest.mark.parametrize("kind", [pure, effects])
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [([], "[]"), (None, "null"), ("", NOTHING), ({"a": 1}, '{"a": 1}'), (["x", "y"], '["x", "y"]'), (7, "7")],
+    ids=repr,
+)
+async def test_the_model_reads_any_result_as_text_that_is_not_empty(kind: Kind, returned: object, told: str) -> None:
+    @kind
+    async def look() -> Any:
+        """Look."""
+        return returned
+
+    calls = Calls()
+    model = Script(answers=[[call("look")], ["Ok."]])
+    (result,) = results(await run(own_graph(model, Toolbox([look])), calls))
+    assert result.content == told
+    assert [(await each).result for each in calls.running] == ([] if kind is pure else [told])
+
+
+@pytest.mark.parametrize("kind", [pure, effects])
 async def test_a_result_that_is_too_long_for_the_model_is_cut(make: Maker, kind: Kind) -> None:
     @kind
     async def flood() -> str:
@@ -507,6 +526,79 @@ async def test_a_tool_outside_a_reply_just_runs() -> None:
     assert shop.done == ["milk", "tea"]
 
 
+async def test_tools_that_an_effect_uses_are_a_part_of_it_and_outlive_the_reply_too() -> None:
+    shop, calls = Shop(open=asyncio.Event()), Calls()
+    look, order, buy = Toolbox([shop.look, shop.order, shop.buy]).tools
+
+    @effects
+    async def shopping() -> str:
+        """Do the shopping."""
+        return " / ".join([str(await each.ainvoke({"what": "milk"})) for each in (look, order, buy)])
+
+    graph = own_graph(Script(answers=[[call("shopping")], ["Done."]]), Toolbox([shopping]))
+    answer = asyncio.create_task(run(graph, calls))
+    await shop.begun.wait()
+    answer.cancel()
+    await asyncio.wait([answer])
+    shop.open.set()
+    (running,) = calls.running
+    assert (await running).result == f"there is tea / ordered milk / Error: {NOBODY_TO_ASK}"
+    assert [each.tool for each in calls.begun] == ["shopping"]
+
+
+@dataclass
+class NotedDeadline(OutputDeadline):
+    """Keeps what is done with it."""
+
+    changes: list[str] = field(default_factory=list)
+
+    def suspend(self) -> None:
+        self.changes.append("suspend")
+
+    def restart(self) -> None:
+        self.changes.append("restart")
+
+
+@pytest.mark.parametrize(("kind", "changes"), [(pure, ["suspend", "restart"]), (effects, ["suspend"])])
+async def test_the_deadline_for_the_model_stands_still_while_tools_work_and_for_good_after_effects(
+    kind: Kind, changes: list[str]
+) -> None:
+    deadline = NotedDeadline()
+
+    @kind
+    async def look() -> str:
+        """Look."""
+        assert deadline.changes == ["suspend"]
+        return "seen"
+
+    reply = ReplyTools(set_event(), deadline, calls=Calls())
+    (wrapped,) = Toolbox([look]).tools
+    await asyncio.gather(wrapped.ainvoke({}, as_config(reply)), wrapped.ainvoke({}, as_config(reply)))
+    assert deadline.changes == changes
+
+
+async def test_a_tool_that_uses_another_one_works_until_it_has_ended_itself() -> None:
+    shop, begun, go_on = Shop(), asyncio.Event(), asyncio.Event()
+    (look,) = Toolbox([shop.look]).tools
+
+    @pure
+    async def search() -> str:
+        """Search."""
+        await look.ainvoke({})
+        begun.set()
+        await go_on.wait()
+        return "found"
+
+    reply = ReplyTools(set_event())
+    (wrapped,) = Toolbox([search]).tools
+    searching = asyncio.create_task(wrapped.ainvoke({}, as_config(reply)))
+    await begun.wait()
+    assert reply.is_working
+    go_on.set()
+    await searching
+    assert not reply.is_working
+
+
 # what a graph gives to its tools ---------------------------------------------------------------------------------
 
 
@@ -617,7 +709,7 @@ async def test_a_confirmed_call_whose_tool_fails_is_told_to_the_model() -> None:
 async def test_calls_of_earlier_replies_count_neither_as_rounds_nor_as_failures_of_this_one() -> None:
     shop = Shop()
     earlier = tuple(
-        CallRecord(f"earlier{n:02}", "order", '{"what": "tea"}', CallStatus.FAILED, "Error: closed.", 0, reported=True)
+        CallRecord(f"earlier{n:02}", "order", '{"what": "tea"}', CallStatus.FAILED, "Error: closed.", 1, reported=True)
         for n in range(6)
     )
     model = Script(answers=[[call("order")], ["Done."]])

@@ -369,7 +369,7 @@ async def test_a_graph_that_does_nothing_for_long_is_stopped_and_signs_of_life_l
     assert await said(compiled(step, step_2, answer, timeout_s=0.25)) == "Yes."
     error = await failure(compiled(step, stuck, timeout_s=0.25))
     assert (str(error), error.fault, error.repeatable) == (
-        "mine: the graph did nothing for 0.25 s",
+        "mine: the graph gave no sign of an answer for 0.25 s",
         Fault.TIMEOUT,
         False,
     )
@@ -387,6 +387,17 @@ async def test_a_tool_may_work_for_longer_than_a_graph_may_do_nothing() -> None:
     assert (await said(made_by(usual, model, [slow], timeout_s=0.15))).endswith("Found.")
 
 
+async def test_a_model_that_only_reasons_is_stopped_too() -> None:
+    class Thinker(Script):
+        async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            while True:
+                yield ChatGenerationChunk(message=AIMessageChunk(content="", additional_kwargs={"reasoning": "Hm."}))
+                await asyncio.sleep(0.05)
+
+    error = await failure(made_by(usual, Thinker(answers=[]), timeout_s=0.25))
+    assert error.message == "the graph gave no sign of an answer for 0.25 s"
+
+
 async def test_a_graph_is_still_limited_after_a_tool_with_effects() -> None:
     @effects
     async def order(count: int) -> str:
@@ -395,7 +406,7 @@ async def test_a_graph_is_still_limited_after_a_tool_with_effects() -> None:
 
     model = Script(answers=[[call("order", '{"count": 1}')], [asyncio.Event()]])
     error = await failure(made_by(usual, model, [order], timeout_s=0.15))
-    assert (error.message, error.repeatable) == ("the graph did nothing for 0.15 s", False)
+    assert (error.message, error.repeatable) == ("the graph gave no sign of an answer for 0.15 s", False)
 
 
 class Recorded(OutputDeadline):

@@ -632,6 +632,20 @@ def test_repeated_and_reordered_events_change_nothing() -> None:
     assert session.state.reply == state.reply
 
 
+def test_after_a_whole_question_in_a_level_voice_the_bot_waits_less_than_after_a_statement() -> None:
+    level = Prosody(pitch_st=0.0, level_db=0.0, periodicity=0.1)
+    waits_s = []
+    for text in ("what time is it in london", "is there a good restaurant", "i live in berlin"):
+        session = Session(EAGER)
+        session.post(SpeechStarted(1), PartialTranscript(1, text), SpeechPaused(1, 1, 0.1, SPOKEN, level))
+        session.post(PartialTranscript(1, text, pause=1))
+        waits_s.append(delay_s(session))
+    question_s, yes_no_s, statement_s = waits_s
+    assert question_s < 0.3
+    assert question_s < yes_no_s < 0.7
+    assert statement_s > 1.0
+
+
 def test_the_sound_before_the_last_pause_is_kept() -> None:
     session = Session(EAGER)
     falling, level = Prosody(pitch_st=-5.0), Prosody(pitch_st=0.0)

@@ -55,6 +55,24 @@ def test_the_reason_names_what_counts_most() -> None:
     assert evidence(replace(USUAL, pitch_st=0.0)).reason == "the voice stays level"
 
 
+def test_a_level_voice_says_little_against_the_end_of_a_whole_request() -> None:
+    level = replace(USUAL, pitch_st=0.0)
+    usual, after_request = sound_evidence(level), sound_evidence(level, request=True)
+    assert usual is not None
+    assert after_request is not None
+    assert usual.log_odds < after_request.log_odds < 0
+    assert usual.reason == after_request.reason
+
+
+def test_a_held_sound_and_a_falling_voice_count_as_much_after_a_whole_request() -> None:
+    um, usual_um = (sound_evidence(replace(USUAL, steady_s=steady_s), request=True) for steady_s in (0.5, 0.12))
+    assert um is not None
+    assert usual_um is not None
+    assert um.log_odds < usual_um.log_odds - 2
+    falling = replace(USUAL, pitch_st=-6.0)
+    assert sound_evidence(falling, request=True) == sound_evidence(falling)
+
+
 def test_the_evidence_is_bounded() -> None:
     extreme = Prosody(pitch_st=-40, level_db=-90, syllable_db=-90, periodicity=-1, steady_s=0)
     assert 0 < evidence(extreme).log_odds <= MOST

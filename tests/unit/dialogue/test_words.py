@@ -251,6 +251,12 @@ def test_the_whole_sentence_decides_whether_the_last_words_need_more(text: str, 
     assert word_evidence(text, "en").reason == reason
 
 
+@pytest.mark.parametrize("text", ["tell me how long it", "can you tell me how far they", "show me how much you"])
+def test_an_indirect_question_needs_a_verb_after_its_pronoun(text: str) -> None:
+    assert completeness(text, "en") is Completeness.INCOMPLETE
+    assert completeness("tell me about it", "en") is Completeness.COMPLETE
+
+
 def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
     assert completeness("he", "en") is Completeness.INCOMPLETE
     assert completeness("you", "en") is Completeness.UNKNOWN

@@ -86,7 +86,7 @@ async def test_results_of_earlier_answers_are_no_results_of_this_one() -> None:
 
 @pytest.mark.parametrize(
     ("reading", "said"),
-    [("it is late", "It is late."), ('{"hour": 3}', NO_TOOLS), ("3", "3."), ("", NO_TOOLS)],
+    [("it is late", "It is late."), ('{"hour": 3}', NO_TOOLS), ("3", "3."), ("", "The tool has returned nothing.")],
 )
 async def test_an_own_tool_called_clock_that_answers_in_another_form_is_quoted_if_it_can_be_said(
     reading: str, said: str

@@ -26,6 +26,9 @@ RESULT_CHARS = 8_000
 ID_CHARS = 9
 """The length of a call's identifier. Mistral's models accept only nine letters and digits; all others accept them."""
 
+NOTHING = "The tool has returned nothing."
+"""What the model is told instead of an empty text, which some services refuse."""
+
 FAILED = "Error: the tool failed."
 """What the model learns of an error that was not written for it, which may hold secrets."""
 
@@ -83,9 +86,12 @@ def error_text(error: Exception, tool: str) -> str:
 def result_text(output: Any) -> str:
     """Returns a tool's output as text."""
     if isinstance(output, ToolMessage):
-        return shortened(output.text)
+        if isinstance(output.content, list) and all(isinstance(each, str) for each in output.content):
+            # LangChain takes a tool's list of texts, and an empty list, for the parts of one text.
+            return shortened(json.dumps(output.content, ensure_ascii=False))
+        return shortened(output.text) if output.text or output.content else NOTHING
     if isinstance(output, str):
-        return shortened(output)
+        return shortened(output) or NOTHING
     try:
         return shortened(json.dumps(output, ensure_ascii=False))
     except (TypeError, ValueError):

@@ -16,9 +16,9 @@ from langchain_core.tools.base import ArgsSchema
 from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel, PrivateAttr
 
-from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text, shortened
+from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text
 from voicebot.agent.tools.policy import ToolPolicy
-from voicebot.agent.tools.reply_tools import ReplyTools, as_config
+from voicebot.agent.tools.reply_tools import ReplyTools, as_config, enter_effect
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.threads import DaemonThreads
 
@@ -140,7 +140,7 @@ class GuardedTool(BaseTool):
         limit_s = self.policy.limit_s
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return self._shortened(await work())
+                return self._for_model(await work())
         except TimeoutError:
             if limit.expired():
                 raise ToolFailedError(f"Error: the tool gave no result within {limit_s:g} s.") from None
@@ -155,13 +155,13 @@ class GuardedTool(BaseTool):
     ) -> Any:
         call = new_record(self.name, arguments)
         if (same := reply.equal_call(call)) is not None:
-            ended = await same
+            ended = await asyncio.shield(same)
             result = MADE_ONCE.format(result=ended.result)
             return self._message(result, tool_call_id, is_error=ended.status is not CallStatus.DONE)
         outputs: list[Any] = []
         ended = await reply.run_effect(call, self._effect(reply, work, outputs), self.policy.limit_s)
         if outputs:
-            return self._shortened(outputs[0])
+            return self._for_model(outputs[0])
         return self._message(ended.result, tool_call_id, is_error=True)
 
     async def _counted(self, reply: ReplyTools, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -184,6 +184,7 @@ class GuardedTool(BaseTool):
 
     async def _effect(self, reply: ReplyTools, work: Callable[[], Coroutine[Any, Any, Any]], outputs: list[Any]) -> str:
         """Runs the tool, keeps its output for the graph, and returns the output as text. Raises ToolFailedError."""
+        enter_effect()
         try:
             output = await self._counted(reply, work)
         except Exception as error:  # the boundary of the tool
@@ -223,7 +224,8 @@ class GuardedTool(BaseTool):
 
     def _visible(self, tool_input: str | dict[str, Any]) -> dict[str, Any]:
         """Returns the arguments that the model has given, without those that a graph injects."""
-        names = list(self.inner.args)
+        schema = self.inner.args_schema
+        names = [*(schema.get("properties", {}) if isinstance(schema, dict) else self.inner.args)]
         if isinstance(tool_input, str):
             return {names[0]: tool_input} if names else {}
         return {name: value for name, value in tool_input.items() if name in names}
@@ -235,12 +237,12 @@ class GuardedTool(BaseTool):
         status = "error" if is_error else "success"
         return ToolMessage(text, tool_call_id=tool_call_id, name=self.name, status=status)
 
-    def _shortened(self, output: Any) -> Any:
-        """Returns the output, with a result that is too long for the model cut."""
+    def _for_model(self, output: Any) -> Any:
+        """Returns the output in the form that the model gets: neither empty nor too long."""
         if isinstance(output, ToolMessage):
-            text = output.text
-            return output if (short := shortened(text)) == text else output.model_copy(update={"content": short})
-        return shortened(output) if isinstance(output, str) else output
+            told = result_text(output)
+            return output if told == output.text else output.model_copy(update={"content": told})
+        return result_text(output) if isinstance(output, str) else output
 
 
 def _set_event() -> asyncio.Event:

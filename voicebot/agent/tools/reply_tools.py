@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -22,6 +24,14 @@ REPLY = "voicebot_reply"
 """The key under which a graph's tools find the `ReplyTools` in `config["configurable"]`."""
 
 T = TypeVar("T")
+
+_in_effect: ContextVar[bool] = ContextVar("voicebot_in_effect", default=False)
+"""True in the task of a tool with effects."""
+
+
+def enter_effect() -> None:
+    """Notes that the task that runs now is that of a tool with effects."""
+    _in_effect.set(True)
 
 
 class QuestionAskedError(GraphBubbleUp):
@@ -61,10 +71,12 @@ class ReplyTools:
         self._has_spoken = False
         """The model has said something since it last called tools."""
         self._suspended = False
-        self._working: set[asyncio.Task[Any]] = set()
+        self._working: Counter[asyncio.Task[Any]] = Counter()
+        """The tasks in which tools work, each with the number of tools: one may use another one."""
         self._under_way: dict[tuple[str, str], asyncio.Future[CallRecord]] = {}
         """How the calls with effects end that are under way, by tool and arguments."""
         self._in_threads: set[Future[Any]] = set()
+        self._is_closed = False
         self._question: QuestionAskedError | None = None
         self._asking: set[asyncio.Task[Any]] = set()
         self._asked = asyncio.Event()
@@ -74,9 +86,12 @@ class ReplyTools:
     def of(cls, config: RunnableConfig | None) -> ReplyTools | None:
         """Returns those of the reply that the tool is called for.
 
-        They are in the config that ToolNode hands on. Where a builder calls a tool without it, LangChain keeps the
+        A tool that another one with effects uses is a part of that one, and belongs to no reply. Otherwise they are in
+        the config that ToolNode hands on. Where a builder calls a tool without it, LangChain keeps the
         node's config in a context variable.
         """
+        if _in_effect.get():
+            return None
         for each in (config, ensure_config()):
             found = ((each or {}).get("configurable") or {}).get(REPLY)
             if isinstance(found, cls):
@@ -117,6 +132,7 @@ class ReplyTools:
 
     async def _close(self) -> None:
         """Stops the tools that still work for this reply. Calls that the application owns go on."""
+        self._is_closed = True
         for waiting in tuple(self._in_threads):
             waiting.cancel()
         tasks = set(self._working)
@@ -134,13 +150,16 @@ class ReplyTools:
         """Wraps the work of a tool, also while it waits for the reply to be wanted."""
         task = asyncio.current_task()
         assert task is not None, "tools run in tasks"
+        if self._is_closed:  # a node in a thread, which nothing can stop, calls a tool
+            raise asyncio.CancelledError("the reply has ended")
         if not self._working:
             self._begin_work()
-        self._working.add(task)
+        self._working[task] += 1
         try:
             yield
         finally:
-            self._working.discard(task)
+            self._working[task] -= 1
+            self._working += Counter()  # drops those that have come to nothing
             if not self._working:
                 await self._end_work()
 
@@ -186,8 +205,9 @@ class ReplyTools:
                 effect.close()  # it has not begun
                 raise
             self.has_effects = True
-            ended.set_result(await self.calls.run(call, effect, limit_s))
-            return ended.result()
+            made = await self.calls.run(call, effect, limit_s)
+            ended.set_result(made)
+            return made
         finally:
             ended.cancel()
             self._under_way.pop((call.tool, call.arguments), None)
@@ -203,7 +223,7 @@ class ReplyTools:
         if self._question is None:
             self._question = QuestionAskedError(request)
             await asyncio.sleep(0)  # the calls of one message begin in the same turn of the event loop
-            while others := self._working - self._asking:
+            while others := self._working.keys() - self._asking:
                 await asyncio.wait(others)
             self.calls.ask(request)
             self._asked.set()
@@ -211,9 +231,14 @@ class ReplyTools:
         raise self._question
 
     def run_from_thread(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a tool's work in the event loop, for a graph that calls it from a thread. Waits for its end."""
+        """Runs work in the event loop for a graph that does it in a thread. Waits for its end.
+
+        The end of the reply cancels it: it then raises `concurrent.futures.CancelledError`, and so does all later work.
+        """
         running = asyncio.run_coroutine_threadsafe(work, self.loop)
         self._in_threads.add(running)
+        if self._is_closed:
+            running.cancel()
         try:
             return running.result()
         finally:

@@ -18,8 +18,8 @@ from voicebot.dialogue.preferences import Endpointing
 class EndpointingDelays:
     """The silence that ends a turn, in seconds: `even_s` if the turn is as likely to be over as not."""
 
-    even_s: float = 0.85
-    per_log_odds_s: float = 0.6
+    even_s: float = 0.95
+    per_log_odds_s: float = 0.5
     """How much each unit of log-odds shortens or lengthens it."""
     least_s: float = 0.15
     most_s: float = 1.5
@@ -37,7 +37,7 @@ class EndpointingDelays:
 
 
 DELAYS = {
-    Endpointing.QUICK: EndpointingDelays(even_s=0.65, per_log_odds_s=0.5, most_s=1.2),
+    Endpointing.QUICK: EndpointingDelays(even_s=0.73, per_log_odds_s=0.42, most_s=1.2),
     Endpointing.BALANCED: EndpointingDelays(),
     Endpointing.PATIENT: EndpointingDelays(even_s=1.9, per_log_odds_s=1.0, least_s=0.5, most_s=3.0, unsettled_s=0.5),
 }

@@ -84,6 +84,9 @@ def _waits_for_verb(body: Words, of: EndOfTurnWords) -> bool:
         return False  # The auxiliary is a main verb in "can you do it", "I want to have that".
     if before in of.subordinators or before in of.auxiliaries | of.modals:
         return True
+    verbs = of.copulas | of.auxiliaries | of.question_verbs
+    if len(body) > 3 and body[-3] in of.question_words - of.agents and before not in verbs:
+        return True  # as in "tell me how long it"
     if before in of.copulas:
         who = len(body) > 3 or body[0] not in of.reasons
         return len(body) == 2 or not (who or last in of.things)

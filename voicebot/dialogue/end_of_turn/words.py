@@ -119,9 +119,8 @@ together: how much likelier the rule is in a whole turn than in an unfinished on
 counts again). A hesitation is the strongest of all signs against the end, so that an "um" more never makes it
 likelier."""
 
-_COMPLETE = frozenset(
+_REQUESTS = frozenset(
     {
-        WordRule.ANSWER,
         WordRule.POLITE_END,
         WordRule.MARK,
         WordRule.WH_QUESTION,
@@ -129,9 +128,9 @@ _COMPLETE = frozenset(
         WordRule.SHORT_YES_NO,
         WordRule.LONG_COMMAND,
         WordRule.COMMAND,
-        WordRule.FULL_STOP,
     }
 )
+_COMPLETE = _REQUESTS | {WordRule.ANSWER, WordRule.FULL_STOP}
 _INCOMPLETE = frozenset(
     {
         WordRule.CLAUSE,
@@ -164,6 +163,11 @@ class WordFinding:
     @property
     def open(self) -> bool:
         return self.completeness is Completeness.INCOMPLETE
+
+    @property
+    def request(self) -> bool:
+        """Whether the words are a whole question or command."""
+        return self.rule in _REQUESTS
 
     @property
     def evidence(self) -> TurnEvidence:

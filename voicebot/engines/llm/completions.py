@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, cast
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
+from voicebot.engines.llm.from_threads import ThreadsMayAsk
 from voicebot.engines.llm.messages import tokens, tools_tokens, with_one_system_message
 from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
@@ -150,7 +150,7 @@ class ChatCompletions:
         return status in (400, 422) and self._fields.learn(request, error)
 
 
-class GuardedChatModel(BaseChatModel):
+class GuardedChatModel(ThreadsMayAsk):
     """A base class for LangChain models: it detects answers that are cut off, and removes what must not be spoken.
 
     It stands before the LangChain class among the bases. The requests go through `ChatCompletions`.

@@ -15,10 +15,12 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
-from voicebot.engines.llm.offline.answers import answer_to, tool_calls
+from voicebot.engines.llm.offline.answers import KNOWN_TOOLS, answer_to, named_answer, tool_calls
 from voicebot.engines.llm.offline.conversation import ChatContext, requests_in
+from voicebot.engines.llm.offline.named_tools import CALL_ID, NamedTool, named_call
 from voicebot.runtime.clock import DateClock, MachineClock
 
 _TOKEN = re.compile(r"\S+\s*")
@@ -27,12 +29,15 @@ _TOKEN = re.compile(r"\S+\s*")
 class OfflineModel(BaseChatModel):
     """Greets, tells the time, the date, jokes and stories, does sums, and says what it cannot do.
 
-    For times, dates and sums it calls the tools `clock` and `calculator` and puts their results into words. It calls no
-    other tools, but says how calls ended that another model made. The same conversation at the same time always gets
-    the same answer. `date_clock` only decides the greeting and the first joke of the day.
+    For times, dates and sums it calls the tools `clock` and `calculator` and puts their results into words. It calls
+    another tool only by its name, as in "use the tool dice", and says how calls ended that another model made. The same
+    conversation at the same time always gets the same answer. `date_clock` only decides the greeting and the first joke
+    of the day.
     """
 
     date_clock: DateClock = Field(default_factory=MachineClock, exclude=True)
+    named_tools: tuple[NamedTool, ...] = ()
+    """The tools that can be called by their names."""
 
     def model_post_init(self, context: Any) -> None:
         """Loads the rules and tables, so that the first question does not block the event loop for 0.1 s."""
@@ -49,8 +54,10 @@ class OfflineModel(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Returns the model itself, because it calls two tools that it knows."""
-        return self
+        """Returns a model that can call these tools by their names, beside the two that it knows."""
+        described = [NamedTool.of(convert_to_openai_tool(tool)) for tool in tools]
+        named = tuple(tool for tool in described if tool is not None and tool.name not in KNOWN_TOOLS)
+        return self.model_copy(update={"named_tools": named})
 
     def _generate(
         self,
@@ -84,6 +91,9 @@ class OfflineModel(BaseChatModel):
     def _answer(self, messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
         """Returns the answer, or the tool calls that it needs first."""
         context = ChatContext.of(messages)
+        if context.confirmed is None and (call := named_call(context.said, self.named_tools)) is not None:
+            result = context.results.get(CALL_ID)
+            return ("", [call]) if result is None else (named_answer(call, result, context), [])
         requests = context.requests()
         calls = tool_calls(requests) if context.confirmed is None else []
         if calls and not context.results:

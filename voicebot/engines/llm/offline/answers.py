@@ -38,6 +38,9 @@ LONGEST_REASON = 100
 _MARKUP = frozenset("{}[]<>|\\")
 """A tool's text with one of these is not said either."""
 
+KNOWN_TOOLS = frozenset(("clock", "calculator"))
+"""The tools that the model calls by itself."""
+
 NO_TOOLS = "I couldn't reach my tools for that, sorry."
 
 
@@ -74,6 +77,14 @@ def answer_to(requests: Sequence[OfflineRequest], context: ChatContext, now: dat
             except (ArithmeticError, LookupError, TypeError, ValueError):  # a builder's own tool with that name
                 parts.append(_plain(result.text) or NO_TOOLS)
     return " ".join(dict.fromkeys(parts))
+
+
+def named_answer(call: ToolCall, result: ToolMessage, context: ChatContext) -> str:
+    """Returns what the user hears of a tool that they have called by its name."""
+    status = CallStatus.FAILED if result.status == "error" else CallStatus.DONE
+    record = CallRecord(str(call["id"]), call["name"], "{}", status=status, result=result.text)
+    parts = [AWAY] if context.stand_in_notice is StandInNotice.NEW else []
+    return " ".join((*parts, *map(_report, (*context.unreported, record))))
 
 
 def _tool_answer(request: Sum | ClockQuestion, result: ToolMessage) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -15,11 +15,12 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
+from voicebot.engines.llm.from_threads import ThreadsMayAsk
 from voicebot.engines.llm.realtime.connections import RealtimeConnections, as_engine_errors
 from voicebot.engines.llm.realtime.events import ResponseReader, items, session_update
 
 
-class RealtimeModel(BaseChatModel):
+class RealtimeModel(ThreadsMayAsk):
     """Uses one connection for each request: it sends the persona and the whole conversation, and reads the response."""
 
     _connections: RealtimeConnections = PrivateAttr()
@@ -40,15 +41,6 @@ class RealtimeModel(BaseChatModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools])
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("the model can only be called asynchronously")
 
     async def _agenerate(
         self,

@@ -189,7 +189,7 @@ function drawEngine(row, health, inUse) {
 }
 
 /** @param {EngineHealth} health */
-function toolCount({ tools }) {
+export function toolCount({ tools }) {
   return tools === null || tools === undefined ? "" : `${tools} ${tools === 1 ? "tool" : "tools"}`;
 }
 
