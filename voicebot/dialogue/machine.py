@@ -1011,7 +1011,7 @@ def _expect_confirmation(t: Transition, reply: Reply) -> None:
     The words never join the message that led to the question.
     """
     request, is_answer = reply.request, reply.refused is None and not (reply.preemptive or reply.cancelled)
-    if request is None or not is_answer or reply.cut_short or reply.text_failed:
+    if request is None or not is_answer or reply.cut_short or reply.broken or reply.text_failed:
         return
     if not ends_with_question(reply.heard, request.question):
         return

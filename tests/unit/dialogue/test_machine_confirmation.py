@@ -175,6 +175,7 @@ def test_a_question_that_the_history_forgets_leaves_nothing() -> None:
     "end",
     [
         (TextEnded(1), PlaybackStarted(1), SentencePlayed(1, 0, broken=True), PlaybackFinished(1)),
+        (WordsHeard(1, 0, 7), TextEnded(1), SentencePlayed(1, 0, broken=True), PlaybackFinished(1)),
         (PlaybackStarted(1), SentencePlayed(1, 0), PlaybackFinished(1)),
         (TextEnded(1, engine_error("it broke")), PlaybackStarted(1), SentencePlayed(1, 0), PlaybackFinished(1)),
         (
@@ -182,7 +183,13 @@ def test_a_question_that_the_history_forgets_leaves_nothing() -> None:
             *(TextEnded(1), PlaybackStarted(1), SentencePlayed(1, 0), SentencePlayed(1, 1), PlaybackFinished(1)),
         ),
     ],
-    ids=["its sound breaks off", "its text does not end", "the agent fails", "it is not the end of the reply"],
+    ids=[
+        "its sound breaks off",
+        "the sound of its last word breaks off",
+        "its text does not end",
+        "the agent fails",
+        "it is not the end of the reply",
+    ],
 )
 def test_a_question_that_was_not_heard_as_the_end_of_the_reply_confirms_nothing(end: tuple[Input, ...]) -> None:
     session = Session()
