@@ -31,9 +31,9 @@ from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
 from tests.support.waiting import until
-from voicebot.dialogue.history import History
 from voicebot.runtime import limits
 from voicebot.settings import config
+from voicebot.storage.record import ConversationRecord
 from voicebot.transports.webrtc.connection import WebRtcConnection
 
 FRAME = 960
@@ -190,7 +190,7 @@ async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_
             second.send({"type": "text", "text": "keep this"})
             await second.wait_for_message(answered(1))
             monkeypatch.setattr(server.application.webrtc.ice, "close", fails)
-            stored: list[History | None] = []
+            stored: list[ConversationRecord | None] = []
             close = server.services.conversations.close
 
             async def close_store() -> None:
@@ -201,7 +201,9 @@ async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_
             monkeypatch.setattr(server.services.conversations, "close", close_store)
             await server.application.close()
             assert (await second.wait_for_message(is_closed))["code"] == "shutdown"
-            assert [message.text for message in stored[0] or ()][:1] == ["keep this"]
+            (record,) = stored
+            assert record is not None
+            assert record.history[0].text == "keep this"
             assert server.webrtc.peers == set()
 
 

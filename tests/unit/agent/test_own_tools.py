@@ -149,6 +149,8 @@ def test_braces_in_an_argument_are_read_as_they_are() -> None:
         (lambda: effects(unresolved), "unresolved: its arguments cannot be described to a model: "),
         (lambda: effects(limit_s=0)(typed), "typed: its time limit is 0; it must be a number of seconds up to 3600"),
         (lambda: confirm("")(typed), "typed: it has the tag confirm, but no question"),
+        (lambda: confirm(typed), "@confirm needs the question: "),  # type: ignore[arg-type]
+        (lambda: effects(strange), "strange: its arguments cannot be described to a model: "),
         (lambda: confirm({})(typed), "typed: it has the tag confirm, but no question"),
         (
             lambda: confirm("Order {much}?")(typed),
@@ -168,6 +170,15 @@ def test_a_tool_that_cannot_be_used_says_why(make: Callable[[], object], problem
     with pytest.raises(ToolError) as caught:
         make()
     assert str(caught.value).startswith(problem)
+
+
+class Order:
+    pass
+
+
+def strange(order: Order) -> str:
+    """Order something."""
+    return str(order)
 
 
 def typed(what: str) -> str:
@@ -233,16 +244,20 @@ def test_a_folder_has_the_tools_of_all_its_files_each_once(folder: Path) -> None
     write(folder / "kit" / "shop.py", SHOP)
     write(folder / "kit" / "_private.py", "raise SystemExit")
     write(folder / "kit" / "bar.py", SHOP.replace("def ", "def bar_"))
-    assert list(policies("./kit")) == [
-        "bar_price",
-        "bar_order",
-        "bar_pay",
-        "bar_plain",
-        "price",
-        "order",
-        "pay",
-        "plain",
-    ]
+    assert (
+        list(policies("kit"))
+        == list(policies("./kit"))
+        == [
+            "bar_price",
+            "bar_order",
+            "bar_pay",
+            "bar_plain",
+            "price",
+            "order",
+            "pay",
+            "plain",
+        ]
+    )
     assert policies("kit/") == policies(str(folder / "kit"))
 
 

@@ -19,6 +19,7 @@ from langchain_core.messages import (
 from tests.support.manual_clock import StoppedClock
 from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO, reply
 from tests.support.talk import MOMENT, Talk
+from voicebot.agent.tools import built_in_tools
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.llm.offline import OfflineModel
 from voicebot.engines.llm.offline.conversation import ChatContext
@@ -214,9 +215,8 @@ async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
 
 
 async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
-    message = await OfflineModel(date_clock=StoppedClock(MOMENT)).ainvoke(
-        "what time is it in tokyo and what is two plus two"
-    )
+    model = OfflineModel(date_clock=StoppedClock(MOMENT)).bind_tools(built_in_tools())
+    message = await model.ainvoke("what time is it in tokyo and what is two plus two")
     assert message.text == ""
     assert message.tool_calls == [
         ToolCall(name="clock", args={"place": "tokyo"}, id="0", type="tool_call"),

@@ -9,6 +9,7 @@ from tests.support.talk import MOMENT, Talk
 from voicebot.agent.agent import GraphAgent
 from voicebot.agent.tools import built_in_tools, pure
 from voicebot.engines.llm.offline import OfflineModel
+from voicebot.engines.llm.offline.answers import NO_TOOLS
 
 
 @pure
@@ -61,6 +62,8 @@ def talk() -> Talk:
     [
         ("Use the tool dice.", "The tool dice is done. 4."),
         ("please run dice", "The tool dice is done. 4."),
+        ("Use the tool dice with 20.", "The tool dice is done. 18."),
+        ("Use the tool dice with many sides.", "The tool dice is done. 4."),
         ("Use add to list: milk and eggs.", "The tool add to list is done. Milk and eggs is on the list."),
         ("Use the tool add with 4.", "The tool add is done. 5 now."),
         ("Call weigh for 2.5 kilos", "The tool weigh is done. 2.5 kilos."),
@@ -75,10 +78,6 @@ async def test_a_tool_is_called_by_its_name_and_its_result_is_said(said: str, an
 @pytest.mark.parametrize(
     "said",
     [
-        "Use the tool move from here to there.",
-        "Use the tool add.",
-        "Use the tool add to list.",
-        "Use the tool diced.",
         "What is the use of dice?",
         "Tell me about the dice.",
         "Use the clock.",
@@ -86,6 +85,25 @@ async def test_a_tool_is_called_by_its_name_and_its_result_is_said(said: str, an
 )
 async def test_other_words_get_the_usual_answer(said: str) -> None:
     assert await talk().say(said) == await Talk(MOMENT).say(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("Use the tool add.", 'The tool add needs number. Say "use the tool add with".'),
+        ("Use the tool add to list.", 'The tool add to list needs thing. Say "use the tool add to list with".'),
+        ("Use the tool move here", "The tool move needs here and there. Only a model with a key can call it."),
+        ("Use the tool diced.", "I have no tool called diced."),
+    ],
+)
+async def test_what_keeps_a_tool_from_being_called_is_said(said: str, answer: str) -> None:
+    assert await talk().say(said) == answer
+
+
+async def test_a_model_that_was_given_no_tools_calls_none() -> None:
+    for words in ("what is two plus two", "what time is it"):
+        answer = await OfflineModel().ainvoke(words)
+        assert (answer.text, answer.tool_calls) == (NO_TOOLS, [])
 
 
 async def test_the_next_question_is_answered_as_ever() -> None:

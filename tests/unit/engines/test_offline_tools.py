@@ -15,6 +15,8 @@ from voicebot.engines.llm.messages import to_messages
 from voicebot.engines.llm.offline import OfflineModel
 from voicebot.engines.llm.offline.answers import NO_TOOLS
 
+MODEL = OfflineModel().bind_tools(built_in_tools())
+
 ASKED: History = (Message(Role.USER, "order tea"), Message(Role.ASSISTANT, "One moment."))
 
 
@@ -25,7 +27,7 @@ def call(status: CallStatus, result: str, position: int = 1, *, reported: bool =
 async def answer(said: str, *calls: CallRecord, history: History = ASKED) -> str:
     """Returns the model's answer to `said`, without the graph."""
     messages = to_messages((*history, Message(Role.USER, said)), "Be brief.", calls=calls)
-    return (await OfflineModel().ainvoke(messages)).text
+    return (await MODEL.ainvoke(messages)).text
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,10 @@ async def test_own_calls_are_made_although_another_models_call_comes_after_the_u
     messages = to_messages(
         (Message(Role.USER, "what is two plus two"),), "Be brief.", calls=(call(CallStatus.DONE, "tea"),)
     )
-    asked = await OfflineModel().ainvoke(messages)
+    asked = await MODEL.ainvoke(messages)
     assert [each["name"] for each in asked.tool_calls] == ["calculator"]
     result = ToolMessage("4", tool_call_id=str(asked.tool_calls[0]["id"]), name="calculator")
-    done = await OfflineModel().ainvoke([*messages, asked, result])
+    done = await MODEL.ainvoke([*messages, asked, result])
     assert done.text == "The tool order tea is done. Tea. Two plus two is four."
 
 
@@ -81,7 +83,7 @@ async def test_results_of_earlier_answers_are_no_results_of_this_one() -> None:
         AIMessage("One plus one is two."),
         HumanMessage("what is two plus two"),
     ]
-    assert (await OfflineModel().ainvoke(messages)).tool_calls[0]["args"] == {"expression": "2 + 2"}
+    assert (await MODEL.ainvoke(messages)).tool_calls[0]["args"] == {"expression": "2 + 2"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, LIMIT_S, QUESTION, ToolError, ToolPolicy
 from voicebot.dialogue.tool_calls import ToolTag
@@ -53,6 +55,8 @@ def confirm(
     The question is a template over the names of the arguments, such as "Shall I order {count} pizzas?", or one for each
     language, by its two-letter code.
     """
+    if not isinstance(question, str | Mapping):
+        raise ToolError('@confirm needs the question: @confirm("Shall I ...?")')
     return lambda function: _tool_of(function, ToolTag.CONFIRM, limit_s, question)
 
 
@@ -92,11 +96,13 @@ def tool_from(function: Callable[..., Any]) -> BaseTool:
             raise ToolError(f"{name}: its argument {parameter.name!r} has no type")
     is_async = inspect.iscoroutinefunction(function)
     try:
-        return StructuredTool.from_function(
+        tool = StructuredTool.from_function(
             func=None if is_async else function,
             coroutine=function if is_async else None,
             parse_docstring=True,
             error_on_invalid_docstring=False,
         )
-    except (NameError, TypeError, ValueError) as error:
+        convert_to_openai_tool(tool)
+        return tool
+    except (NameError, TypeError, ValueError, PydanticInvalidForJsonSchema) as error:
         raise ToolError(f"{name}: its arguments cannot be described to a model: {error}") from error

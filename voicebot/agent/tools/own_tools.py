@@ -50,7 +50,7 @@ def _tools_of(entry: str) -> list[BaseTool]:
     if name != entry and name.isidentifier():
         return [_tool_of(load_object(entry, SETTING), entry)]
     folder = Path(entry).expanduser()
-    if is_path(entry) and folder.is_dir():
+    if folder.is_dir() and (is_path(entry) or not (folder / "__init__.py").exists()):
         files = sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
         modules = [load_module(str(file), SETTING) for file in files]
     else:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from voicebot.engines.llm.offline.answers import KNOWN_TOOLS, answer_to, named_answer, tool_calls
 from voicebot.engines.llm.offline.conversation import ChatContext, requests_in
-from voicebot.engines.llm.offline.named_tools import CALL_ID, NamedTool, named_call
+from voicebot.engines.llm.offline.named_tools import CALL_ID, NamedTool, named_call, unknown_name
 from voicebot.runtime.clock import DateClock, MachineClock
 
 _TOKEN = re.compile(r"\S+\s*")
@@ -36,8 +36,10 @@ class OfflineModel(BaseChatModel):
     """
 
     date_clock: DateClock = Field(default_factory=MachineClock, exclude=True)
+    known_tools: frozenset[str] = frozenset()
+    """Which of `KNOWN_TOOLS` it was given."""
     named_tools: tuple[NamedTool, ...] = ()
-    """The tools that can be called by their names."""
+    """The tools that it was given beside those, which it calls by their names."""
 
     def model_post_init(self, context: Any) -> None:
         """Loads the rules and tables, so that the first question does not block the event loop for 0.1 s."""
@@ -56,8 +58,9 @@ class OfflineModel(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Returns a model that can call these tools by their names, beside the two that it knows."""
         described = [NamedTool.of(convert_to_openai_tool(tool)) for tool in tools]
-        named = tuple(tool for tool in described if tool is not None and tool.name not in KNOWN_TOOLS)
-        return self.model_copy(update={"named_tools": named})
+        known = KNOWN_TOOLS & {tool.name for tool in described}
+        named = tuple(tool for tool in described if tool.name not in known)
+        return self.model_copy(update={"known_tools": known, "named_tools": named})
 
     def _generate(
         self,
@@ -91,11 +94,29 @@ class OfflineModel(BaseChatModel):
     def _answer(self, messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
         """Returns the answer, or the tool calls that it needs first."""
         context = ChatContext.of(messages)
-        if context.confirmed is None and (call := named_call(context.said, self.named_tools)) is not None:
-            result = context.results.get(CALL_ID)
-            return ("", [call]) if result is None else (named_answer(call, result, context), [])
+        if context.confirmed is None and (named := self._named_answer(context)) is not None:
+            return named
         requests = context.requests()
         calls = tool_calls(requests) if context.confirmed is None else []
+        calls = [call for call in calls if call["name"] in self.known_tools]
         if calls and not context.results:
             return "", calls
         return answer_to(requests, context, self.date_clock.now()), []
+
+    def _named_answer(self, context: ChatContext) -> tuple[str, list[ToolCall]] | None:
+        """Returns the answer to "use the tool NAME", or the call of the tool; None if the user says something else."""
+        call = named_call(context.said, self.named_tools)
+        if isinstance(call, NamedTool):
+            needed = " and ".join(each.replace("_", " ") for each in call.needed)
+            how = (
+                "Only a model with a key can call it"
+                if len(call.needed) > 1
+                else f'Say "use the tool {call.said} with"'
+            )
+            return f"The tool {call.said} needs {needed}. {how}.", []
+        if call is not None:
+            result = context.results.get(CALL_ID)
+            return ("", [call]) if result is None else (named_answer(call, result, context), [])
+        if (name := unknown_name(context.said)) and self.named_tools:
+            return f"I have no tool called {name}.", []
+        return None
