@@ -318,6 +318,10 @@ def _settle_timers(t: Transition) -> None:
         _stop(t, Timer.SPEECH)
     if not state.utterances:
         _stop(t, Timer.TRANSCRIPT)
+    if state.confirmation is None or not state.is_idle:
+        _stop(t, Timer.CONFIRMATION)
+    elif Timer.CONFIRMATION not in dict(state.timers):
+        _start(t, Timer.CONFIRMATION, max(0.0, state.confirmation.until_s - t.at_s))
 
 
 def _words(t: Transition) -> str:
@@ -533,7 +537,9 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
         _note_user_active(t)
         if t.state.pending and not utterance.held:
             t.state = replace(t.state, pauses=t.state.pauses.after_pause())
-        _doubt_confirmation(t, utterance)
+        pending = t.state.confirmation
+        if pending is not None and _is_doubtful(t, pending, utterance):
+            _doubt_confirmation(t, pending)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
@@ -591,6 +597,9 @@ def _take_typed_text(t: Transition, text: str) -> None:
         return
     _note_user_active(t)
     _cancel(t)
+    pending = t.state.confirmation
+    if pending is not None and t.at_s > pending.until_s:
+        _doubt_confirmation(t, pending)
     asked = Turn(speech_ended_s=t.at_s, turn_ended_s=t.at_s, transcript_s=t.at_s)
     t.state = replace(t.state, pending=(*t.state.pending, text), asked=asked, ask_again=False, error=None)
     t.facts.append(WordsAccepted(None))
@@ -906,6 +915,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
     _note_stand_in(t, reply)
     if reply.started:
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
+        _extend_confirmation(t)
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
 
@@ -1017,7 +1027,8 @@ def _expect_confirmation(t: Transition, reply: Reply) -> None:
         return
     request = replace(request, call=replace(request.call, position=len(t.state.history)))
     t.state = replace(t.state, reply=replace(reply, request=None), merge_next=False)
-    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s))
+    until_s = t.at_s + t.state.rules.confirmation_timeout_s
+    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s, until_s=until_s))
     t.facts.append(ConfirmationPending(request))
 
 
@@ -1054,11 +1065,16 @@ def _drop_confirmation(t: Transition) -> None:
         t.state = replace(t.state, confirmation=None)
 
 
-def _doubt_confirmation(t: Transition, utterance: Utterance) -> None:
-    """Notes that the words of an utterance wait for an answer, but confirm nothing."""
-    pending = t.state.confirmation
-    if pending is not None and _is_doubtful(t, pending, utterance):
-        t.state = replace(t.state, confirmation=replace(pending, doubted=True))
+def _extend_confirmation(t: Transition) -> None:
+    """Gives the user the whole time again, after the bot has asked them to repeat their answer."""
+    if t.state.confirmation is not None:
+        until_s = t.at_s + t.state.rules.confirmation_timeout_s
+        t.state = replace(t.state, confirmation=replace(t.state.confirmation, until_s=until_s))
+
+
+def _doubt_confirmation(t: Transition, pending: PendingConfirmation) -> None:
+    """Notes that words of the answer confirm nothing."""
+    t.state = replace(t.state, confirmation=replace(pending, doubted=True))
 
 
 def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
@@ -1069,14 +1085,16 @@ def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
 def _is_doubtful(t: Transition, pending: PendingConfirmation, utterance: Utterance) -> bool:
     """Returns True for words that confirm nothing, whatever they are.
 
-    They began before the question was over, sound like a backchannel or a noise, or may be an echo of the question.
+    They began before the question was over or long after it, sound like a backchannel or a noise, or may be an echo of
+    the question.
     """
     since_s = utterance.started_s - pending.asked_s
     unsure = utterance.confidence is not None and utterance.confidence < LEAST_CONFIDENCE
     echo = utterance.speech.echo
     may_be_echo = since_s < t.state.rules.echo_tail_s and (echo is None or echo >= ECHO_ABSENT)
     repeats = may_be_echo and may_repeat(utterance.text, pending.request.question)
-    return since_s < 0 or bool(utterance.backchannel) or unsure or repeats
+    in_time = pending.asked_s <= utterance.started_s <= pending.until_s
+    return not in_time or bool(utterance.backchannel) or unsure or repeats
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------
@@ -1149,6 +1167,8 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
                 )
         case Timer.IDLE:
             _prompt_idle_user(t)
+        case Timer.CONFIRMATION:
+            _drop_confirmation(t)
         case _:
             assert_never(timer)
 
