@@ -94,6 +94,8 @@ class CallLedger:
         """The call about which the user was asked, and when they had heard the whole question."""
         self._until_s = 0.0
         """When the answer must have begun."""
+        self._last_cleared = 0
+        """The last reply of the conversation before this one."""
         self._made: set[str] = set()
         """The calls that were confirmed or have begun."""
         self._begun: set[str] = set()
@@ -158,13 +160,14 @@ class CallLedger:
                 self._kept.clear()
                 self._begun.clear()
                 self._before.clear()
+                self._last_cleared = before.last_reply
                 if course is not None:
                     course.forgotten = course.cancelled = True
-            case ToolCallBegun(call) if course is None or not course.forgotten:
+            case ToolCallBegun(reply, call) if reply > self._last_cleared:
                 self._kept.add(call.id)
                 self._made.add(call.id)
-                if course is not None and call.id not in self._begun:
-                    course.called.add(call.id)
+                if reply in self._replies and call.id not in self._begun:
+                    self._replies[reply].called.add(call.id)
                 self._begun.add(call.id)
             case ToolCallEnded(call) if course is not None:
                 knows = call in course.called and not (course.cancelled or course.text_ended)

@@ -94,6 +94,9 @@ BROKEN = ErrorReport(ErrorCode.UNAVAILABLE, "it failed")
 TOO_EARLY = 5
 """The number with which the user begins to "speak" a little before the input that precedes it."""
 
+LATE = 4
+"""The number with which a reply begins a "call" although it was cancelled, and the next one is under way."""
+
 ENDS = (CallStatus.DONE, CallStatus.FAILED, CallStatus.UNKNOWN)
 
 
@@ -139,7 +142,9 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(PlaybackFinished, NUMBERS),
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
     st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
-    st.builds(ToolCallBegun, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))),
+    st.builds(
+        ToolCallBegun, NUMBERS, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))
+    ),
     st.builds(ToolCallEnded, st.sampled_from(["a", "b", "c"]), st.sampled_from(CallStatus), st.just("result")),
     st.builds(
         ConfirmationAsked,
@@ -512,11 +517,13 @@ class World:
                 confirmed = state.reply.confirmed
                 begun = [call for call in state.calls if call.status is not CallStatus.NOT_CONFIRMED]
                 if confirmed and not state.reply.preemptive and confirmed.id not in state.reply.called:
-                    self.post(ToolCallBegun(confirmed))
+                    self.post(ToolCallBegun(reply, confirmed))
                 elif begun and pick == 5:
-                    self.post(ToolCallBegun(begun[-1]))  # it has begun already
+                    self.post(ToolCallBegun(reply, begun[-1]))  # it has begun already
+                elif reply > 1 and pick == LATE:
+                    self.post(ToolCallBegun(reply - 1, self.new_call()))
                 else:
-                    self.post(ToolCallBegun(self.new_call()))
+                    self.post(ToolCallBegun(reply, self.new_call()))
             case "call ends" if state.calls:
                 self.post(ToolCallEnded(state.calls[-1 - pick % len(state.calls)].id, ENDS[pick % 3], "result"))
             case "ask" if state.reply and not state.reply.text_ended:

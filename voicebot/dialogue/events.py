@@ -324,8 +324,9 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallBegun:
-    """A tool with effects outside has begun to work. It is noted even if its reply was cancelled in that moment."""
+    """A tool with effects outside has begun to work. It is noted even if its reply was cancelled before."""
 
+    reply: int
     call: CallRecord
 
 

@@ -228,7 +228,7 @@ def _apply(t: Transition, input: Input) -> None:
             _note_user_active(t)
             _dispute(t, input.verdict, input.disputed)
         case ToolCallBegun():
-            _note_call_begun(t, input.call)
+            _note_call_begun(t, input)
         case ToolCallEnded():
             _note_call_ended(t, input)
         case PreferencesChanged():
@@ -542,13 +542,21 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
             _doubt_confirmation(t, pending)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
-    elif utterance.decision is Decision.REGENERATE and utterance.text:
+    elif _asks_for_silence(utterance):
         t.state = replace(t.state, merge_next=False, texts_to_say=())
     elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
     return bool(words)
+
+
+def _asks_for_silence(utterance: Utterance) -> bool:
+    """Returns True for words that stopped a reply and want no answer, or would have stopped one that ended before."""
+    if not utterance.text or utterance.decision is None or utterance.over is None:
+        return False
+    stopped = utterance.decision is Decision.REGENERATE
+    return stopped or give_verdict(utterance.text, utterance.over, final=True).decision is Decision.REGENERATE
 
 
 def _note_level(t: Transition, speech: Speech) -> None:
@@ -613,7 +621,7 @@ def _clear_conversation(t: Transition) -> None:
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
-    t.state = replace(t.state, texts_to_say=(), handed_over=False)
+    t.state = replace(t.state, texts_to_say=(), handed_over=False, last_reply_cleared=t.state.last_reply)
 
 
 # Verdicts on speech over a reply --------------------------------------------------------------------------------------
@@ -948,17 +956,18 @@ def _context_of(t: Transition, reply: Reply) -> VerdictContext:
 # Calls of tools -------------------------------------------------------------------------------------------------------
 
 
-def _note_call_begun(t: Transition, call: CallRecord) -> None:
+def _note_call_begun(t: Transition, input: ToolCallBegun) -> None:
     """Keeps a call that has begun, unless it is known or the conversation in which it was made was cleared.
 
     The next words do not join the message that led to the call: the model would take it for a call that answers them.
     """
-    reply, known = t.state.reply, _call(t, call.id)
-    if (reply is not None and reply.forgotten) or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
+    reply, call, known = t.state.reply, input.call, _call(t, input.call.id)
+    cleared = input.reply <= t.state.last_reply_cleared
+    if cleared or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
         return
     if reply is not None and reply.preemptive:
         _cancel(t)  # its model does not know of the call, and might make it again
-    elif reply is not None:
+    elif reply is not None and reply.number == input.reply:
         t.state = replace(t.state, reply=replace(reply, called=reply.called | {call.id}))
     _keep_call(t, replace(call, status=CallStatus.RUNNING, position=len(t.state.history), reported=False))
     t.state = replace(t.state, merge_next=False)

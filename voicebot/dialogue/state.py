@@ -278,6 +278,8 @@ class State:
     """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None
     last_reply: int = 0
+    last_reply_cleared: int = 0
+    """The last reply of the conversation before this one."""
     discarded_replies: int = 0
     """How many preemptive replies of this turn were discarded."""
     interrupted_at_s: float | None = None

@@ -426,11 +426,11 @@ def test_more_words_before_the_confirmed_call_has_begun_are_a_message_of_their_o
 def test_a_call_that_begins_just_before_its_reply_is_cancelled_is_running() -> None:
     session = asked()
     say(session, "yes")
-    session.post(InterruptPressed(), ToolCallBegun(CONFIRMED), ReplyEnded(2))
+    session.post(InterruptPressed(), ToolCallBegun(2, CONFIRMED), ReplyEnded(2))
     assert session.state.calls == (replace(CONFIRMED, position=3),)
     session = asked()
     say(session, "yes")
-    session.post(InterruptPressed(), ReplyEnded(2), ToolCallBegun(CONFIRMED))
+    session.post(InterruptPressed(), ReplyEnded(2), ToolCallBegun(2, CONFIRMED))
     assert session.state.calls == (replace(CONFIRMED, position=3),), "it has begun after all"
     assert session.state.phase is Phase.IDLE
 
