@@ -121,7 +121,7 @@ from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
-    MAX_CALLS,
+    MAX_KEPT_CALLS,
     MAX_LEVELS,
     MAX_TEXTS_TO_SAY,
     MAX_TURNS,
@@ -1015,7 +1015,7 @@ def _with_call(calls: tuple[CallRecord, ...], call: CallRecord) -> tuple[CallRec
     """Returns the calls with this one in its place. If they become too many, the one that matters least goes."""
     kept = [call if each.id == call.id else each for each in calls]
     if call not in kept:
-        if len(kept) == MAX_CALLS:
+        if len(kept) == MAX_KEPT_CALLS:
             kept.remove(min(kept, key=lambda each: 0 if each.reported else 1 if each.ended else 2))
         kept.append(call)
     return tuple(sorted(kept, key=lambda each: each.position))

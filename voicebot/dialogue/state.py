@@ -24,7 +24,7 @@ quiet; 0.10 s at most."""
 
 MAX_VERDICTS = 20
 MAX_TURNS = 50
-MAX_CALLS = 50
+MAX_KEPT_CALLS = 50
 """So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
 MAX_TEXTS_TO_SAY = 8
 """How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
