@@ -34,6 +34,9 @@ WEBHOOK = os.environ.get("HANDOVER_WEBHOOK", "http://127.0.0.1:8700")
 WEBHOOK_S = 5.0
 """How long the webhook may take to answer."""
 
+UNREACHABLE = (httpx.HTTPError, httpx.InvalidURL)
+"""What httpx raises if the webhook does not answer, or its address is none."""
+
 WAIT_S = float(os.environ.get("HANDOVER_WAIT_S", "120"))
 """The bot comes back if the person says nothing for this long."""
 
@@ -96,13 +99,14 @@ async def serve(conversation: Conversation, handover: Handover) -> None:
             await post(http, {"event": "handover", **about, "transcript": transcript})
             if not await forward(http, about, handover):
                 last_words = NOBODY
-        except httpx.HTTPError as error:
+        except UNREACHABLE as error:
             logger.warning("the webhook failed: %s", type(error).__name__)
             last_words = FAILED.format(reason=in_plain_words(error))
-        handover.end()  # if it has not ended: the bot answers again
+        finally:
+            handover.end()  # if it has not ended: whatever went wrong, the bot answers again
         try:
             await post(http, {"event": "ended", **about, "reason": handover.ended or ""})
-        except httpx.HTTPError:
+        except UNREACHABLE:
             logger.warning("the webhook does not know that the handover has ended")
     if handover.ended is HandoverEnd.GIVEN_BACK:
         with suppress(ConversationError):  # the user has left
@@ -135,7 +139,7 @@ def as_json(message: Message) -> dict[str, Any]:
     return {"role": message.role.value, "text": message.text, "interrupted": message.interrupted}
 
 
-def in_plain_words(error: httpx.HTTPError) -> str:
+def in_plain_words(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return "everybody is busy" if error.response.status_code == 503 else "the line does not work"
     return "nobody answers there"

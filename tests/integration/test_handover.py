@@ -20,6 +20,7 @@ from tests.simulators.http_wire import Exchange
 from tests.support.closed_port import closed_port
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.noted_conversation import NotedConversation, NotedHandover
 from tests.support.paths import PROJECT
 from tests.support.scripted_model import Script, brief
 from tests.support.ws_client import WsClient, recording, ws_client
@@ -27,6 +28,7 @@ from voicebot.agent.loading import load_module
 from voicebot.agent.own_agent import OwnGraphAgent
 from voicebot.agent.own_graph import load_own_graph
 from voicebot.agent.tools import Toolbox
+from voicebot.engines.conversation import HandoverEnd
 from voicebot.settings import config
 
 EXAMPLE = str(PROJECT / "examples" / "handover" / "graph.py")
@@ -200,6 +202,25 @@ async def test_a_desk_that_is_busy_is_named_and_the_bot_goes_on(example: ModuleT
         await hear(client, f"{example.COMING} {example.FAILED.format(reason='everybody is busy')}")
         await client.send("text", text="are you there")
         await hear(client, "I am here.")
+
+
+async def test_a_webhook_whose_address_is_wrong_is_named(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example, "WEBHOOK", "http://desk:87OO")
+    talk, handover = NotedConversation(), NotedHandover()
+    await example.serve(talk, handover)
+    assert talk.said == [example.FAILED.format(reason="nobody answers there")]
+    assert handover.ended is HandoverEnd.GIVEN_BACK
+
+
+async def test_whatever_goes_wrong_the_bot_answers_again(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("desk")
+
+    monkeypatch.setattr(example, "post", broken)
+    handover = NotedHandover()
+    with pytest.raises(KeyError):
+        await example.serve(NotedConversation(), handover)
+    assert handover.ended is HandoverEnd.GIVEN_BACK
 
 
 async def test_a_webhook_that_is_not_there_is_named(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

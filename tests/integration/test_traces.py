@@ -258,7 +258,7 @@ CALL = CallRecord("call_1", "order_pizza", '{"address": "Main Street"}')
 
 def test_the_call_of_a_tool_is_part_of_the_turn_in_which_it_began_without_its_words() -> None:
     ended = ToolCallEnded(CALL.id, CallStatus.DONE, "It comes in twenty minutes.")
-    collector = spans_of(TextTyped("zither"), ToolCallBegun(CALL), TokenReceived(1), ended, ReplyEnded(1))
+    collector = spans_of(TextTyped("zither"), ToolCallBegun(1, CALL), TokenReceived(1), ended, ReplyEnded(1))
     (turn,) = collector.turns()
     call = collector.steps(turn)["execute_tool order_pizza"]
     assert call.trace_id == turn.trace_id
@@ -278,7 +278,7 @@ def test_the_call_of_a_tool_is_part_of_the_turn_in_which_it_began_without_its_wo
 
 def test_a_call_that_outlasts_its_turn_is_a_part_of_it_and_not_of_the_next() -> None:
     ended = ToolCallEnded(CALL.id, CallStatus.FAILED, "There is no dough.")
-    first = (TextTyped("zither"), ToolCallBegun(CALL), ReplyEnded(1))
+    first = (TextTyped("zither"), ToolCallBegun(1, CALL), ReplyEnded(1))
     collector = spans_of(*first, TextTyped("and?"), TokenReceived(2), ended, ReplyEnded(2))
     before, after = collector.turns(2)
     call = collector.steps(before)["execute_tool order_pizza"]
@@ -288,7 +288,7 @@ def test_a_call_that_outlasts_its_turn_is_a_part_of_it_and_not_of_the_next() -> 
 
 
 def test_a_call_that_outlasts_its_session_has_a_span_up_to_the_end_of_the_session() -> None:
-    collector = spans_of(TextTyped("zither"), ToolCallBegun(CALL), ReplyEnded(1))
+    collector = spans_of(TextTyped("zither"), ToolCallBegun(1, CALL), ReplyEnded(1))
     (turn,) = collector.turns()
     call = collector.steps(turn)["execute_tool order_pizza"]
     assert values(call.attributes)["voicebot.call.status"] == "running"

@@ -14,6 +14,8 @@ from voicebot.dialogue.events import (
     Input,
     InterruptPressed,
     PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
     ReplyRefused,
     SentencePlayed,
     SentenceReady,
@@ -53,6 +55,7 @@ class _ReplyCourse:
     cancelled: bool = False
     refused: bool = False
     forgotten: bool = False
+    started: bool = False
     text_ended: bool = False
     text_failed: bool = False
     finished: bool = False
@@ -89,6 +92,10 @@ class CallLedger:
         self._replies: dict[int, _ReplyCourse] = {}
         self._asked: tuple[str, float] | None = None
         """The call about which the user was asked, and when they had heard the whole question."""
+        self._until_s = 0.0
+        """When the answer must have begun."""
+        self._last_cleared = 0
+        """The last reply of the conversation before this one."""
         self._made: set[str] = set()
         """The calls that were confirmed or have begun."""
         self._begun: set[str] = set()
@@ -145,19 +152,22 @@ class CallLedger:
                 self._began_s[utterance] = at_s - since_s
             case InterruptPressed() | HandoverChanged():
                 self._asked = None
+            case TimedOut(Timer.CONFIRMATION, token) if (Timer.CONFIRMATION, token) in before.timers:
+                self._asked = None
             case ConversationCleared():
                 self._asked = None
                 self._words.clear()
                 self._kept.clear()
                 self._begun.clear()
                 self._before.clear()
+                self._last_cleared = before.last_reply
                 if course is not None:
                     course.forgotten = course.cancelled = True
-            case ToolCallBegun(call) if course is None or not course.forgotten:
+            case ToolCallBegun(reply, call) if reply > self._last_cleared:
                 self._kept.add(call.id)
                 self._made.add(call.id)
-                if course is not None and call.id not in self._begun:
-                    course.called.add(call.id)
+                if reply in self._replies and call.id not in self._begun:
+                    self._replies[reply].called.add(call.id)
                 self._begun.add(call.id)
             case ToolCallEnded(call) if course is not None:
                 knows = call in course.called and not (course.cancelled or course.text_ended)
@@ -179,11 +189,16 @@ class CallLedger:
                 course.whole.append(not broken)
             case TextEnded(_, error):
                 course.text_ended, course.text_failed = True, error is not None
+            case PlaybackStarted():
+                course.started = True
+            case ReplyEnded() if course.started:
+                self._until_s = at_s + before.rules.confirmation_timeout_s
             case PlaybackFinished():
                 course.finished = True
                 asked = course.request
                 if asked is not None and course.committed and not course.cancelled and course.has_asked(asked.question):
                     self._asked, course.request = (asked.call.id, at_s), None
+                    self._until_s = at_s + before.rules.confirmation_timeout_s
             case _:
                 pass
 
@@ -197,7 +212,9 @@ class CallLedger:
         words = " ".join(text for text, _ in self._words).casefold().split()
         fluent = words[words[:1] == ["um,"] :]
         clear = "yes" in " ".join(fluent) and YES_WORDS.issuperset(fluent)
-        in_time = self._asked is not None and all(began_s >= self._asked[1] for _, began_s in self._words)
+        in_time = self._asked is not None and all(
+            self._asked[1] <= began_s <= self._until_s for _, began_s in self._words
+        )
         confirmed = course.start.confirmed
         told = [fact.call for fact in facts if isinstance(fact, ToolCallConfirmed)]
         if self._asked is not None and clear and in_time:
@@ -206,7 +223,7 @@ class CallLedger:
             assert self._asked is not None, "a call is confirmed about which the user was not asked"
             assert confirmed.id == self._asked[0]
             assert clear, f"{words} is no clear yes"
-            assert in_time, "the yes began before the question was over"
+            assert in_time, "the yes began before the question was over, or too late"
             assert confirmed.id not in self._made, "a call is made twice"
             assert told == [confirmed]
             self._made.add(confirmed.id)

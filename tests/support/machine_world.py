@@ -94,6 +94,9 @@ BROKEN = ErrorReport(ErrorCode.UNAVAILABLE, "it failed")
 TOO_EARLY = 5
 """The number with which the user begins to "speak" a little before the input that precedes it."""
 
+LATE = 4
+"""The number with which a reply begins a "call" although it was cancelled, and the next one is under way."""
+
 ENDS = (CallStatus.DONE, CallStatus.FAILED, CallStatus.UNKNOWN)
 
 
@@ -139,7 +142,9 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(PlaybackFinished, NUMBERS),
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
     st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
-    st.builds(ToolCallBegun, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))),
+    st.builds(
+        ToolCallBegun, NUMBERS, st.builds(CallRecord, st.sampled_from(["a", "b"]), st.just("tool"), st.just("{}"))
+    ),
     st.builds(ToolCallEnded, st.sampled_from(["a", "b", "c"]), st.sampled_from(CallStatus), st.just("result")),
     st.builds(
         ConfirmationAsked,
@@ -238,6 +243,7 @@ _COURSES = st.sampled_from(
         [_happening("start"), _happening("pause"), _REWRITTEN, _happening("call"), _happening("end")],
         [_SAYS, _ASKS, _happening("start"), _happening("pause"), _REWRITTEN, _REWRITTEN, _happening("end", "continue")],
         [_SAYS, _ASKS, _happening("idle"), _happening("hear reply"), _ANSWERS],
+        [_SAYS, _ASKS, _happening("no answer"), _ANSWERS],
         [_SAYS, _happening("ask for nothing"), _happening("hear sentence"), _happening("hear reply"), _ANSWERS],
         [_SAYS, *map(_happening, ("ask", "play", "played", "interrupt", "finished", "ended")), _ANSWERS],
         [_SAYS, *map(_happening, ("ask", "play", "played", "finished", "type", "ended"))],
@@ -363,6 +369,8 @@ class World:
         waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
         waits = waits and not state.handed_over
         assert (Timer.IDLE in self.timers) == waits, "the idle timer must run if and only if the session is idle"
+        waits = state.confirmation is not None and state.is_idle
+        assert (Timer.CONFIRMATION in self.timers) == waits, "a question waits for its answer without a deadline"
         if state.phase in (Phase.PAUSED, Phase.HELD):
             assert Timer.VERDICT in self.timers, "playback is paused without a deadline"
         if state.utterances:
@@ -498,6 +506,8 @@ class World:
                 self.run_out(Timer.DEBOUNCE)
             case "idle":
                 self.run_out(Timer.IDLE)
+            case "no answer":
+                self.run_out(Timer.CONFIRMATION)
             case "noise":
                 self.post(SpeechStarted(number + 1))
                 self.post(SpeechEnded(number + 1, speech=Speech(duration_s=1.0)))
@@ -507,11 +517,13 @@ class World:
                 confirmed = state.reply.confirmed
                 begun = [call for call in state.calls if call.status is not CallStatus.NOT_CONFIRMED]
                 if confirmed and not state.reply.preemptive and confirmed.id not in state.reply.called:
-                    self.post(ToolCallBegun(confirmed))
+                    self.post(ToolCallBegun(reply, confirmed))
                 elif begun and pick == 5:
-                    self.post(ToolCallBegun(begun[-1]))  # it has begun already
+                    self.post(ToolCallBegun(reply, begun[-1]))  # it has begun already
+                elif reply > 1 and pick == LATE:
+                    self.post(ToolCallBegun(reply - 1, self.new_call()))
                 else:
-                    self.post(ToolCallBegun(self.new_call()))
+                    self.post(ToolCallBegun(reply, self.new_call()))
             case "call ends" if state.calls:
                 self.post(ToolCallEnded(state.calls[-1 - pick % len(state.calls)].id, ENDS[pick % 3], "result"))
             case "ask" if state.reply and not state.reply.text_ended:
@@ -556,8 +568,8 @@ class World:
         """Lets the user be silent while the engines do only what they must: timers run out and replies end."""
         for _ in range(50):
             if self.state.is_idle and not self.timers:
-                waits = self.state.refused or self.state.confirmation
-                assert not self.state.texts_to_say or waits, "a text is never said"
+                assert not self.state.texts_to_say or self.state.refused, "a text is never said"
+                assert self.state.confirmation is None
                 return
             if self.state.reply and not self.paused:
                 self.post(ReplyEnded(self.state.reply.number))
@@ -587,5 +599,11 @@ RULES = st.sampled_from(
     ]
 )
 
-ENGLISH_RULES = RULES.map(lambda rules: replace(rules, language="en", idle_timeout_s=0.05))
+ENGLISH_RULES = st.builds(
+    lambda rules, confirmation_timeout_s: replace(
+        rules, language="en", idle_timeout_s=0.05, confirmation_timeout_s=confirmation_timeout_s
+    ),
+    RULES,
+    st.sampled_from([60.0, 0.03]),
+)
 """The same rules for users who say "yes". The bot asks whether silent ones are still there."""

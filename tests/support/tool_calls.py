@@ -70,7 +70,7 @@ def start_of(commands: list[Command]) -> StartReply:
 
 
 def run(session: Session, call: CallRecord, result: str = "done") -> None:
-    session.post(ToolCallBegun(call), ToolCallEnded(call.id, CallStatus.DONE, result))
+    session.post(ToolCallBegun(session.state.last_reply, call), ToolCallEnded(call.id, CallStatus.DONE, result))
 
 
 def done(call: CallRecord, position: int, *, reported: bool, result: str = "done") -> CallRecord:

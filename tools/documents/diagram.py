@@ -37,6 +37,7 @@ TIMEOUTS = {
     Timer.VERDICT: "deadline",
     Timer.TRANSCRIPT: "recogniser too slow",
     Timer.IDLE: "nobody speaks for long",
+    Timer.CONFIRMATION: "no answer to a question that needs a yes",
 }
 
 TEXTS = {"no words": "", "backchannel": "uh-huh", "words": "what time is it", "stop word": "stop"}

@@ -39,8 +39,11 @@ class PendingConfirmation:
     request: ConfirmationRequest
     asked_s: float
     """When its last sample was played, in seconds of the session's clock."""
+    until_s: float
+    """An answer that begins later confirms nothing: it may be meant for somebody else."""
     doubted: bool = False
-    """Some words of the answer confirm nothing, whatever they are: they came too early, or may be no words at all."""
+    """Some words of the answer confirm nothing, whatever they are: they began too early or too late, or may be
+    no words at all."""
 
     def declined(self, result: str) -> CallRecord:
         """Returns the record of the call that was not confirmed. `result` says why, in words for the model."""
@@ -80,8 +83,8 @@ def answered(words: str, *, doubted: bool) -> str:
     """Returns why a call was not confirmed by the user's `words`, in words for the model."""
     if doubted:
         return (
-            f"The tool did not run: “{words}” was heard, but it began before the question was over, or may be an echo "
-            f"or a noise."
+            f"The tool did not run: “{words}” was heard, but it began before the question was over or long after it, "
+            f"or may be an echo or a noise."
         )
     return f"The tool did not run: the user was asked and answered “{words}”, which is no clear yes."
 

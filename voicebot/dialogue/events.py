@@ -26,6 +26,8 @@ class Timer(StrEnum):
     """The recogniser has not delivered a final text in time: its last interim text is used."""
     IDLE = "idle"
     """Nobody has said anything for a while: the bot asks whether the user is there, or says goodbye."""
+    CONFIRMATION = "confirmation"
+    """The user has not answered a question that needs a yes: it counts as a no."""
 
 
 class Stage(StrEnum):
@@ -322,8 +324,9 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallBegun:
-    """A tool with effects outside has begun to work. It is noted even if its reply was cancelled in that moment."""
+    """A tool with effects outside has begun to work. It is noted even if its reply was cancelled before."""
 
+    reply: int
     call: CallRecord
 
 

@@ -121,7 +121,7 @@ from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
-    MAX_CALLS,
+    MAX_KEPT_CALLS,
     MAX_LEVELS,
     MAX_TEXTS_TO_SAY,
     MAX_TURNS,
@@ -228,7 +228,7 @@ def _apply(t: Transition, input: Input) -> None:
             _note_user_active(t)
             _dispute(t, input.verdict, input.disputed)
         case ToolCallBegun():
-            _note_call_begun(t, input.call)
+            _note_call_begun(t, input)
         case ToolCallEnded():
             _note_call_ended(t, input)
         case PreferencesChanged():
@@ -318,6 +318,10 @@ def _settle_timers(t: Transition) -> None:
         _stop(t, Timer.SPEECH)
     if not state.utterances:
         _stop(t, Timer.TRANSCRIPT)
+    if state.confirmation is None or not state.is_idle:
+        _stop(t, Timer.CONFIRMATION)
+    elif Timer.CONFIRMATION not in dict(state.timers):
+        _start(t, Timer.CONFIRMATION, max(0.0, state.confirmation.until_s - t.at_s))
 
 
 def _words(t: Transition) -> str:
@@ -533,16 +537,26 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
         _note_user_active(t)
         if t.state.pending and not utterance.held:
             t.state = replace(t.state, pauses=t.state.pauses.after_pause())
-        _doubt_confirmation(t, utterance)
+        pending = t.state.confirmation
+        if pending is not None and _is_doubtful(t, pending, utterance):
+            _doubt_confirmation(t, pending)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
-    elif utterance.decision is Decision.REGENERATE and utterance.text:
+    elif _asks_for_silence(utterance):
         t.state = replace(t.state, merge_next=False, texts_to_say=())
     elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
     return bool(words)
+
+
+def _asks_for_silence(utterance: Utterance) -> bool:
+    """Returns True for words that stopped a reply and want no answer, or would have stopped one that ended before."""
+    if not utterance.text or utterance.decision is None or utterance.over is None:
+        return False
+    stopped = utterance.decision is Decision.REGENERATE
+    return stopped or give_verdict(utterance.text, utterance.over, final=True).decision is Decision.REGENERATE
 
 
 def _note_level(t: Transition, speech: Speech) -> None:
@@ -591,6 +605,9 @@ def _take_typed_text(t: Transition, text: str) -> None:
         return
     _note_user_active(t)
     _cancel(t)
+    pending = t.state.confirmation
+    if pending is not None and t.at_s > pending.until_s:
+        _doubt_confirmation(t, pending)
     asked = Turn(speech_ended_s=t.at_s, turn_ended_s=t.at_s, transcript_s=t.at_s)
     t.state = replace(t.state, pending=(*t.state.pending, text), asked=asked, ask_again=False, error=None)
     t.facts.append(WordsAccepted(None))
@@ -604,7 +621,7 @@ def _clear_conversation(t: Transition) -> None:
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
-    t.state = replace(t.state, texts_to_say=(), handed_over=False)
+    t.state = replace(t.state, texts_to_say=(), handed_over=False, last_reply_cleared=t.state.last_reply)
 
 
 # Verdicts on speech over a reply --------------------------------------------------------------------------------------
@@ -906,6 +923,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
     _note_stand_in(t, reply)
     if reply.started:
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
+        _extend_confirmation(t)
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
 
@@ -938,17 +956,18 @@ def _context_of(t: Transition, reply: Reply) -> VerdictContext:
 # Calls of tools -------------------------------------------------------------------------------------------------------
 
 
-def _note_call_begun(t: Transition, call: CallRecord) -> None:
+def _note_call_begun(t: Transition, input: ToolCallBegun) -> None:
     """Keeps a call that has begun, unless it is known or the conversation in which it was made was cleared.
 
     The next words do not join the message that led to the call: the model would take it for a call that answers them.
     """
-    reply, known = t.state.reply, _call(t, call.id)
-    if (reply is not None and reply.forgotten) or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
+    reply, call, known = t.state.reply, input.call, _call(t, input.call.id)
+    cleared = input.reply <= t.state.last_reply_cleared
+    if cleared or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
         return
     if reply is not None and reply.preemptive:
         _cancel(t)  # its model does not know of the call, and might make it again
-    elif reply is not None:
+    elif reply is not None and reply.number == input.reply:
         t.state = replace(t.state, reply=replace(reply, called=reply.called | {call.id}))
     _keep_call(t, replace(call, status=CallStatus.RUNNING, position=len(t.state.history), reported=False))
     t.state = replace(t.state, merge_next=False)
@@ -996,7 +1015,7 @@ def _with_call(calls: tuple[CallRecord, ...], call: CallRecord) -> tuple[CallRec
     """Returns the calls with this one in its place. If they become too many, the one that matters least goes."""
     kept = [call if each.id == call.id else each for each in calls]
     if call not in kept:
-        if len(kept) == MAX_CALLS:
+        if len(kept) == MAX_KEPT_CALLS:
             kept.remove(min(kept, key=lambda each: 0 if each.reported else 1 if each.ended else 2))
         kept.append(call)
     return tuple(sorted(kept, key=lambda each: each.position))
@@ -1017,7 +1036,8 @@ def _expect_confirmation(t: Transition, reply: Reply) -> None:
         return
     request = replace(request, call=replace(request.call, position=len(t.state.history)))
     t.state = replace(t.state, reply=replace(reply, request=None), merge_next=False)
-    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s))
+    until_s = t.at_s + t.state.rules.confirmation_timeout_s
+    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s, until_s=until_s))
     t.facts.append(ConfirmationPending(request))
 
 
@@ -1054,11 +1074,16 @@ def _drop_confirmation(t: Transition) -> None:
         t.state = replace(t.state, confirmation=None)
 
 
-def _doubt_confirmation(t: Transition, utterance: Utterance) -> None:
-    """Notes that the words of an utterance wait for an answer, but confirm nothing."""
-    pending = t.state.confirmation
-    if pending is not None and _is_doubtful(t, pending, utterance):
-        t.state = replace(t.state, confirmation=replace(pending, doubted=True))
+def _extend_confirmation(t: Transition) -> None:
+    """Gives the user the whole time again, after the bot has asked them to repeat their answer."""
+    if t.state.confirmation is not None:
+        until_s = t.at_s + t.state.rules.confirmation_timeout_s
+        t.state = replace(t.state, confirmation=replace(t.state.confirmation, until_s=until_s))
+
+
+def _doubt_confirmation(t: Transition, pending: PendingConfirmation) -> None:
+    """Notes that words of the answer confirm nothing."""
+    t.state = replace(t.state, confirmation=replace(pending, doubted=True))
 
 
 def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
@@ -1069,14 +1094,16 @@ def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
 def _is_doubtful(t: Transition, pending: PendingConfirmation, utterance: Utterance) -> bool:
     """Returns True for words that confirm nothing, whatever they are.
 
-    They began before the question was over, sound like a backchannel or a noise, or may be an echo of the question.
+    They began before the question was over or long after it, sound like a backchannel or a noise, or may be an echo of
+    the question.
     """
     since_s = utterance.started_s - pending.asked_s
     unsure = utterance.confidence is not None and utterance.confidence < LEAST_CONFIDENCE
     echo = utterance.speech.echo
     may_be_echo = since_s < t.state.rules.echo_tail_s and (echo is None or echo >= ECHO_ABSENT)
     repeats = may_be_echo and may_repeat(utterance.text, pending.request.question)
-    return since_s < 0 or bool(utterance.backchannel) or unsure or repeats
+    in_time = pending.asked_s <= utterance.started_s <= pending.until_s
+    return not in_time or bool(utterance.backchannel) or unsure or repeats
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------
@@ -1149,6 +1176,8 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
                 )
         case Timer.IDLE:
             _prompt_idle_user(t)
+        case Timer.CONFIRMATION:
+            _drop_confirmation(t)
         case _:
             assert_never(timer)
 

@@ -24,7 +24,7 @@ quiet; 0.10 s at most."""
 
 MAX_VERDICTS = 20
 MAX_TURNS = 50
-MAX_CALLS = 50
+MAX_KEPT_CALLS = 50
 """So many calls of tools with effects are kept. The oldest that have ended and were reported go first."""
 MAX_TEXTS_TO_SAY = 8
 """How many texts may wait to be said. At the longest, two minutes each, they keep the bot talking for 16 minutes."""
@@ -122,6 +122,9 @@ class Rules:
     preemptive_discards_per_turn: int = 3
     """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over.
     None of the 225 turns of docs/benchmarks.md ("Replies begun early") discarded more than two."""
+    confirmation_timeout_s: float = 60.0
+    """How long after the bot's last sound an answer may begin to a question that needs a yes. A guess:
+    people answer within seconds, or look something up first."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
@@ -270,11 +273,13 @@ class State:
     """Whether the next words join the user's last message, if that has no answer."""
     texts_to_say: tuple[str, ...] = ()
     """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first.
-    They wait until the user has answered a question that needs a yes."""
+    They wait while a question that needs a yes is open."""
     handed_over: bool = False
     """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None
     last_reply: int = 0
+    last_reply_cleared: int = 0
+    """The last reply of the conversation before this one."""
     discarded_replies: int = 0
     """How many preemptive replies of this turn were discarded."""
     interrupted_at_s: float | None = None

@@ -65,7 +65,10 @@ class Handover(Protocol):
 
 
 class Conversation(Protocol):
-    """The conversation of one user, as tools and graphs see it during a reply, and after it."""
+    """The conversation of one user, as tools and graphs see it during a reply, and after it.
+
+    If the reply is discarded before it was wanted, nothing can be said in its name: methods raise ConversationError.
+    """
 
     @property
     def id(self) -> str:

@@ -13,6 +13,10 @@ from voicebot.session.invitations import Invitations, PersonHandover
 
 ID_CHARS = 32
 
+DISCARDED = "The reply was discarded before it was needed, so nothing is said or done for it."
+NOT_OVER = "The user's turn is not over yet, so nothing can be said."
+"""What the model is told."""
+
 
 def conversation_key(secret: str) -> str:
     """Returns what tools call a conversation: a hash, as whoever knows its secret name can read and delete it."""
@@ -31,7 +35,8 @@ def checked_text(text: str, most_chars: int) -> str:
 class SessionConversation:
     """A `Conversation`, for the reply to `history` that is made in `style`. It outlives that reply and its session.
 
-    Nothing is said and nobody is invited before the reply is `wanted`. A text has at most `most_chars` characters.
+    Nothing is said and nobody is invited before the reply is `wanted`, nor ever if it has ended without that. A text
+    has at most `most_chars` characters.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class SessionConversation:
     ) -> None:
         self._id, self._history, self._style = id, history, style
         self._wanted, self._invitations, self._most_chars = wanted, invitations, most_chars
+        self._ended = asyncio.Event()
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
 
     @property
@@ -63,22 +69,39 @@ class SessionConversation:
     def history(self) -> History:
         return self._history
 
+    def reply_ended(self) -> None:
+        """Notes that the reply has ended. If it is not wanted by now, it never will be."""
+        self._ended.set()
+
     async def say(self, text: str) -> None:
         checked_text(text, self._most_chars)
-        await self._wanted.wait()
+        await self._until_wanted()
         self._invitations.say(self._id, text)
 
     def say_from_thread(self, text: str) -> None:
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("This is not a thread of its own: await `say` instead.")
         if not self._wanted.is_set():
-            raise ConversationError("The user's turn is not over yet, so nothing can be said.")
+            raise ConversationError(DISCARDED if self._ended.is_set() else NOT_OVER)
         asyncio.run_coroutine_threadsafe(self.say(text), self._loop).result()
 
     async def invite(self) -> str:
-        await self._wanted.wait()
+        await self._until_wanted()
         return self._invitations.invite(self._id)
 
     async def hand_over(self) -> PersonHandover:
-        await self._wanted.wait()
+        await self._until_wanted()
         return self._invitations.hand_over(self._id)
+
+    async def _until_wanted(self) -> None:
+        """Waits until the reply is wanted. Raises ConversationError if it ends without that."""
+        if self._wanted.is_set():
+            return
+        waits = [asyncio.create_task(event.wait()) for event in (self._wanted, self._ended)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if not self._wanted.is_set():
+            raise ConversationError(DISCARDED)

@@ -22,7 +22,7 @@ CAPABILITY_BYTES = 24
 
 AWAY_S = 60.0
 """How long invitations outlive the last session of their conversation. A reload takes seconds, and the page goes on
-trying to reconnect; a person who writes to nobody should soon know that the user has left."""
+trying to reconnect. It is not longer, so that a person does not go on writing to a user who has left."""
 
 MAX_INVITATIONS = 8
 """How many invitations a conversation has at the same time. One more ends the oldest, unless a person answers by it."""

@@ -204,7 +204,10 @@ class Orchestrator:
             log=self._call_log,
             running=self._running_calls,
         )
-        error = await self._replies.run(start, wanted, self._styles, calls)
+        try:
+            error = await self._replies.run(start, wanted, self._styles, calls)
+        finally:
+            conversation.reply_ended()
         self.mailbox.post(ReplyEnded(start.reply, error))
 
     async def _end_cancelled(self, reply: int, making: asyncio.Task[None] | None) -> None:

@@ -143,7 +143,7 @@ class ReplyCalls:
             effect.close()
             return replace(call, status=CallStatus.FAILED, result=TOO_MANY)
         self.log.call_begun(call.id)
-        self.mailbox.post(ToolCallBegun(call))
+        self.mailbox.post(ToolCallBegun(self.reply, call))
         return await self.running.run(self.conversation.id, self.log, call, effect, limit_s)
 
     def ask(self, request: ConfirmationRequest) -> None:

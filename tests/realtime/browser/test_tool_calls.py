@@ -32,7 +32,7 @@ CALLS = (
     replace(NOTED, id="five", tool="order_pizza", status=CallStatus.NOT_CONFIRMED, result="No.", position=2),
 )
 ASKED = ConfirmationRequest(CallRecord("six", "order_pizza", "{}"), QUESTION)
-SHOWN = State(history=HISTORY, calls=CALLS, confirmation=PendingConfirmation(ASKED, 0.0))
+SHOWN = State(history=HISTORY, calls=CALLS, confirmation=PendingConfirmation(ASKED, 0.0, 60.0))
 
 
 async def test_each_call_is_a_line_at_its_place_with_its_details_behind_it(browsers: Browsers) -> None:

@@ -35,7 +35,7 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import InterruptedHistory
-from voicebot.dialogue.state import MAX_CALLS, Rules
+from voicebot.dialogue.state import MAX_KEPT_CALLS, Rules
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 
 
@@ -56,7 +56,7 @@ def told(session: Session) -> bool:
 
 def test_a_call_is_kept_at_the_message_that_led_to_it_and_its_end_is_noted() -> None:
     session = shopping()
-    session.post(ToolCallBegun(MILK))
+    session.post(ToolCallBegun(1, MILK))
     assert session.state.calls == (replace(MILK, position=1),)
     session.post(ToolCallEnded(MILK.id, CallStatus.FAILED, "The list is full."))
     failed = replace(MILK, position=1, status=CallStatus.FAILED, result="The list is full.")
@@ -69,13 +69,13 @@ def test_a_call_that_was_not_made_or_has_ended_cannot_end_and_none_begins_twice(
     run(session, MILK)
     before = session.state
     session.post(ToolCallEnded(MILK.id, CallStatus.UNKNOWN, "late"), ToolCallEnded("other", CallStatus.DONE, ""))
-    session.post(ToolCallBegun(MILK), ToolCallEnded(MILK.id, CallStatus.RUNNING, ""))
+    session.post(ToolCallBegun(1, MILK), ToolCallEnded(MILK.id, CallStatus.RUNNING, ""))
     assert session.state is before
 
 
 def test_the_next_reply_gets_all_calls_the_oldest_first() -> None:
     session = shopping()
-    session.post(ToolCallBegun(MILK), ToolCallBegun(BOOK), ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
+    session.post(ToolCallBegun(1, MILK), ToolCallBegun(1, BOOK), ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
     session.answer("Milk is on the list.")
     finish(session)
     start = say(session, "and what is the time")
@@ -84,14 +84,14 @@ def test_the_next_reply_gets_all_calls_the_oldest_first() -> None:
 
 def test_a_call_ends_after_its_reply_and_even_while_nobody_speaks() -> None:
     session = shopping()
-    session.post(ToolCallBegun(MILK), InterruptPressed(), ReplyEnded(1))
+    session.post(ToolCallBegun(1, MILK), InterruptPressed(), ReplyEnded(1))
     session.post(ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
     assert session.state.calls == (done(MILK, 1, reported=False),)
 
 
 def test_the_calls_of_a_cleared_conversation_are_forgotten_whenever_they_begin_and_end() -> None:
     session = shopping()
-    session.post(ToolCallBegun(MILK), ConversationCleared(), ToolCallBegun(BOOK))
+    session.post(ToolCallBegun(1, MILK), ConversationCleared(), ToolCallBegun(1, BOOK))
     assert session.state.calls == ()
     session.post(ToolCallEnded(MILK.id, CallStatus.DONE, "done"), ReplyEnded(1))
     assert session.state.calls == ()
@@ -100,8 +100,8 @@ def test_the_calls_of_a_cleared_conversation_are_forgotten_whenever_they_begin_a
 
 def test_no_more_calls_are_kept_than_is_useful_and_those_that_the_user_knows_of_go_first() -> None:
     session = shopping()
-    first, told_of, *others = (replace(MILK, id=f"milk-{number}") for number in range(MAX_CALLS))
-    session.post(ToolCallBegun(first), ToolCallEnded(first.id, CallStatus.DONE, "done"), InterruptPressed())
+    first, told_of, *others = (replace(MILK, id=f"milk-{number}") for number in range(MAX_KEPT_CALLS))
+    session.post(ToolCallBegun(1, first), ToolCallEnded(first.id, CallStatus.DONE, "done"), InterruptPressed())
     session.post(ReplyEnded(1), TextTyped("again"))
     run(session, told_of)
     session.post(InterruptPressed(), ReplyEnded(2))
@@ -110,15 +110,15 @@ def test_no_more_calls_are_kept_than_is_useful_and_those_that_the_user_knows_of_
         calls=tuple(replace(call, reported=call.id == told_of.id) for call in session.state.calls),
     )
     for call in others:
-        session.post(ToolCallBegun(call))
+        session.post(ToolCallBegun(1, call))
     kept = {call.id for call in session.state.calls}
-    assert len(kept) == MAX_CALLS
-    session.post(ToolCallBegun(BOOK))
+    assert len(kept) == MAX_KEPT_CALLS
+    session.post(ToolCallBegun(1, BOOK))
     assert {call.id for call in session.state.calls} == kept - {told_of.id} | {BOOK.id}
-    session.post(ToolCallBegun(replace(BOOK, id="book-2")))
+    session.post(ToolCallBegun(1, replace(BOOK, id="book-2")))
     assert first.id not in {call.id for call in session.state.calls}
-    session.post(ToolCallBegun(replace(BOOK, id="book-3")))
-    assert len(session.state.calls) == MAX_CALLS, "the number of running calls must be bounded, too"
+    session.post(ToolCallBegun(1, replace(BOOK, id="book-3")))
+    assert len(session.state.calls) == MAX_KEPT_CALLS, "the number of running calls must be bounded, too"
 
 
 # Positions ------------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_no_more_calls_are_kept_than_is_useful_and_those_that_the_user_knows_of_
 @pytest.mark.parametrize("merge", [InterruptedHistory.HEARD, InterruptedHistory.MERGE])
 def test_words_after_a_call_whose_reply_was_not_heard_are_a_message_of_their_own(merge: InterruptedHistory) -> None:
     session = shopping(Rules(preemptive_replies=False, interrupted_history=merge))
-    session.post(ToolCallBegun(MILK))
+    session.post(ToolCallBegun(1, MILK))
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "and bread"), ReplyEnded(1))
     start = start_of(session.time_out(Timer.DEBOUNCE))
     assert start == StartReply(2, (user("put milk on the list"), user("and bread")), calls=(replace(MILK, position=1),))
@@ -138,7 +138,7 @@ def test_without_a_call_they_join_the_message_as_ever_and_a_later_call_comes_aft
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "and bread"), ReplyEnded(1))
     start = start_of(session.time_out(Timer.DEBOUNCE))
     assert start.history == (user("put milk on the list and bread"),)
-    session.post(ToolCallBegun(MILK))
+    session.post(ToolCallBegun(1, MILK))
     assert session.state.calls == (replace(MILK, position=1),)
 
 
@@ -165,7 +165,7 @@ def test_a_call_stands_before_the_words_of_the_reply_that_made_it() -> None:
 def test_a_preemptive_reply_that_does_not_know_of_a_call_is_discarded() -> None:
     session = Session(Rules())
     session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "what time is it", pause=1))
-    assert session.post(ToolCallBegun(MILK)) == [CancelReply(1)]
+    assert session.post(ToolCallBegun(1, MILK)) == [CancelReply(1)]
     start = start_of(session.post(ReplyEnded(1)))
     assert (start.preemptive, start.calls) == (True, (replace(MILK, position=0),))
 
@@ -186,7 +186,7 @@ def test_the_reply_that_made_the_call_reports_it_if_it_is_heard_to_its_end() -> 
 def test_a_sentence_after_the_end_of_the_call_reports_it_and_one_before_does_not() -> None:
     for before_end in (True, False):
         session = shopping()
-        session.post(ToolCallBegun(MILK))
+        session.post(ToolCallBegun(1, MILK))
         if not before_end:
             session.post(ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
         session.post(SentenceReady(1, 0, "So."), PlaybackStarted(1), SentencePlayed(1, 0))
@@ -208,7 +208,7 @@ def test_a_sentence_that_the_model_may_have_begun_before_the_call_reports_nothin
 def reporting() -> Session:
     """Returns a session in which a second reply, which knows that the call of the first has ended, is being made."""
     session = shopping()
-    session.post(ToolCallBegun(MILK), InterruptPressed(), ReplyEnded(1))
+    session.post(ToolCallBegun(1, MILK), InterruptPressed(), ReplyEnded(1))
     session.post(ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
     session.now_s += 2.0
     say(session, "what time is it")
@@ -271,7 +271,7 @@ def test_a_wrong_start_reports_nothing() -> None:
 
 def test_a_running_call_stays_and_the_reply_after_its_end_reports_it() -> None:
     session = shopping()
-    session.post(ToolCallBegun(MILK), InterruptPressed(), ReplyEnded(1))
+    session.post(ToolCallBegun(1, MILK), InterruptPressed(), ReplyEnded(1))
     session.now_s += 2.0
     say(session, "what time is it")
     session.post(ToolCallEnded(MILK.id, CallStatus.UNKNOWN, "It took too long."))
@@ -288,7 +288,7 @@ def test_a_running_call_stays_and_the_reply_after_its_end_reports_it() -> None:
 def test_a_call_that_ends_after_its_reply_was_written_or_cancelled_is_not_reported_by_it() -> None:
     for end in (TextEnded(1), InterruptPressed()):
         session = shopping()
-        session.post(ToolCallBegun(MILK), SentenceReady(1, 0, "I'm on it."), PlaybackStarted(1), end)
+        session.post(ToolCallBegun(1, MILK), SentenceReady(1, 0, "I'm on it."), PlaybackStarted(1), end)
         session.post(ToolCallEnded(MILK.id, CallStatus.DONE, "done"), SentencePlayed(1, 0), PlaybackFinished(1))
         session.post(ReplyEnded(1))
         assert not told(session)
@@ -317,3 +317,26 @@ def test_a_conversation_that_goes_on_keeps_its_calls_and_reports_what_ended_mean
     session.answer("Milk is on the list.")
     finish(session)
     assert told(session)
+
+
+# A cancelled reply that does not stop ---------------------------------------------------------------------------------
+
+
+def test_a_call_that_the_reply_before_begins_late_does_not_count_as_one_of_the_next_reply() -> None:
+    session = Session()
+    session.ask("put milk on the list")
+    session.post(TextTyped("what time is it"), ReplyEnded(1))
+    session.post(ToolCallBegun(1, MILK), ToolCallEnded(MILK.id, CallStatus.DONE, "done"))
+    session.answer("It is noon.")
+    finish(session)
+    ends = [(call.status, call.reported) for call in session.state.calls]
+    assert ends == [(CallStatus.DONE, False)], "the model of the next reply does not know of it"
+
+
+def test_a_call_of_a_cleared_conversation_that_begins_late_is_not_kept() -> None:
+    session = Session()
+    session.ask("put milk on the list")
+    session.post(ConversationCleared(), ReplyEnded(1), ToolCallBegun(1, MILK))
+    session.ask("put a book on it")
+    session.post(ToolCallBegun(1, MILK), ToolCallBegun(2, BOOK))
+    assert [call.id for call in session.state.calls] == [BOOK.id]

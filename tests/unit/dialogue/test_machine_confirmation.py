@@ -24,6 +24,7 @@ from voicebot.dialogue.events import (
     ReplyEnded,
     ReplyRefused,
     ResumePlayback,
+    SayRequested,
     SentencePlayed,
     SentenceReady,
     SessionStarted,
@@ -58,7 +59,7 @@ def answered(words: str) -> CallRecord:
 
 
 def doubted(words: str) -> CallRecord:
-    why = "was heard, but it began before the question was over, or may be an echo or a noise."
+    why = "was heard, but it began before the question was over or long after it, or may be an echo or a noise."
     return declined(f"The tool did not run: “{words}” {why}")
 
 
@@ -321,12 +322,12 @@ def test_the_words_of_a_no_are_kept_as_they_are_written_at_last() -> None:
 
 def test_the_request_to_say_it_again_keeps_the_question() -> None:
     session = asked()
-    session.now_s += 0.5
+    session.now_s += 50
     session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=1.0)), FinalTranscript(2, ""))
     assert start_of(session.time_out(Timer.DEBOUNCE)).text == ask_again("en")
     session.answer(ask_again("en"))
     finish(session)
-    session.now_s += 1.0
+    session.now_s += 50
     assert say(session, "yes").confirmed == CONFIRMED
 
 
@@ -344,6 +345,44 @@ def test_a_yes_to_the_question_whether_the_user_is_there_confirms_nothing() -> N
     session.now_s += 0.5
     start = say(session, "yes")
     assert (start.confirmed, start.calls) == (None, (declined(NO_ANSWER),))
+
+
+def test_a_question_that_nobody_answers_for_a_minute_is_dropped_and_a_later_yes_confirms_nothing() -> None:
+    session = asked()
+    assert session.started[Timer.CONFIRMATION].delay_s == pytest.approx(60, abs=0.1)
+    session.post(SayRequested("Your taxi is here."))
+    session.now_s += 60
+    assert start_of(session.time_out(Timer.CONFIRMATION)).text == "Your taxi is here.", "texts wait no longer"
+    assert changes(session) == [declined(NO_ANSWER)]
+    session.answer("Your taxi is here.")
+    finish(session)
+    session.now_s += 1.0
+    start = say(session, "yes")
+    assert (start.confirmed, start.calls) == (None, (declined(NO_ANSWER),))
+
+
+def test_an_answer_that_begins_within_the_minute_counts_however_long_it_takes() -> None:
+    session = asked()
+    session.now_s += 59
+    session.post(SpeechStarted(2))
+    assert Timer.CONFIRMATION not in dict(session.state.timers)
+    session.now_s += 10
+    session.post(SpeechEnded(2), FinalTranscript(2, "Yes, please."))
+    assert start_of(session.time_out(Timer.DEBOUNCE)).confirmed == CONFIRMED
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_yes_after_a_minute_of_noise_confirms_nothing(typed: bool) -> None:
+    session = asked()
+    session.post(SpeechStarted(2))
+    session.now_s += 61
+    if typed:
+        session.post(TextTyped("Yes."), SpeechEnded(2), FinalTranscript(2, ""))
+    else:
+        session.post(SpeechStarted(3), SpeechEnded(2), FinalTranscript(2, ""), SpeechEnded(3))
+        session.post(FinalTranscript(3, "Yes."))
+    start = start_of(session.time_out(Timer.DEBOUNCE))
+    assert (start.confirmed, start.calls) == (None, (doubted("Yes."),))
 
 
 def test_the_stop_button_drops_the_question() -> None:
@@ -387,11 +426,11 @@ def test_more_words_before_the_confirmed_call_has_begun_are_a_message_of_their_o
 def test_a_call_that_begins_just_before_its_reply_is_cancelled_is_running() -> None:
     session = asked()
     say(session, "yes")
-    session.post(InterruptPressed(), ToolCallBegun(CONFIRMED), ReplyEnded(2))
+    session.post(InterruptPressed(), ToolCallBegun(2, CONFIRMED), ReplyEnded(2))
     assert session.state.calls == (replace(CONFIRMED, position=3),)
     session = asked()
     say(session, "yes")
-    session.post(InterruptPressed(), ReplyEnded(2), ToolCallBegun(CONFIRMED))
+    session.post(InterruptPressed(), ReplyEnded(2), ToolCallBegun(2, CONFIRMED))
     assert session.state.calls == (replace(CONFIRMED, position=3),), "it has begun after all"
     assert session.state.phase is Phase.IDLE
 

@@ -22,6 +22,7 @@ from voicebot.dialogue.events import (
     SayRequested,
     SentencePlayed,
     SessionStarted,
+    SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
@@ -153,6 +154,18 @@ def test_a_spoken_stop_drops_waiting_texts_too() -> None:
     session = speaking()
     session.post(SayRequested(NEWS), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "stop"))
     assert no_reply(session.post(ReplyEnded(session.state.last_reply)))
+    assert no_reply(session.time_out(Timer.DEBOUNCE))
+    assert session.state.texts_to_say == ()
+
+
+def test_a_stop_that_is_understood_only_after_the_reply_has_ended_drops_waiting_texts_too() -> None:
+    session = speaking("Once upon a time there was a cat.")
+    session.post(SayRequested(NEWS), SpeechStarted(2), SpeechPaused(2, 1), PartialTranscript(2, "okay", pause=1))
+    session.post(SpeechContinued(2), PartialTranscript(2, "okay"), SpeechEnded(2))
+    session.time_out(Timer.VERDICT)
+    assert [each.dismissed for each in session.state.utterances] == [True]
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(FinalTranscript(2, "okay stop"))
     assert no_reply(session.time_out(Timer.DEBOUNCE))
     assert session.state.texts_to_say == ()
 
@@ -297,7 +310,7 @@ def test_a_text_waits_until_a_question_that_needs_a_yes_is_answered() -> None:
     session = asked()
     assert no_reply(session.post(SayRequested(NEWS)))
     assert begun(session.post(TextTyped("yes please"))).confirmed is not None
-    session.post(ToolCallBegun(ORDER), ToolCallEnded(ORDER.id, CallStatus.DONE, "ordered"))
+    session.post(ToolCallBegun(2, ORDER), ToolCallEnded(ORDER.id, CallStatus.DONE, "ordered"))
     assert begun(hear_whole(session, "It is ordered.")).text == NEWS
 
 

@@ -353,7 +353,7 @@ def test_calls_count_for_the_length_of_the_chat() -> None:
 
 @pytest.mark.parametrize("language", sorted(languages().known))
 def test_the_question_before_a_call_comes_with_a_clear_yes_and_a_no_in_the_language(language: str) -> None:
-    asked = PendingConfirmation(ConfirmationRequest(CallRecord("one", "order", "{}"), "Shall I order it?"), 1.0)
+    asked = PendingConfirmation(ConfirmationRequest(CallRecord("one", "order", "{}"), "Shall I order it?"), 1.0, 61.0)
     shown = panel.view(State(rules=Rules(language=language), confirmation=asked))["confirmation"]
     yes, no = shown.pop("yes"), shown.pop("no")
     assert shown == {"id": "one", "tool": "order", "question": "Shall I order it?"}

@@ -12,7 +12,7 @@ from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.engines.llm.messages import (
     MODEL_AWAY_EXPLAINED,
-    NOT_CONFIRMED,
+    NO_CLEAR_YES,
     REPORT_CALLS,
     REPORTED_CHARS,
     STILL_RUNNING,
@@ -157,7 +157,7 @@ def test_calls_and_their_results_count_as_tokens() -> None:
         (CallStatus.FAILED, "Error: closed", "Error: closed", True),
         (CallStatus.UNKNOWN, "Error: stopped", "Error: stopped", True),
         (CallStatus.NOT_CONFIRMED, "The user said no.", "The user said no.", True),
-        (CallStatus.NOT_CONFIRMED, "", NOT_CONFIRMED, True),
+        (CallStatus.NOT_CONFIRMED, "", NO_CLEAR_YES, True),
     ],
 )
 def test_the_model_reads_how_a_call_ended(status: CallStatus, result: str, seen: str, is_error: bool) -> None:

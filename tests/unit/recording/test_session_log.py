@@ -184,9 +184,9 @@ def test_calls_have_the_times_at_which_they_began_and_ended_during_the_recording
     running = CallRecord("earlier", "order", "{}", position=1)
     done = replace(running, id="long ago", status=CallStatus.DONE, reported=True)
     session = Session(running, done)
-    session.post(1.0, ToolCallBegun(CallRecord("now", "order", "{}")))
+    session.post(1.0, ToolCallBegun(1, CallRecord("now", "order", "{}")))
     session.post(1.5, ToolCallEnded("earlier", CallStatus.DONE, "It is ordered."))
-    session.post(2.0, ToolCallBegun(CallRecord("at last", "order", "{}")))
+    session.post(2.0, ToolCallBegun(1, CallRecord("at last", "order", "{}")))
     session.post(3.0, ToolCallEnded("now", CallStatus.FAILED, "There is no dough."))
     earlier, long_ago, now, at_last = session.log.calls()
     assert earlier == TimedCall(session.state.calls[0], None, 1.5)
@@ -208,7 +208,7 @@ def test_a_call_that_was_not_confirmed_ended_and_never_began() -> None:
 
 def test_the_events_name_calls_and_what_became_of_them_without_their_arguments() -> None:
     session = Session()
-    session.post(1.0, ToolCallBegun(CallRecord("now", "order", '{"address": "Main Street"}')))
+    session.post(1.0, ToolCallBegun(1, CallRecord("now", "order", '{"address": "Main Street"}')))
     session.post(3.0, ToolCallEnded("now", CallStatus.DONE, "It is ordered."))
     changes = [event for event in events(session.log).events if event.name == "tool_call_changed"]
     assert [(event.at_s, event.details) for event in changes] == [

@@ -28,6 +28,7 @@ from voicebot.dialogue.machine import NOBODY_THERE
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.preferences import Endpointing
 from voicebot.dialogue.state import IdleStage, Phase, State
+from voicebot.engines.conversation import ConversationError
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import SpeechToTextFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
@@ -195,6 +196,33 @@ async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
         assert session.agent.closed == 2, "the first request must be closed, too"
+
+
+async def test_a_conversation_kept_from_a_discarded_reply_says_nothing_and_waits_for_nothing() -> None:
+    class KeepingAgent(ScriptedAgent):
+        kept: asyncio.Task[None] | None = None
+
+        def reply(
+            self, history: History, wanted: asyncio.Event, deadline: Any = None, **others: Any
+        ) -> AsyncGenerator[str]:
+            if self.kept is None:
+                self.kept = asyncio.create_task(others["calls"].conversation.say("later"))
+            return super().reply(history, wanted, deadline, **others)
+
+    longer = "what time is it in tokyo"
+    stt = ScriptedStt(scripts=[[AtPause("what time is it"), AtPause(longer), longer]])
+    agent = KeepingAgent(scripts=[[asyncio.Event()], ["It is ten there."]])
+    async with running(engines=(stt, agent, ToneTts())) as session:
+        for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
+            session.bot.speech_input.receive_audio(audio)
+        await session.until(lambda state: state.last_reply == 1)
+        for audio in (loud(0.4), Audio.silence(1.6, 48_000)):
+            session.bot.speech_input.receive_audio(audio)
+        await session.until(idle)
+        assert session.history == ["what time is it in tokyo", "It is ten there."]
+        assert agent.kept is not None
+        with pytest.raises(ConversationError, match="discarded"):
+            await asyncio.wait_for(agent.kept, 1)
 
 
 async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utterance_ends() -> None:

@@ -52,6 +52,26 @@ async def test_a_discarded_reply_says_nothing() -> None:
     assert speaker.texts == []
 
 
+async def test_a_conversation_kept_from_a_discarded_reply_refuses_whatever_is_asked_of_it() -> None:
+    talk, speaker, _ = conversation(wanted=False)
+    kept = asyncio.ensure_future(talk.say("hello"))
+    await asyncio.sleep(0)
+    talk.reply_ended()
+    for each in (kept, talk.say("hello"), talk.invite(), talk.hand_over()):
+        with pytest.raises(ConversationError, match="discarded"):
+            await asyncio.wait_for(each, 1)
+    with pytest.raises(ConversationError, match="discarded"):
+        await asyncio.to_thread(talk.say_from_thread, "hello")
+    assert (speaker.texts, speaker.handed_over) == ([], [])
+
+
+async def test_a_conversation_kept_from_a_reply_that_was_wanted_goes_on_after_it() -> None:
+    talk, speaker, _ = conversation()
+    talk.reply_ended()
+    await talk.say("hello")
+    assert speaker.texts == ["hello"]
+
+
 async def test_a_thread_can_say_something_and_learns_what_is_wrong() -> None:
     talk, speaker, _ = conversation()
     await asyncio.to_thread(talk.say_from_thread, "hello")

@@ -346,8 +346,8 @@ async def test_one_conversation_has_a_bounded_number_of_calls_under_way() -> Non
         again = await more.run(CallRecord("abcdefgh4", "order", "{}"), effect(), 30)
         assert again.status is CallStatus.DONE
     assert [(await mailbox.next())[0] for _ in range(2)] == [
-        ToolCallBegun(CallRecord("abcdefgh3", "order", "{}")),
-        ToolCallBegun(CallRecord("abcdefgh4", "order", "{}")),
+        ToolCallBegun(2, CallRecord("abcdefgh3", "order", "{}")),
+        ToolCallBegun(2, CallRecord("abcdefgh4", "order", "{}")),
     ]
 
 

@@ -179,7 +179,7 @@ async def test_a_change_of_a_call_is_written_at_once(
     monkeypatch.setattr(module, "INTERVAL_S", 60.0)
     conversation.keep(state(ONE), at_once=True)
     await conversation.flush()
-    begun = taken(state(ONE), ToolCallBegun(CallRecord("call_1", "order", "{}")))
+    begun = taken(state(ONE), ToolCallBegun(1, CallRecord("call_1", "order", "{}")))
     conversation.stepped(begun)
     await asyncio.sleep(SOON_S)
     assert [call.status for call in stored.calls] == [CallStatus.RUNNING]

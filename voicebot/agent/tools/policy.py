@@ -20,7 +20,7 @@ DEFAULT_LIMIT_S = 30.0
 It also is the usual time limit of gateways in front of web services."""
 
 LONGEST_LIMIT_S = 3_600.0
-"""The longest time limit. A call that runs for longer belongs into a job of its own, which the tool starts."""
+"""The longest time limit. A call that runs for longer belongs in a job of its own, which the tool starts."""
 
 
 class ToolError(TypeError):

@@ -53,7 +53,7 @@ UNREPORTED = "voicebot_unreported_calls"
 """The key of the calls in a system message's `additional_kwargs` whose end the user does not know. It is not sent."""
 
 STILL_RUNNING = "Still running. Do not call the tool again for this; you will be told how it ends."
-NOT_CONFIRMED = "The tool did not run: the user was asked whether it should, and gave no clear yes."
+NO_CLEAR_YES = "The tool did not run: the user was asked whether it should, and gave no clear yes."
 """What the model reads instead of a result."""
 
 REPORT_CALLS = (
@@ -194,7 +194,7 @@ def _outcome(call: CallRecord) -> str:
         case CallStatus.RUNNING:
             return STILL_RUNNING
         case CallStatus.NOT_CONFIRMED:
-            return call.result or NOT_CONFIRMED
+            return call.result or NO_CLEAR_YES
         case _:
             return call.result
 
