@@ -19,6 +19,7 @@ from langgraph.pregel import Pregel
 from voicebot.agent.loading import LoadingError, load_object, why_it_failed
 from voicebot.agent.spoken import AnsweringNodes, AnyGraph, LearnedNodes
 from voicebot.engines.errors import EngineError, Fault
+from voicebot.runtime.foreign_code import contained, enter_foreign_code, raised_by_code
 
 logger = logging.getLogger(__name__)
 
@@ -159,14 +160,16 @@ class FactoryGraphs:
 
     async def _make(self, prompt: str, tools: tuple[BaseTool, ...]) -> PreparedGraph:
         given = {"model": self._model, "tools": list(tools), "prompt": prompt}
+        enter_foreign_code()
         try:
             async with asyncio.timeout(FACTORY_S) as limit:
-                if inspect.iscoroutinefunction(self._factory):
-                    graph = await self._factory(**given)
-                else:  # in a thread, as it may load something, and no session may stop meanwhile
-                    graph = await asyncio.to_thread(self._factory, **given)
-                    if inspect.isawaitable(graph):
-                        graph = await graph
+                with contained():
+                    if inspect.iscoroutinefunction(self._factory):
+                        graph = await self._factory(**given)
+                    else:  # in a thread, as it may load something, and no session may stop meanwhile
+                        graph = await asyncio.to_thread(self._factory, **given)
+                        if inspect.isawaitable(graph):
+                            graph = await graph
             check_graph(graph)
             _check_nodes(graph, self._own.nodes)
             nodes = AnsweringNodes(graph, self._own.nodes, self._own.learned)
@@ -177,7 +180,7 @@ class FactoryGraphs:
             if isinstance(error, TimeoutError) and limit.expired():
                 raise self._error(f"did not return within {FACTORY_S:g} s", Fault.TIMEOUT) from None
             logger.debug("a factory failed", exc_info=error)
-            raise self._error(f"failed: {why_it_failed(error)}") from error
+            raise self._error(f"failed: {why_it_failed(raised_by_code(error))}") from error
 
     def _error(self, what: str, fault: Fault = Fault.REJECTED) -> EngineError:
         return EngineError(self._engine, f"the factory {self._own.name} (AGENT) {what}", fault=fault)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import time
 import weakref
@@ -211,6 +213,7 @@ async def test_only_the_graphs_that_were_used_last_are_kept() -> None:
         (lambda: without_messages, "returned what cannot be used: its input has no `messages`"),
         (lambda: dict[str, int]()["secret"], rf"failed: KeyError: 'secret' at {__file__}:\d+"),
         (lambda: int("hunter2"), rf"failed: ValueError at {__file__}:\d+"),
+        (lambda: sys.exit("hunter2"), rf"failed: SystemExit at {__file__}:\d+"),
     ],
 )
 async def test_a_factory_that_fails_is_an_error_of_the_engine_which_the_next_one_may_not_have(
@@ -238,6 +241,26 @@ async def test_a_factory_that_failed_is_called_again_the_next_time() -> None:
     with pytest.raises(EngineError, match="ZeroDivisionError"):
         await made.get("", ())
     assert (await made.get("", ())).graph.builder.nodes.keys() == {"answer"}
+
+
+async def test_an_exit_in_a_coroutine_function_is_an_error_too() -> None:
+    async def make(model: Any, tools: Any, prompt: str) -> Any:
+        sys.exit(3)
+
+    with pytest.raises(EngineError, match=rf"failed: SystemExit at {__file__}:\d+$"):
+        await graphs(make).get("", ())
+
+
+async def test_factories_that_never_return_leave_the_threads_of_the_bot_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_graph, "FACTORY_S", 0.05)
+    release = threading.Event()
+    many = graphs(Factory(release.wait))
+    # asyncio's own pool has five threads more than the machine has cores.
+    waiting = [many.get(f"{number}", ()) for number in range((os.cpu_count() or 1) + 5)]
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {str(each) for each in ended} == {"groq: the factory make (AGENT) did not return within 0.05 s"}
+    assert await asyncio.to_thread(lambda: not release.is_set()), "it was not stuck behind them"
+    release.set()
 
 
 async def test_a_factory_that_does_not_return_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
