@@ -24,6 +24,7 @@ from tests.support.waiting import until
 from voicebot.agent import own_graph
 from voicebot.agent.loading import LoadingError
 from voicebot.agent.own_graph import GRAPHS_KEPT, FactoryGraphs, OwnGraph, load_own_graph
+from voicebot.agent.tools import Toolbox, confirm, effects, pure
 from voicebot.engines.errors import EngineError, Fault
 
 
@@ -118,6 +119,45 @@ def test_what_is_no_graph_is_refused_with_the_reason(name: str, problem: str) ->
     with pytest.raises(LoadingError) as caught:
         load_own_graph(f"{__name__}:{name}")
     assert str(caught.value) == f"AGENT: {__name__}:{name} cannot be used: {problem}"
+
+
+@confirm("Shall I pay {amount} euros?")
+async def pay(amount: int) -> str:
+    """Pay."""
+    raise AssertionError("nobody was asked")
+
+
+@effects
+async def order(what: str) -> str:
+    """Order something."""
+    return "ordered"
+
+
+paying = create_agent(MODEL, [pay])
+paying_inside = StateGraph(MessagesState).add_node("inner", paying).add_edge(START, "inner").compile()
+ordering = create_agent(MODEL, [order, look_up, pure(look_up).model_copy(update={"name": "look"})])
+
+
+@pytest.mark.parametrize("name", ["paying", "paying_inside"])
+def test_a_graph_with_a_tool_that_must_ask_first_and_could_not_is_refused(name: str) -> None:
+    with pytest.raises(LoadingError, match="its tool pay has the tag confirm, but nobody would be asked; name the"):
+        load_own_graph(f"{__name__}:{name}")
+
+
+async def test_a_factory_may_use_such_a_tool_only_as_it_is_given() -> None:
+    def make(model: Any, tools: Any, prompt: str) -> Any:
+        return create_agent(model, [*tools, pay])
+
+    with pytest.raises(EngineError, match=r"returned what cannot be used: its tool pay has the tag confirm"):
+        await graphs(make).get("", ())
+    given = Toolbox([pay, order]).tools
+    assert (await graphs(factory).get("", given)).tools == given
+
+
+def test_tools_that_an_interruption_would_stop_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    load_own_graph(f"{__name__}:ordering")
+    (said,) = caplog.messages
+    assert said.startswith("AGENT: an interruption stops tools that a graph has brought along (order, look_up);")
 
 
 def test_a_node_that_is_not_there_is_refused_and_those_that_are_there_are_named() -> None:
