@@ -110,8 +110,8 @@ def _check_tools(graph: AnyGraph) -> None:
             continue
         if ToolTag.CONFIRM in (tool.tags or ()):
             raise WrongGraphError(
-                f"its tool {tool.name} has the tag confirm, but nobody would be asked; name the tool in TOOLS, and let a"
-                " factory give its graph the `tools` that it is called with"
+                f"its tool {tool.name} has the tag confirm, but nobody would be asked; name the tool in TOOLS, and let"
+                " a factory give its graph the `tools` that it is called with"
             )
         stopped.append(tool.name)
     if stopped:
@@ -122,7 +122,7 @@ def _check_tools(graph: AnyGraph) -> None:
         )
 
 
-def _with_inner_graphs(graph: AnyGraph) -> list[Pregel]:
+def _with_inner_graphs(graph: AnyGraph) -> list[Pregel[Any, Any, Any, Any]]:
     return [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True) if isinstance(inner, Pregel))]
 
 
