@@ -14,7 +14,6 @@ from langgraph.prebuilt import InjectedState
 from pydantic import BaseModel, ConfigDict
 
 from tests.support.scripted_model import Script, call
-from tests.support.waiting import until
 from tests.unit.agent.test_guarded_tools import (
     Calls,
     Kind,
@@ -194,22 +193,29 @@ def test_half_a_character_gets_into_no_record() -> None:
     assert new_record("note", {"text": half}).arguments == '{"text": "?"}'
 
 
+async def test_a_question_has_no_half_characters() -> None:
+    calls = Calls()
+    model = Script(answers=[[call("buy", '{"what": "half \\ud83d"}')]])
+    with pytest.raises(QuestionAskedError):
+        await run(own_graph(model, Toolbox([Shop().buy])), calls)
+    assert [each.question for each in calls.asked] == ["Shall I buy 2 half ??"]
+
+
 # Tools beside each other -------------------------------------------------------------------------------------------
 
 
 async def test_no_filler_goes_on_when_a_tool_begins_just_as_another_ends() -> None:
-    first, second = Shop(open=asyncio.Event()), Shop(open=asyncio.Event())
-    one, other = Toolbox([first.look]).tools[0], Toolbox([second.look]).tools[0]
+    shop = Shop(open=asyncio.Event())
+    (look,) = Toolbox([shop.look]).tools
     reply = ReplyTools(set_event(), fillers=Fillers("en", 30.0, set_event()))
     before = asyncio.all_tasks()
-    looking = asyncio.create_task(one.ainvoke({}, as_config(reply)))
-    await first.begun.wait()
-    first.open.set()
-    await until(lambda: not reply.is_working)
-    again = asyncio.create_task(other.ainvoke({}, as_config(reply)))
-    await second.begun.wait()
-    second.open.set()
-    await asyncio.gather(looking, again)
+    looking = asyncio.create_task(look.ainvoke({}, as_config(reply)))
+    await shop.begun.wait()
+    shop.open.set()
+    while reply.is_working:  # noqa: ASYNC110 - an event would be a turn too late
+        await asyncio.sleep(0)
+    async with reply.working():  # in the turn of the event loop in which the first tool ended
+        await looking
     assert [each.get_name() for each in asyncio.all_tasks() - before] == []
 
 

@@ -19,6 +19,7 @@ from voicebot.agent.loading import where_it_failed
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import ConversationError
 from voicebot.runtime.contained import contained
+from voicebot.speech_text.characters import whole_characters
 
 logger = logging.getLogger(__name__)
 
@@ -111,14 +112,6 @@ def shortened(text: str) -> str:
     """Returns the text, cut to `RESULT_CHARS`, in whole characters."""
     text = whole_characters(text)
     return text if len(text) <= RESULT_CHARS else f"{text[:RESULT_CHARS]} … (cut: {len(text):,} characters)"
-
-
-def whole_characters(text: str) -> str:
-    """Returns the text with a question mark for each half of a character.
-
-    Programs that cut text in the middle of a surrogate pair leave such a half. No service and no file takes it.
-    """
-    return text.encode("utf-8", "replace").decode()
 
 
 class UnkeptCalls:

@@ -22,6 +22,7 @@ from voicebot.agent.tools.reply_tools import ReplyTools, as_config, enter_effect
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.runtime.contained import contained
 from voicebot.runtime.threads import DaemonThreads
+from voicebot.speech_text.characters import whole_characters
 
 NOBODY_TO_ASK = "The tool needs the user's yes, and nobody can be asked here."
 
@@ -123,7 +124,7 @@ class GuardedTool(BaseTool):
                         if not reply.can_ask:
                             raise ToolException(NOBODY_TO_ASK)
                         call = new_record(self.name, self._visible(tool_input))
-                        question = self.policy.question(reply.language, arguments)
+                        question = whole_characters(self.policy.question(reply.language, arguments))
                         await reply.ask(ConfirmationRequest(call, question))
             except GraphBubbleUp:  # LangGraph's own: an interrupt, a command for a parent graph, a question
                 raise
