@@ -6,6 +6,7 @@ The threads need real time, which unit tests do not have.
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from voicebot.agent.tools import Toolbox, effects, pure
 from voicebot.agent.tools.calls import ended
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
+from voicebot.runtime.contained import BrokenOffError
 from voicebot.runtime.threads import DaemonThreads
 
 Kind = Callable[[Callable[..., Any]], BaseTool]
@@ -180,6 +182,27 @@ async def test_a_thread_has_the_callers_context_variables_and_raises_what_it_rai
         await threads.run("divide", lambda: 1 // 0)
     with pytest.raises(RuntimeError, match="StopIteration"):
         await threads.run("next", lambda: next(iter(())))
+
+
+async def test_what_a_thread_raises_never_ends_the_event_loop() -> None:
+    with pytest.raises(BrokenOffError, match="SystemExit was raised"):
+        await DaemonThreads(1).run("leave", sys.exit)
+
+
+async def test_the_log_says_when_work_ends_for_which_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    begun, free = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert free.wait(30)
+
+    waiting = asyncio.create_task(DaemonThreads(1).run("order", work))
+    await until(begun.is_set)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    free.set()
+    await until(lambda: "order has ended, though nobody waits for it any more" in caplog.text)
 
 
 async def test_no_more_threads_than_allowed_run_at_once() -> None:

@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
+from voicebot.runtime.contained import BrokenOffError
+
 QUOTED = (ImportError, SyntaxError, NameError, AttributeError, KeyError, TypeError)
 """Exceptions whose text consists of names in the code. The text of any other one may hold anything, such as a key."""
 
@@ -77,6 +79,8 @@ def why_it_failed(error: BaseException) -> str:
 
 def where_it_failed(error: BaseException) -> str:
     """Returns the type of an error in an operator's code, and the line. Its text may hold what a user has said."""
+    if isinstance(error, BrokenOffError) and error.__cause__ is not None:
+        error = error.__cause__
     return f"{type(error).__name__}{_place(error)}"
 
 

@@ -68,6 +68,10 @@ class GraphDeadline(OutputDeadline):
         if self._asked:
             self._outer.restart()
 
+    def tools_ended(self) -> None:
+        """Limits the silence again. The outer deadline stays suspended, as tools have had effects."""
+        self.sign_of_life()
+
     def sign_of_life(self) -> None:
         """Notes that the graph has done something."""
         self._allow(self._silence_s)

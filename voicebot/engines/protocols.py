@@ -271,6 +271,9 @@ class OutputDeadline:
         It is also a sign of life from a model that reasons and has not stalled.
         """
 
+    def tools_ended(self) -> None:
+        """Notes that no tool works any more, and that one has had effects outside: the deadline stays suspended."""
+
 
 NO_DEADLINE = OutputDeadline()
 

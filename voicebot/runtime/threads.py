@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar, cast
+
+from voicebot.runtime.contained import BrokenOffError
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,15 +83,20 @@ class DaemonThreads:
         self._free = asyncio.Semaphore(most)
 
     async def run(self, name: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs `work` in a thread called `name`, with the caller's context variables; returns its result."""
+        """Runs `work` in a thread called `name`, with the caller's context variables; returns its result.
+
+        What it raises that is no Exception, such as SystemExit, is a BrokenOffError here.
+        """
         await self._free.acquire()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         context = copy_context()
 
-        def finish(result: T | None, error: BaseException | None) -> None:
+        def finish(result: T | None, error: Exception | None) -> None:
             self._free.release()
             if done.done():
+                how = "ended" if error is None else f"failed ({type(error).__name__})"
+                logger.info("%s has %s, though nobody waits for it any more", name, how)
                 return
             if error is None:
                 done.set_result(cast("T", result))
@@ -95,13 +105,15 @@ class DaemonThreads:
 
         def job() -> None:
             result: T | None = None
-            failure: BaseException | None = None
+            failure: Exception | None = None
             try:
                 result = context.run(work, *args, **kwargs)
             except StopIteration as error:  # a future takes every exception but this one
                 failure = RuntimeError(f"{error!r} was raised")
-            except BaseException as error:  # noqa: BLE001 - whatever it raises is raised where it is awaited
+            except Exception as error:  # noqa: BLE001 - it is raised where the work is awaited
                 failure = error
+            except BaseException as error:  # noqa: BLE001 - there, it would end the event loop
+                failure = BrokenOffError(error)
             with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, result, failure)
 

@@ -10,6 +10,7 @@ from voicebot.dialogue.history import History
 from voicebot.engines.conversation import ConversationError, TextError
 from voicebot.engines.protocols import Style
 from voicebot.session.invitations import Invitations, PersonHandover
+from voicebot.speech_text.characters import whole_characters
 
 ID_CHARS = 32
 
@@ -24,12 +25,12 @@ def conversation_key(secret: str) -> str:
 
 
 def checked_text(text: str, most_chars: int) -> str:
-    """Returns the text. Raises TextError if it is empty or too long to be said."""
+    """Returns the text, in whole characters. Raises TextError if it is empty or too long to be said."""
     if not text.strip():
         raise TextError("text: it is empty")
     if len(text) > most_chars:
         raise TextError(f"text: {len(text)} characters; {most_chars} are allowed")
-    return text
+    return whole_characters(text)
 
 
 class SessionConversation:
@@ -74,7 +75,7 @@ class SessionConversation:
         self._ended.set()
 
     async def say(self, text: str) -> None:
-        checked_text(text, self._most_chars)
+        text = checked_text(text, self._most_chars)
         await self._until_wanted()
         self._invitations.say(self._id, text)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -75,7 +77,17 @@ async def test_an_answer_that_is_too_long_fails_its_call_and_no_other(
         assert servers.health[0].ready
 
 
-async def test_only_a_pure_call_is_cancelled_at_the_server(place: Place, ledger: Path) -> None:
+async def test_what_a_server_says_shows_no_secret(place: Place) -> None:
+    async with connected(McpServerSettings("shop", place, secrets=("closed", "cakes"))) as servers:
+        with pytest.raises(ToolException, match=re.escape("the shop is ***")):
+            await tool(servers, "shop_refuse").ainvoke({})
+        assert await tool(servers, "shop_stock").ainvoke({"item": "cakes"}) == "There are 12 of ***."
+
+
+async def test_only_a_pure_call_is_cancelled_at_the_server(
+    place: Place, ledger: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with connected(McpServerSettings("shop", place, trust_read_only_hint=True)) as servers:
         for name, seconds in (("search", 60), ("bake", 0.5)):
             call = asyncio.create_task(tool(servers, f"shop_{name}").ainvoke({"seconds": seconds}))
@@ -85,6 +97,7 @@ async def test_only_a_pure_call_is_cancelled_at_the_server(place: Place, ledger:
                 await call
         await until(lambda: "search was cancelled" in events(ledger))
         await until(lambda: "bake ended" in events(ledger))
+        await until(lambda: "shop: the tool 'bake' has ended after nobody waited for it" in caplog.text)
 
 
 async def test_the_list_of_tools_is_read_again_when_it_has_changed(place: Place) -> None:

@@ -113,13 +113,14 @@ async def test_the_model_reads_the_error_of_a_tool() -> None:
     ]
 
 
-async def test_an_unexpected_exception_in_a_tool_is_logged_and_hidden_from_the_model(
+async def test_an_unexpected_exception_in_a_tool_is_logged_without_its_text_and_hidden_from_the_model(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = Script(answers=[[call("broken")], ["Sorry."]])
     assert await tokens(model) == ["Sorry."]
     assert [message.text for message in results(model)] == ["Error: the tool failed."]
-    assert "hunter2" in caplog.text
+    assert "the tool broken failed: RuntimeError at " in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 @tool

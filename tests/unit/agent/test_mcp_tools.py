@@ -22,7 +22,7 @@ from mcp_types import (
 )
 
 from voicebot.agent.mcp import tools as tools_module
-from voicebot.agent.mcp.tools import result_text, tools_of
+from voicebot.agent.mcp.tools import text_of, tools_of
 from voicebot.settings.mcp_servers import McpCommand, McpServerSettings
 
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
@@ -31,12 +31,17 @@ NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 class Caller:
     """Notes the calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "done", *, is_error: bool = False) -> None:
+        content = [TextContent(type="text", text=text)] if text else []
+        self.result = CallToolResult(content=list[ContentBlock](content), is_error=is_error)
         self.calls: list[tuple[str, dict[str, Any], bool]] = []
 
     async def call(self, tool: str, arguments: Mapping[str, Any], *, is_pure: bool) -> CallToolResult:
         self.calls.append((tool, dict(arguments), is_pure))
-        return CallToolResult(content=[TextContent(type="text", text="done")])
+        return self.result
+
+    def hide(self, text: str) -> str:
+        return text.replace("hunter2", "***")
 
 
 def names(server: str, *tools: str, taken: set[str] | None = None) -> list[str]:
@@ -134,15 +139,28 @@ def test_a_description_is_no_longer_than_model_services_accept() -> None:
             None,
             "[A file is left out.]",
         ),
-        ([], None, "The tool has done its work and returned nothing."),
+        ([], None, ""),
     ],
 )
 def test_the_model_gets_a_result_as_text(content: list[ContentBlock], structured: Any, text: str) -> None:
-    assert result_text(CallToolResult(content=content, structured_content=structured)) == text
+    assert text_of(CallToolResult(content=content, structured_content=structured)) == text
 
 
-def test_an_error_is_one_for_the_model_too() -> None:
-    with pytest.raises(ToolException, match=r"^no such note$"):
-        result_text(CallToolResult(content=[TextContent(type="text", text="no such note")], is_error=True))
-    with pytest.raises(ToolException, match="did not say why"):
-        result_text(CallToolResult(content=[], is_error=True))
+async def answer(caller: Caller) -> str:
+    settings = McpServerSettings("notes", McpCommand("a"))
+    (tool,) = tools_of(settings, [Tool(name="find", input_schema=NOTHING)], caller, set())
+    return str(await tool.ainvoke({}))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("no such note", "no such note"), ("", "The tool failed and did not say why.")]
+)
+async def test_an_error_is_one_for_the_model_too(text: str, told: str) -> None:
+    with pytest.raises(ToolException, match=f"^{re.escape(told)}$"):
+        await answer(Caller(text, is_error=True))
+
+
+async def test_neither_a_result_nor_an_error_shows_a_secret() -> None:
+    assert await answer(Caller("found with hunter2")) == "found with ***"
+    with pytest.raises(ToolException, match=re.escape("401 for https://api/?key=***")):
+        await answer(Caller("401 for https://api/?key=hunter2", is_error=True))

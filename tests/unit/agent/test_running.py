@@ -426,6 +426,27 @@ async def test_a_graph_is_still_limited_after_a_tool_with_effects() -> None:
     assert (error.message, error.repeatable) == ("the graph gave no sign of an answer for 0.15 s", False)
 
 
+async def test_a_node_that_hangs_after_a_tool_with_effects_is_stopped_too() -> None:
+    endless = Endless()
+
+    @effects
+    async def order() -> str:
+        """Order pizzas."""
+        return "ordered"
+
+    def factory(model: Any, tools: Sequence[Any], prompt: str) -> Any:
+        async def node(state: MessagesState) -> None:
+            await tools[0].ainvoke({})
+            await endless.wait()
+
+        return graph_of(node)
+
+    async with asyncio.timeout(10):
+        error = await failure(made_by(factory, Script(answers=[]), [order], timeout_s=0.1))
+    assert (error.message, error.repeatable) == ("the graph gave no sign of an answer for 0.1 s", False)
+    assert endless.is_stopped
+
+
 class Recorded(OutputDeadline):
     """A deadline that keeps what it is told."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -80,6 +81,12 @@ async def test_a_thread_can_say_something_and_learns_what_is_wrong() -> None:
         await asyncio.to_thread(talk.say_from_thread, " ")
     with pytest.raises(RuntimeError, match="await `say`"):
         talk.say_from_thread("hello")
+
+
+async def test_half_a_character_is_not_said() -> None:
+    talk, speaker, _ = conversation()
+    await talk.say(json.loads('"half \\ud83d here"'))
+    assert speaker.texts == ["half ? here"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 21])

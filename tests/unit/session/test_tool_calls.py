@@ -321,6 +321,19 @@ async def test_a_shutdown_stops_other_calls_and_notes_that_nobody_knows_how_they
         assert not calls.has_room("talk"), "no call begins after that"
 
 
+async def test_a_call_that_raises_no_exception_is_noted_as_failed() -> None:
+    class PanicError(BaseException):
+        pass
+
+    async def effect() -> str:
+        raise PanicError
+
+    calls, log = RunningCalls(), KeptLog()
+    record = await calls.run("talk", log, CALL, effect(), 30)
+    assert record.status is CallStatus.FAILED
+    assert log.ended == [ToolCallEnded(CALL.id, CallStatus.FAILED, record.result)]
+
+
 async def test_a_log_that_fails_changes_nothing_about_the_result(caplog: pytest.LogCaptureFixture) -> None:
     calls, log = RunningCalls(), KeptLog(error=OSError("disk full"))
     async with orders_under_way(calls, log) as (orders, reply):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 import mcp_types as types
@@ -167,6 +169,7 @@ class McpServer:
                 call.cancel()
             elif not call.done():
                 self._given_up.append(call)
+                call.add_done_callback(partial(self._note_late_end, tool))
             raise
         finally:
             self._awaited -= 1
@@ -177,7 +180,11 @@ class McpServer:
         if call in self._given_up:
             self._given_up.remove(call)
         if not call.cancelled() and (error := call.exception()) is not None:
-            logger.info("mcp: %s: a call failed: %s", self.settings.name, self._hide(str(error))[:500])
+            logger.info("mcp: %s: a call failed: %s", self.settings.name, self.hide(str(error))[:500])
+
+    def _note_late_end(self, tool: str, call: asyncio.Task[Any]) -> None:
+        if not call.cancelled() and call.exception() is None:
+            logger.info("mcp: %s: the tool %.64r has ended after nobody waited for it", self.settings.name, tool)
 
     def _result(self, call: asyncio.Task[types.CallToolResult | types.InputRequiredResult]) -> types.CallToolResult:
         name = self.settings.name
@@ -191,17 +198,18 @@ class McpServer:
                     raise ToolException(f"The server {name} asks for something that the bot cannot give.")
                 return result
             case MCPError() if error.message != CLOSED:
-                raise ToolException(f"The server {name} reports an error: {self._hide(error.message)[:500]}")
+                raise ToolException(f"The server {name} reports an error: {self.hide(error.message)[:500]}")
             case _:
                 problem = server_error(error).message
                 raise ToolException(
                     f"The server {name} gave no result ({problem}). Whether the call had an effect is not known."
                 )
 
-    def _hide(self, text: str) -> str:
+    def hide(self, text: str) -> str:
         """Returns the text without the values of variables that the configuration refers to."""
         for secret in self.settings.secrets:
-            text = text.replace(secret, "***")
+            for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+                text = text.replace(form, "***")
         return text
 
     # Supervision ------------------------------------------------------------------------------------------------------
@@ -224,7 +232,7 @@ class McpServer:
 
     def _note(self, error: McpServerError) -> None:
         """Notes that the server does not work, and logs it once for each reason."""
-        name, detail = self.settings.name, self._hide(error.detail)
+        name, detail = self.settings.name, self.hide(error.detail)
         level = logging.DEBUG if error.message == self._logged else logging.WARNING
         logger.log(level, "mcp: %s is not ready: %s%s", name, error.message, f" ({detail})" if detail else "")
         self._problem, self._fault, self._logged = error.message, error.fault, error.message
@@ -238,7 +246,7 @@ class McpServer:
         try:
             streams: AbstractAsyncContextManager[Any]
             if isinstance(self.settings.place, McpCommand):
-                process = await ServerProcess.start(self.settings.name, self.settings.place, self._hide)
+                process = await ServerProcess.start(self.settings.name, self.settings.place, self.hide)
                 streams = process_streams(process, TrafficLimit())
             else:
                 streams = http_streams(self.settings.place, TrafficLimit(), last)

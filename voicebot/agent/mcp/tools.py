@@ -54,6 +54,10 @@ class ToolCaller(Protocol):
         """Calls a tool. Raises ToolException, with a text for the model."""
         ...
 
+    def hide(self, text: str) -> str:
+        """Returns the text without secrets."""
+        ...
+
 
 class McpTool(BaseTool):
     """A tool of an MCP server. Its arguments reach the server as the model wrote them: the server checks them."""
@@ -68,7 +72,11 @@ class McpTool(BaseTool):
     async def _arun(self, /, **arguments: Any) -> str:
         # Without `config` and `run_manager` in the signature, arguments may have these names.
         is_pure = ToolTag.PURE in (self.tags or ())
-        return result_text(await self._caller.call(self._name_there, arguments, is_pure=is_pure))
+        result = await self._caller.call(self._name_there, arguments, is_pure=is_pure)
+        text = self._caller.hide(text_of(result))  # a server's errors, above all, quote what it was started with
+        if result.is_error:
+            raise ToolException(text or "The tool failed and did not say why.")
+        return text
 
     def _run(self, /, **arguments: Any) -> NoReturn:
         raise NotImplementedError("MCP tools work in an event loop only")
@@ -169,15 +177,12 @@ def _target(reference: str, schema: dict[str, Any]) -> Any:
     return found
 
 
-def result_text(result: CallToolResult) -> str:
-    """Returns the result for the model. Raises ToolException if it is an error."""
+def text_of(result: CallToolResult) -> str:
+    """Returns the result for the model. It may be empty."""
     parts = [_text(block) for block in result.content]
     if result.structured_content is not None and not any(isinstance(block, TextContent) for block in result.content):
         parts.append(json.dumps(result.structured_content, ensure_ascii=False))
-    text = "\n".join(filter(None, parts)).strip()
-    if result.is_error:
-        raise ToolException(text or "The tool failed and did not say why.")
-    return text or "The tool has done its work and returned nothing."
+    return "\n".join(filter(None, parts)).strip()
 
 
 def _text(block: ContentBlock) -> str:

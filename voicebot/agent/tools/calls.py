@@ -15,8 +15,11 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 from pydantic import ValidationError
 
+from voicebot.agent.loading import where_it_failed
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import ConversationError
+from voicebot.runtime.contained import contained
+from voicebot.speech_text.characters import whole_characters
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +43,25 @@ class ToolFailedError(Exception):
 def new_record(tool: str, arguments: Mapping[str, Any]) -> CallRecord:
     """Returns the record of a call that begins now."""
     id = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(ID_CHARS))
-    return CallRecord(id, tool, json.dumps(arguments, ensure_ascii=False, default=str))
+    return CallRecord(id, tool, whole_characters(json.dumps(arguments, ensure_ascii=False, default=str)))
 
 
 def too_late(limit_s: float) -> str:
-    """Returns what the model is told of a tool with effects that was stopped at its time limit."""
-    return f"Error: the tool was stopped after {limit_s:g} s. It is not known whether it has done its work."
+    """Returns what the model is told of a tool with effects that gave no result within its time limit.
+
+    Nothing can stop a function that runs in a thread, or what a call has begun at a server.
+    """
+    return (
+        f"Error: the tool gave no result within {limit_s:g} s. It is not known whether it has done its work or still "
+        "does it. Do not call it again for this unless the user asks for that."
+    )
 
 
 async def ended(call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
-    """Awaits the effect; returns how the call ended. Raises only CancelledError."""
+    """Awaits the effect; returns how the call ended. Raises only CancelledError, if it is cancelled itself."""
     try:
         async with asyncio.timeout(limit_s) as limit:
-            result = await effect
+            result = await contained(effect)
     except TimeoutError as error:
         if limit.expired():
             return replace(call, status=CallStatus.UNKNOWN, result=too_late(limit_s))
@@ -65,8 +74,8 @@ async def ended(call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: flo
 def error_text(error: Exception, tool: str) -> str:
     """Returns the text about a tool's error for the model.
 
-    Only a ToolException, a ConversationError and wrong arguments are quoted. Others are logged with the tool's name, as
-    they may hold secrets.
+    Only a ToolException, a ConversationError and wrong arguments are quoted. The text of another error may hold
+    anything, such as a key: the log has its type and its place, and at DEBUG its text.
     """
     match error:
         case ToolFailedError():
@@ -79,7 +88,8 @@ def error_text(error: Exception, tool: str) -> str:
             )
             return shortened(f"Error: {wrong}")
         case _:
-            logger.error("the tool %s failed", tool, exc_info=error)
+            logger.error("the tool %s failed: %s", tool, where_it_failed(error))
+            logger.debug("the tool %s failed", tool, exc_info=error)
             return FAILED
 
 
@@ -99,7 +109,8 @@ def result_text(output: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """Returns the text, cut to `RESULT_CHARS`."""
+    """Returns the text, cut to `RESULT_CHARS`, in whole characters."""
+    text = whole_characters(text)
     return text if len(text) <= RESULT_CHARS else f"{text[:RESULT_CHARS]} … (cut: {len(text):,} characters)"
 
 

@@ -41,8 +41,8 @@ def effects(
 ) -> BaseTool | Callable[[Function], BaseTool]:
     """Makes a tool with effects outside: it starts only when the user's turn is over, and runs to its end.
 
-    An interruption does not stop it; the next reply reports its result. After `limit_s` seconds it is stopped, and the
-    model learns that nobody knows whether its effect happened.
+    An interruption does not stop it; the next reply reports its result. After `limit_s` seconds the bot cancels it and
+    waits no longer, and the model learns that nobody knows whether its effect happened.
     """
     return _decorated(function, ToolTag.EFFECTS, limit_s)
 

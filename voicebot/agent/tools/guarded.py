@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial, wraps
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -17,10 +17,12 @@ from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel, PrivateAttr
 
 from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, result_text
-from voicebot.agent.tools.policy import ToolPolicy
+from voicebot.agent.tools.policy import ToolPolicy, injected_arguments
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config, enter_effect
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
+from voicebot.runtime.contained import contained
 from voicebot.runtime.threads import DaemonThreads
+from voicebot.speech_text.characters import whole_characters
 
 NOBODY_TO_ASK = "The tool needs the user's yes, and nobody can be asked here."
 
@@ -43,6 +45,8 @@ class GuardedTool(BaseTool):
     inner: BaseTool
     policy: ToolPolicy
     _threads: DaemonThreads = PrivateAttr()
+    _run_by: BaseTool = PrivateAttr()
+    """The inner tool, as it is run."""
 
     def __init__(self, inner: BaseTool, threads: DaemonThreads) -> None:
         """Wraps the tool. Raises ToolError if its tags or metadata are wrong."""
@@ -59,6 +63,7 @@ class GuardedTool(BaseTool):
             policy=ToolPolicy.of(inner),
         )
         self._threads = threads
+        self._run_by = _contained_tool(inner)
 
     # What graphs and models read of a tool --------------------------------------------------------------------------
 
@@ -119,7 +124,7 @@ class GuardedTool(BaseTool):
                         if not reply.can_ask:
                             raise ToolException(NOBODY_TO_ASK)
                         call = new_record(self.name, self._visible(tool_input))
-                        question = self.policy.question(reply.language, arguments)
+                        question = whole_characters(self.policy.question(reply.language, arguments))
                         await reply.ask(ConfirmationRequest(call, question))
             except GraphBubbleUp:  # LangGraph's own: an interrupt, a command for a parent graph, a question
                 raise
@@ -133,8 +138,8 @@ class GuardedTool(BaseTool):
 
     async def _invoke(self, call: dict[str, Any], config: RunnableConfig) -> Any:
         if self._is_sync:
-            return await self._threads.run(self.name, self.inner.invoke, call, config)
-        return await self.inner.ainvoke(call, config)
+            return await self._threads.run(self.name, self._run_by.invoke, call, config)
+        return await self._run_by.ainvoke(call, config)
 
     async def _run_pure(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         limit_s = self.policy.limit_s
@@ -199,8 +204,8 @@ class GuardedTool(BaseTool):
         self, tool_input: str | dict[str, Any], *args: Any, config: RunnableConfig | None, **kwargs: Any
     ) -> Any:
         if self._is_sync:
-            return await self._threads.run(self.name, self.inner.run, tool_input, *args, config=config, **kwargs)
-        return await self.inner.arun(tool_input, *args, config=config, **kwargs)
+            return await self._threads.run(self.name, self._run_by.run, tool_input, *args, config=config, **kwargs)
+        return await self._run_by.arun(tool_input, *args, config=config, **kwargs)
 
     @property
     def _is_sync(self) -> bool:
@@ -228,6 +233,9 @@ class GuardedTool(BaseTool):
         names = [*(schema.get("properties", {}) if isinstance(schema, dict) else self.inner.args)]
         if isinstance(tool_input, str):
             return {names[0]: tool_input} if names else {}
+        if isinstance(schema, dict) or _takes_any(schema):  # it need not list the arguments
+            injected = injected_arguments(self.inner)
+            return {name: value for name, value in tool_input.items() if name not in injected}
         return {name: value for name, value in tool_input.items() if name in names}
 
     def _message(self, text: str, tool_call_id: str | None, *, is_error: bool) -> ToolMessage | str:
@@ -243,6 +251,32 @@ class GuardedTool(BaseTool):
             told = result_text(output)
             return output if told == output.text else output.model_copy(update={"content": told})
         return result_text(output) if isinstance(output, str) else output
+
+
+def _takes_any(schema: Any) -> bool:
+    """Returns True if the schema takes arguments that it does not name."""
+    return isinstance(schema, type) and issubclass(schema, BaseModel) and schema.model_config.get("extra") == "allow"
+
+
+def _contained_tool(tool: BaseTool) -> BaseTool:
+    """Returns the tool with a coroutine that raises only Exceptions.
+
+    LangChain runs the coroutine in a task of its own, out of which SystemExit would get into the event loop.
+    """
+    if isinstance(tool, StructuredTool | Tool):
+        coroutine = tool.coroutine
+        return tool if coroutine is None else tool.model_copy(update={"coroutine": _contained_function(coroutine)})
+    # A copy of any other tool would not see what its builder changes in it later.
+    object.__setattr__(tool, "_arun", _contained_function(tool._arun))  # noqa: SLF001 - the method that tools override
+    return tool
+
+
+def _contained_function(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        return await contained(function(*args, **kwargs))
+
+    return run
 
 
 def _set_event() -> asyncio.Event:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from inspect import Parameter
 from string import Formatter
 from typing import Any
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, InjectedToolCallId
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from voicebot.dialogue.tool_calls import ToolTag
 
@@ -49,6 +53,8 @@ class ToolPolicy:
         questions = _questions(metadata.get(QUESTION, {}))
         if tag is ToolTag.CONFIRM:
             _check_questions(questions, frozenset(tool.args))
+            if needed := _needed_from_graph(tool):
+                raise ToolError(f"it has the tag confirm, so no graph can give it its argument {needed[0]!r}")
         elif questions:
             raise ToolError("it has a question, but not the tag confirm")
         return cls(tag, float(limit_s), questions)
@@ -57,6 +63,36 @@ class ToolPolicy:
         """Returns the question in the language, or in English, or in the first language that there is."""
         template = self.questions.get(language) or self.questions.get("en") or next(iter(self.questions.values()))
         return template.format(**{name: _aloud(value) for name, value in arguments.items()})
+
+
+def injected_arguments(tool: BaseTool) -> frozenset[str]:
+    """Returns the names of the arguments that a graph gives to the tool, and not a model."""
+    by_schema = _fields(tool.get_input_schema()).keys() - _fields(tool.tool_call_schema).keys()
+    by_function = tool._injected_args_keys  # noqa: SLF001 - LangChain offers no other way
+    return by_function if isinstance(tool.args_schema, dict) else by_function | by_schema
+
+
+def _fields(schema: Any) -> Mapping[str, FieldInfo]:
+    """Returns the fields of a model; none if it is one of pydantic 1."""
+    return schema.model_fields if isinstance(schema, type) and issubclass(schema, BaseModel) else {}
+
+
+def _needed_from_graph(tool: BaseTool) -> list[str]:
+    """Returns the arguments without which the tool cannot run, and which only a graph can give."""
+    fields = _fields(tool.get_input_schema())
+    function = getattr(tool, "coroutine", None) or getattr(tool, "func", None)
+    parameters = inspect.signature(function).parameters if function is not None else {}
+    needed = []
+    for name in sorted(injected_arguments(tool)):
+        if (field := fields.get(name)) is not None:
+            # LangChain itself gives a tool the identifier of its call.
+            is_id = any(each is InjectedToolCallId or isinstance(each, InjectedToolCallId) for each in field.metadata)
+            is_needed = field.is_required() and not is_id
+        else:
+            is_needed = name not in parameters or parameters[name].default is Parameter.empty
+        if is_needed:
+            needed.append(name)
+    return needed
 
 
 def _questions(given: object) -> dict[str, str]:

@@ -73,6 +73,7 @@ class ReplyTools:
         self._suspended = False
         self._working: Counter[asyncio.Task[Any]] = Counter()
         """The tasks in which tools work, each with the number of tools: one may use another one."""
+        self._tool_ended = asyncio.Event()
         self._under_way: dict[tuple[str, str], asyncio.Future[CallRecord]] = {}
         """How the calls with effects end that are under way, by tool and arguments."""
         self._in_threads: set[Future[Any]] = set()
@@ -160,6 +161,7 @@ class ReplyTools:
         finally:
             self._working[task] -= 1
             self._working += Counter()  # drops those that have come to nothing
+            self._tool_ended.set()
             if not self._working:
                 await self._end_work()
 
@@ -177,13 +179,15 @@ class ReplyTools:
 
     async def _end_work(self) -> None:
         """Restarts the deadline, unless there were effects: another engine must not take over then."""
-        if not self.has_effects:
+        if self.has_effects:
+            self._deadline.tools_ended()
+        else:
             self._suspended = False
             self._deadline.restart()
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.wait([self._filling])
-            self._filling = None
+        filling, self._filling = self._filling, None  # the next tool, with fillers of its own, may begin meanwhile
+        if filling is not None:
+            filling.cancel()
+            await asyncio.wait([filling])
 
     async def _fill(self, fillers: Fillers) -> None:
         async with aclosing(fillers.while_working()) as due:
@@ -223,8 +227,10 @@ class ReplyTools:
         if self._question is None:
             self._question = QuestionAskedError(request)
             await asyncio.sleep(0)  # the calls of one message begin in the same turn of the event loop
-            while others := self._working.keys() - self._asking:
-                await asyncio.wait(others)
+            # Not for the end of their tasks: a task in which a tool has worked may itself wait for this answer.
+            while self._working.keys() - self._asking:
+                self._tool_ended.clear()
+                await self._tool_ended.wait()
             self.calls.ask(request)
             self._asked.set()
         await self._asked.wait()

@@ -26,6 +26,7 @@ from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
 from voicebot.languages.loader import language_of
+from voicebot.speech_text.characters import whole_characters
 from voicebot.speech_text.speakable import has_words
 
 _URL = "https://api.elevenlabs.io"
@@ -164,7 +165,7 @@ class ElevenLabs:
     def _request(self, text: str, style: Style) -> tuple[str, dict[str, str]]:
         """Returns the path and the body of the request for a text."""
         voice = style.voice or self._voice or language_of(style.language).voices.elevenlabs or _VOICE
-        body = {"text": text.encode(errors="replace").decode(), "model_id": self._model}  # no JSON has lone surrogates
+        body = {"text": whole_characters(text), "model_id": self._model}
         if _takes_language(self._model):
             body["language_code"] = style.language
         return f"/v1/text-to-speech/{quote(voice, safe='')}/stream", body
