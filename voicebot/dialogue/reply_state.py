@@ -70,6 +70,8 @@ class Reply:
     """One more than the number of the last sentence that was played as a whole and is no filler."""
     request: ConfirmationRequest | None = None
     """The question that it ends with, whether a tool may be called, until the user has heard all of it."""
+    asks_from: int | None = None
+    """The number of the first sentence that may belong to such a question, whose words are no report of other calls."""
     confirmed: CallRecord | None = None
     """The call that the user's words confirm."""
     called: frozenset[str] = frozenset()
@@ -101,6 +103,8 @@ class Reply:
             return frozenset()
         told = min(self.told, len(self.sentences) - 1) if self.text_failed else self.told
         whole = self.finished and not (self.cut_short or self.text_failed or self.broken)
+        if self.asks_from is not None:
+            told, whole = min(told, self.asks_from), False
         return frozenset(call for call, sentence in self.known_ends if whole or told > sentence)
 
     def knowing_end(self, call: str) -> Reply:
@@ -143,7 +147,7 @@ class Reply:
             case TextReceived(text=text) if self.preemptive:
                 return replace(self, withheld_text=self.withheld_text + text)
             case ConfirmationAsked(request=request) if not self.finished:
-                return replace(self, request=request)
+                return replace(self, request=request, asks_from=len(self.sentences))
             case SentenceReady(sentence=sentence, text=text, filler=filler) if sentence == len(self.sentences):
                 fillers = self.fillers | {sentence} if filler else self.fillers
                 return replace(self, sentences=(*self.sentences, merged([text])), fillers=fillers)

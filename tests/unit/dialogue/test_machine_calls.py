@@ -8,9 +8,10 @@ import pytest
 
 from tests.support.errors import engine_error
 from tests.support.machine_session import Session, bot, user
-from tests.support.tool_calls import BOOK, MILK, changes, done, finish, run, say, start_of
+from tests.support.tool_calls import BOOK, MILK, QUESTION, REQUEST, changes, done, finish, run, say, start_of
 from voicebot.dialogue.events import (
     CancelReply,
+    ConfirmationAsked,
     ConversationCleared,
     FinalTranscript,
     Input,
@@ -258,6 +259,19 @@ def test_an_end_is_reported_by_a_whole_sentence_or_the_whole_reply(
     session = reporting()
     session.post(PlaybackStarted(2), *heard, ReplyEnded(2))
     assert [call.reported for call in session.state.calls] == ([] if reported is None else [reported])
+
+
+def test_a_question_whether_another_tool_may_be_called_reports_nothing_by_itself() -> None:
+    session = reporting()
+    session.post(ConfirmationAsked(2, REQUEST))
+    session.answer(QUESTION)
+    finish(session)
+    assert not told(session)
+    session = reporting()
+    session.post(SentenceReady(2, 0, "Milk is on it."), ConfirmationAsked(2, REQUEST), SentenceReady(2, 1, QUESTION))
+    session.post(TextEnded(2), PlaybackStarted(2))
+    finish(session)
+    assert told(session)
 
 
 def test_a_wrong_start_reports_nothing() -> None:
