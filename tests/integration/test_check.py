@@ -24,9 +24,11 @@ from tests.support.app_process import environment
 from tests.support.paths import PROJECT
 from tests.support.turn_models import tiny_model
 from tests.support.understanding import model
+from voicebot.agent.tools import toolbox
 from voicebot.bootstrap.engines import build
 from voicebot.check import trials
 from voicebot.check.command import check
+from voicebot.check.trial_calls import NOT_IN_A_CHECK
 from voicebot.check.trials import TrialLimits
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.settings import config
@@ -61,7 +63,11 @@ def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path
 def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
     server = [sys.executable, misbehaving_server.__file__]
     servers = {
-        "well": {"command": server[0], "args": server[1:]},
+        "well": {
+            "command": server[0],
+            "args": server[1:],
+            "tools": {"greet": {"tag": "confirm", "question": "Shall I greet?"}},
+        },
         "broken": {"command": server[0], "args": [*server[1:], "dies-at-start"], "env": {"KEY": "${MCP_TEST_KEY}"}},
     }
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}), "utf-8")
@@ -69,6 +75,7 @@ def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
     done = checked(tmp_path, mcp_config="mcp.json", llm_engine="offline", tts_engine="espeak")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "  ok      well (MCP server): it has 1 tool\n" in done.stdout
+    assert "\n  confirm well_greet\n          asks: Shall I greet?\n" in done.stdout
     assert "  FAILED  broken (MCP server): it ended with status 4\n" in done.stdout
     assert "not everything that is configured does: it lacks the tools of broken." in done.stdout
     assert "hush" not in done.stdout + done.stderr
@@ -120,6 +127,47 @@ async def report(limits: TrialLimits = PATIENT, **settings: Any) -> tuple[str, i
     text = "\n".join(lines)
     assert KEY not in text
     return text, status
+
+
+GRAPH = """
+from pathlib import Path
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from voicebot.agent.conversation import current_conversation
+from voicebot.agent.tools import confirm, effects
+
+@effects
+async def order(what: str) -> str:
+    "Order something."
+    Path(__file__).with_name("ordered").touch()
+    return "ordered"
+
+def make(model, tools, prompt):
+    async def answer(state):
+        told = await next(tool for tool in tools if tool.name == "order").ainvoke({"what": "tea"})
+        return {"messages": [AIMessage(f"{current_conversation().id}: {told}")]}
+    return StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
+"""
+
+
+async def test_a_check_runs_no_tool_with_effects(tmp_path: Path) -> None:
+    file = tmp_path / "graph.py"
+    file.write_text(GRAPH, "utf-8")
+    text, status = await report(agent=f"{file}:make", tools=str(file), llm_engine="offline")
+    assert status == 0, text
+    assert f'"check: {NOT_IN_A_CHECK}"' in text
+    assert not (tmp_path / "ordered").exists()
+    assert "\n  effects order\n" in text
+
+
+async def test_more_tools_than_a_model_can_take_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolbox, "MOST_TOOLS", 2)
+    file = tmp_path / "graph.py"
+    file.write_text(GRAPH, "utf-8")
+    text, status = await report(tools=str(file), llm_engine="offline")
+    assert status == 0, text
+    assert "  warning tools: there are 3 tools, and OpenAI's API accepts 2\n" in text
+    assert "See the warnings above." in text
 
 
 async def test_working_services_are_reported_with_their_times_and_models() -> None:

@@ -217,3 +217,25 @@ print("ended")
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == "ended\n"
+
+
+def test_a_node_that_hangs_does_not_keep_the_process_alive() -> None:
+    code = """
+import asyncio, threading
+from voicebot.runtime.foreign_code import enter_foreign_code
+
+async def main():
+    enter_foreign_code()
+    begun = threading.Event()
+    def hang():
+        begun.set()
+        threading.Event().wait()
+    task = asyncio.create_task(asyncio.to_thread(hang))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+asyncio.run(main())
+print("ended")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "ended\n"

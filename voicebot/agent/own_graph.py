@@ -14,11 +14,15 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
 from voicebot.agent.loading import LoadingError, load_object, why_it_failed
 from voicebot.agent.spoken import AnsweringNodes, AnyGraph, LearnedNodes
+from voicebot.agent.tools.guarded import GuardedTool
+from voicebot.dialogue.tool_calls import ToolTag
 from voicebot.engines.errors import EngineError, Fault
+from voicebot.runtime.foreign_code import contained, enter_foreign_code, raised_by_code
 
 logger = logging.getLogger(__name__)
 
@@ -90,12 +94,41 @@ def check_graph(graph: object) -> None:
         raise WrongGraphError(
             "it has a checkpointer; compile it without one, as the bot gives it the whole conversation each time"
         )
+    _check_tools(graph)
+
+
+def _check_tools(graph: AnyGraph) -> None:
+    """Checks the tools that the graph has brought along, which run without the policy of their tags.
+
+    Raises WrongGraphError for one that must ask the user first, and warns of those that an interruption would stop.
+    """
+    nodes = [node.bound for each in _with_inner_graphs(graph) for node in each.nodes.values()]
+    tools = [tool for node in nodes if isinstance(node, ToolNode) for tool in node.tools_by_name.values()]
+    stopped = []
+    for tool in tools:
+        if isinstance(tool, GuardedTool) or ToolTag.PURE in (tool.tags or ()):
+            continue
+        if ToolTag.CONFIRM in (tool.tags or ()):
+            raise WrongGraphError(
+                f"its tool {tool.name} has the tag confirm, but nobody would be asked; name the tool in TOOLS, and let"
+                " a factory give its graph the `tools` that it is called with"
+            )
+        stopped.append(tool.name)
+    if stopped:
+        logger.warning(
+            "AGENT: an interruption stops tools that a graph has brought along (%s); it does not stop those with"
+            " effects that TOOLS names and a factory is given",
+            ", ".join(stopped),
+        )
+
+
+def _with_inner_graphs(graph: AnyGraph) -> list[Pregel[Any, Any, Any, Any]]:
+    return [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True) if isinstance(inner, Pregel))]
 
 
 def _check_nodes(graph: AnyGraph, nodes: Sequence[str]) -> None:
     """Raises WrongGraphError if the graph, with the graphs inside it, lacks one of the nodes."""
-    graphs = [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True) if isinstance(inner, Pregel))]
-    known = dict.fromkeys(name for each in graphs for name in each.nodes if name != START)
+    known = dict.fromkeys(name for each in _with_inner_graphs(graph) for name in each.nodes if name != START)
     if unknown := [name for name in nodes if name not in known]:
         raise WrongGraphError(f"AGENT_NODE: it has no node {unknown[0]!r}; there is {', '.join(known)}")
 
@@ -159,14 +192,16 @@ class FactoryGraphs:
 
     async def _make(self, prompt: str, tools: tuple[BaseTool, ...]) -> PreparedGraph:
         given = {"model": self._model, "tools": list(tools), "prompt": prompt}
+        enter_foreign_code()
         try:
             async with asyncio.timeout(FACTORY_S) as limit:
-                if inspect.iscoroutinefunction(self._factory):
-                    graph = await self._factory(**given)
-                else:  # in a thread, as it may load something, and no session may stop meanwhile
-                    graph = await asyncio.to_thread(self._factory, **given)
-                    if inspect.isawaitable(graph):
-                        graph = await graph
+                with contained():
+                    if inspect.iscoroutinefunction(self._factory):
+                        graph = await self._factory(**given)
+                    else:  # in a thread, as it may load something, and no session may stop meanwhile
+                        graph = await asyncio.to_thread(self._factory, **given)
+                        if inspect.isawaitable(graph):
+                            graph = await graph
             check_graph(graph)
             _check_nodes(graph, self._own.nodes)
             nodes = AnsweringNodes(graph, self._own.nodes, self._own.learned)
@@ -177,7 +212,7 @@ class FactoryGraphs:
             if isinstance(error, TimeoutError) and limit.expired():
                 raise self._error(f"did not return within {FACTORY_S:g} s", Fault.TIMEOUT) from None
             logger.debug("a factory failed", exc_info=error)
-            raise self._error(f"failed: {why_it_failed(error)}") from error
+            raise self._error(f"failed: {why_it_failed(raised_by_code(error))}") from error
 
     def _error(self, what: str, fault: Fault = Fault.REJECTED) -> EngineError:
         return EngineError(self._engine, f"the factory {self._own.name} (AGENT) {what}", fault=fault)

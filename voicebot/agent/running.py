@@ -20,6 +20,7 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import other_failure
 from voicebot.engines.llm.from_threads import LOOP_CALLER
 from voicebot.engines.protocols import OutputDeadline
+from voicebot.runtime.foreign_code import enter_foreign_code, raised_by_code
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ MAX_CHARS = 20_000
 INTERRUPT = "__interrupt__"
 """The key under which LangGraph streams the call of `interrupt()`."""
 
-Parts = AsyncGenerator[tuple[tuple[str, ...], str, Any]]
+PartsWithNamespaces = AsyncGenerator[tuple[tuple[str, ...], str, Any]]
 """The stream of a graph: the tasks around the part, from the outside to the inside, the mode, and the part."""
 
 
@@ -136,12 +137,13 @@ async def run_graph(
     bot has given to the graph.
     """
     LOOP_CALLER.set(tools)
+    enter_foreign_code()
     text = SpokenText(prepared.nodes)
     config = {**config, "recursion_limit": MAX_STEPS}
     stream = prepared.graph.astream(state, config, stream_mode=["messages", "updates"], subgraphs=True)
     length = 0
     try:
-        async with deadline.limited(), aclosing(cast("Parts", stream)) as parts:
+        async with deadline.limited(), aclosing(cast("PartsWithNamespaces", stream)) as parts:
             async for namespace, kind, part in parts:
                 if kind == "updates" and INTERRUPT in part:
                     raise EngineError(engine, CANNOT_RESUME, fault=Fault.REJECTED, repeatable=False)
@@ -174,11 +176,12 @@ def graph_failure(engine: str, error: Exception) -> EngineError:
     The user learns its type. Its text is logged only at DEBUG, as it may hold anything, such as a key. The error of a
     model that the graph has brought along is told by its HTTP status.
     """
-    logger.error("%s: the graph failed: %s", engine, where_it_failed(error))
+    raised = raised_by_code(error)
+    logger.error("%s: the graph failed: %s", engine, where_it_failed(raised))
     logger.debug("the graph failed", exc_info=error)
     failure = other_failure(engine, error)
     if failure.fault is Fault.BROKEN:
-        message = f"the graph failed: {type(error).__name__}"
+        message = f"the graph failed: {type(raised).__name__}"
         failure = EngineError(engine, message, fault=Fault.REJECTED)
     failure.repeatable = False
     return failure

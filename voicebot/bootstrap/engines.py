@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from voicebot.agent.agent import GraphAgent
     from voicebot.agent.mcp.servers import McpServers
     from voicebot.agent.own_graph import OwnGraph
-    from voicebot.agent.tools import Toolbox
+    from voicebot.agent.tools import Toolbox, ToolSource
 
 E = TypeVar("E", bound=Engine)
 
@@ -60,10 +60,10 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     tool_servers = _tool_servers(settings)
     box = toolbox(settings, tool_servers)
     if own is not None and own.made is not None:
-        if settings.tools or tool_servers is not None:
-            setting = "TOOLS" if settings.tools else "MCP_CONFIG"
+        useless = [*(["TOOLS"] if settings.tools else []), *(["MCP_CONFIG"] if tool_servers is not None else [])]
+        if useless:
             raise SettingsError(
-                f"{setting}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
+                f"{' and '.join(useless)}: A compiled graph has its own tools. Name a factory in AGENT, which gets them"
             )
         agents = [compiled_agent(own, settings)]
     else:
@@ -182,7 +182,7 @@ def own_graph(settings: Settings) -> OwnGraph | None:
         raise SettingsError(str(error)) from error
 
 
-def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
+def toolbox(settings: Settings, servers: ToolSource | None = None) -> Toolbox:
     """Creates the built-in tools, and loads the operator's own. The tools of the MCP `servers` join them.
 
     Raises SettingsError.
@@ -192,7 +192,11 @@ def toolbox(settings: Settings, servers: McpServers | None = None) -> Toolbox:
     from voicebot.agent.tools.own_tools import load_own_tools
 
     try:
-        return Toolbox((*built_in_tools(), *load_own_tools(settings.tools)), () if servers is None else (servers,))
+        return Toolbox(
+            (*built_in_tools(), *load_own_tools(settings.tools)),
+            () if servers is None else (servers,),
+            settings.tuning.history_max_tokens,
+        )
     except LoadingError as error:
         raise SettingsError(str(error)) from error
 

@@ -11,10 +11,18 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, Protocol
 
+from voicebot.agent.tools import ToolSource
 from voicebot.bootstrap.discovery import discover
 from voicebot.bootstrap.engines import build, toolbox
 from voicebot.check import report
-from voicebot.check.findings import check_database, check_relay, check_tool_servers, check_turn_model, check_vad
+from voicebot.check.findings import (
+    check_database,
+    check_relay,
+    check_size,
+    check_tool_servers,
+    check_turn_model,
+    check_vad,
+)
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, TrialLimits, Trials, sentence_in
 from voicebot.engines.protocols import Engines
@@ -92,6 +100,11 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
 
         optional = [await check_turn_model(engines, sound), await check_database(settings), await relay]
         findings = [check_vad(engines, sound, settings), *filter(None, optional), *await servers]
+        if settings.tools or engines.tool_servers is not None:
+            source = engines.tool_servers if isinstance(engines.tool_servers, ToolSource) else None
+            tools = toolbox(settings, source).tools
+            _write_all(report.tool_lines(tools), output)
+            findings += filter(None, [check_size(tools, settings)])
         _write_all(report.finding_lines(findings), output)
     text, status = report.verdict(results, findings)
     output.write_line(f"\n{text}")
@@ -116,8 +129,6 @@ def _run(remarks: Sequence[str]) -> int:
     _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], output)
     logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report says everything that matters
     engines = build(settings, found)
-    if settings.tools:
-        _write_all(report.tool_lines(toolbox(settings).tools), output)
     return asyncio.Runner().run(check(settings, engines, output))
 
 

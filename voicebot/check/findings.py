@@ -7,10 +7,13 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
 
+from voicebot.agent.tools.guarded import GuardedTool
+from voicebot.agent.tools.toolbox import too_many
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import REINSTALL
 from voicebot.check.results import Finding, Outcome
@@ -114,6 +117,15 @@ async def check_tool_servers(engines: Engines) -> list[Finding]:
     await servers.start()
     await servers.settle()
     return [_finding_of(server) for server in servers.health]
+
+
+def check_size(tools: Sequence[GuardedTool], settings: Settings) -> Finding | None:
+    """Returns a warning if the tools may be too many for a model."""
+    problem = too_many(tools, settings.tuning.history_max_tokens)
+    if not problem:
+        return None
+    advice = "Leave tools out in MCP_CONFIG or TOOLS, or use only models that can take so many."
+    return Finding("tools", Outcome.WARNING, problem, advice)
 
 
 def _finding_of(server: EngineStatus) -> Finding:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.results import CheckedStage, Trial
+from voicebot.check.trial_calls import TrialCalls, TrialConversation
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
@@ -151,7 +152,7 @@ class _HearingTurn:
 
 
 class _AnsweringTurn:
-    """A model answers the question, through the agent with its tools."""
+    """A model answers the question, through the agent with its tools. Those with effects are not run."""
 
     sound_s = 0.0
 
@@ -160,7 +161,8 @@ class _AnsweringTurn:
         wanted.set()
         tokens: list[str] = []
         history = (Message(Role.USER, QUESTION),)
-        async with aclosing(chain.reply(history, wanted, style=chain.usual)) as outputs:
+        calls = TrialCalls(TrialConversation(chain.usual, history))
+        async with aclosing(chain.reply(history, wanted, style=chain.usual, calls=calls)) as outputs:
             async for output in outputs:
                 if isinstance(output, str) and not isinstance(output, Filler):
                     watch.note_output()

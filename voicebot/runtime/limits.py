@@ -469,6 +469,10 @@ TOOL_THREADS = 32
 """Maximum number of threads for tools that are synchronous functions. A call beyond it waits, and its time limit runs.
 A thread that is stuck keeps its place until the process ends."""
 
+GRAPH_THREADS = 64
+"""Maximum number of threads for functions of operators' graphs, and for factories, that are synchronous. One beyond it
+waits, and the time limit of its reply runs. A thread that is stuck keeps its place until the process ends."""
+
 RUNNING_CALLS_PER_CONVERSATION = 8
 """Maximum number of calls of tools with effects that one conversation may have under way. A user who interrupts again
 and again could otherwise start any number."""

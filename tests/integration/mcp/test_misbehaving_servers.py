@@ -129,6 +129,33 @@ async def test_a_call_ends_when_its_answer_cannot_come(manner: str) -> None:
                 await servers.tools[0].ainvoke({})
 
 
+async def test_a_call_whose_answer_cannot_be_read_ends_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with connected(misbehaving("half-a-character")) as servers:
+        with pytest.raises(ToolException, match=r"^The server odd reports an error: the answer is not valid JSON-RPC$"):
+            async with asyncio.timeout(40):
+                await servers.tools[0].ainvoke({})
+    assert "mcp: odd: a call failed: the answer is not valid JSON-RPC" in caplog.text
+
+
+async def test_calls_that_are_never_answered_do_not_use_up_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(server_module, "MAX_CALLS", 2)
+    async with connected(misbehaving("answers-the-third-call")) as servers:
+        given_up = [asyncio.create_task(servers.tools[0].ainvoke({})) for _ in range(2)]
+        await until(lambda: [task.get_name() for task in asyncio.all_tasks()].count("MCP call of odd") == 2)
+        with pytest.raises(ToolException, match="has too much to do at the moment"):
+            await servers.tools[0].ainvoke({})
+        for call in given_up:
+            call.cancel()
+        await asyncio.wait(given_up)
+        async with asyncio.timeout(20):
+            assert await servers.tools[0].ainvoke({}) == "Hello."
+    assert caplog.text.count("a call is cancelled that it has not answered for long") == 1
+
+
 async def test_lines_that_are_no_messages_are_passed_over() -> None:
     async with connected(misbehaving("prints")) as servers:
         assert await servers.tools[0].ainvoke({}) == "Hello."

@@ -36,6 +36,7 @@ WRONG_SCHEMAS = [
 ]
 
 LOCK = threading.Lock()
+UNANSWERED: list[Any] = []
 
 
 def write(text: str) -> None:
@@ -150,6 +151,15 @@ def call(id: Any, manners: set[str]) -> None:
         sys.exit(5)
     if "hangs-in-a-call" in manners:
         for_ever()
+    if "half-a-character" in manners:
+        answer(id, {"content": [{"type": "text", "text": "half \ud83d"}]})
+        return
+    if "prints" in manners:
+        write(f'{{"level": "info", "error": null}}\n{{"id": {id}, "text": "half \\ud83d"}}\n')
+    if "answers-the-third-call" in manners:
+        UNANSWERED.append(id)
+        if len(UNANSWERED) < 3:
+            return
     if "giant-line" in manners:
         text = "x" * 100_000_000
         write(f'{{"jsonrpc": "2.0", "id": {id}, "result": {{"content": [{{"type": "text", "text": "{text}"}}]}}}}\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from voicebot.agent.tools import Toolbox, confirm, effects, pure
 from voicebot.agent.tools.calls import NOTHING, RESULT_CHARS, ended
 from voicebot.agent.tools.guarded import MADE_ONCE, NOBODY_TO_ASK
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools, as_config
+from voicebot.agent.tools.toolbox import too_many
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.protocols import OutputDeadline, Style
@@ -747,3 +749,21 @@ async def test_the_tools_of_a_source_that_changes_are_those_of_the_next_reply(ca
     look = box.tools[1]
     source.tools = (source.tools[0],)
     assert box.tools[1] is look, "a tool that stays keeps its wrapper"
+
+
+async def test_the_log_warns_whenever_the_tools_become_too_many_for_a_model(caplog: pytest.LogCaptureFixture) -> None:
+    shop, source = Shop(), Changing()
+    box = Toolbox([shop.order], [source], history_max_tokens=60)
+    assert len(box.tools) == 1
+    assert not caplog.messages
+    source.tools = (shop.look,)
+    assert len(box.tools) == 2
+    assert len(box.tools) == 2
+    (said,) = caplog.messages
+    assert re.fullmatch(
+        r"the descriptions of the 2 tools have about \d+ tokens in each request, beside a history of at most 60;"
+        r" some models will fail",
+        said,
+    )
+    assert too_many([shop.look] * 128, 100_000) == ""
+    assert too_many([shop.look] * 129, 100_000) == "there are 129 tools, and OpenAI's API accepts 128"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import time
 import weakref
@@ -22,6 +24,7 @@ from tests.support.waiting import until
 from voicebot.agent import own_graph
 from voicebot.agent.loading import LoadingError
 from voicebot.agent.own_graph import GRAPHS_KEPT, FactoryGraphs, OwnGraph, load_own_graph
+from voicebot.agent.tools import Toolbox, confirm, effects, pure
 from voicebot.engines.errors import EngineError, Fault
 
 
@@ -118,6 +121,45 @@ def test_what_is_no_graph_is_refused_with_the_reason(name: str, problem: str) ->
     assert str(caught.value) == f"AGENT: {__name__}:{name} cannot be used: {problem}"
 
 
+@confirm("Shall I pay {amount} euros?")
+async def pay(amount: int) -> str:
+    """Pay."""
+    raise AssertionError("nobody was asked")
+
+
+@effects
+async def order(what: str) -> str:
+    """Order something."""
+    return "ordered"
+
+
+paying = create_agent(MODEL, [pay])
+paying_inside = StateGraph(MessagesState).add_node("inner", paying).add_edge(START, "inner").compile()
+ordering = create_agent(MODEL, [order, look_up, pure(look_up).model_copy(update={"name": "look"})])
+
+
+@pytest.mark.parametrize("name", ["paying", "paying_inside"])
+def test_a_graph_with_a_tool_that_must_ask_first_and_could_not_is_refused(name: str) -> None:
+    with pytest.raises(LoadingError, match="its tool pay has the tag confirm, but nobody would be asked; name the"):
+        load_own_graph(f"{__name__}:{name}")
+
+
+async def test_a_factory_may_use_such_a_tool_only_as_it_is_given() -> None:
+    def make(model: Any, tools: Any, prompt: str) -> Any:
+        return create_agent(model, [*tools, pay])
+
+    with pytest.raises(EngineError, match=r"returned what cannot be used: its tool pay has the tag confirm"):
+        await graphs(make).get("", ())
+    given = Toolbox([pay, order]).tools
+    assert (await graphs(factory).get("", given)).tools == given
+
+
+def test_tools_that_an_interruption_would_stop_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    load_own_graph(f"{__name__}:ordering")
+    (said,) = caplog.messages
+    assert said.startswith("AGENT: an interruption stops tools that a graph has brought along (order, look_up);")
+
+
 def test_a_node_that_is_not_there_is_refused_and_those_that_are_there_are_named() -> None:
     with pytest.raises(LoadingError, match=r"AGENT_NODE: it has no node 'speaker'; there is answer$"):
         load_own_graph(f"{__name__}:compiled", ["speaker"])
@@ -211,6 +253,7 @@ async def test_only_the_graphs_that_were_used_last_are_kept() -> None:
         (lambda: without_messages, "returned what cannot be used: its input has no `messages`"),
         (lambda: dict[str, int]()["secret"], rf"failed: KeyError: 'secret' at {__file__}:\d+"),
         (lambda: int("hunter2"), rf"failed: ValueError at {__file__}:\d+"),
+        (lambda: sys.exit("hunter2"), rf"failed: SystemExit at {__file__}:\d+"),
     ],
 )
 async def test_a_factory_that_fails_is_an_error_of_the_engine_which_the_next_one_may_not_have(
@@ -238,6 +281,26 @@ async def test_a_factory_that_failed_is_called_again_the_next_time() -> None:
     with pytest.raises(EngineError, match="ZeroDivisionError"):
         await made.get("", ())
     assert (await made.get("", ())).graph.builder.nodes.keys() == {"answer"}
+
+
+async def test_an_exit_in_a_coroutine_function_is_an_error_too() -> None:
+    async def make(model: Any, tools: Any, prompt: str) -> Any:
+        sys.exit(3)
+
+    with pytest.raises(EngineError, match=rf"failed: SystemExit at {__file__}:\d+$"):
+        await graphs(make).get("", ())
+
+
+async def test_factories_that_never_return_leave_the_threads_of_the_bot_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_graph, "FACTORY_S", 0.05)
+    release = threading.Event()
+    many = graphs(Factory(release.wait))
+    # asyncio's own pool has five threads more than the machine has cores.
+    waiting = [many.get(f"{number}", ()) for number in range((os.cpu_count() or 1) + 5)]
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {str(each) for each in ended} == {"groq: the factory make (AGENT) did not return within 0.05 s"}
+    assert await asyncio.to_thread(lambda: not release.is_set()), "it was not stuck behind them"
+    release.set()
 
 
 async def test_a_factory_that_does_not_return_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -291,6 +292,22 @@ async def test_an_exception_in_a_graph_is_told_by_its_type_and_logged_by_its_pla
     assert (str(error), error.fault, error.repeatable) == (message, fault, False)
     assert f"the graph failed: {type(raised).__name__} at {__file__}:" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_an_exit_in_a_node_ends_the_reply_and_not_the_bot(
+    is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(state: MessagesState) -> Any:
+        sys.exit(3)
+
+    async def stop_soon(state: MessagesState) -> Any:
+        await asyncio.sleep(0)
+        sys.exit(3)
+
+    error = await failure(compiled(stop_soon if is_async else stop))
+    assert (str(error), error.repeatable) == ("mine: the graph failed: SystemExit", False)
+    assert f"the graph failed: SystemExit at {__file__}:" in caplog.text
 
 
 async def test_a_graph_that_interrupts_is_refused_in_words() -> None:

@@ -67,6 +67,10 @@ def test_the_models_of_a_factory_are_checked_as_ever() -> None:
         ({"agent": "nowhere/graph.py:graph"}, "AGENT: There is no file 'nowhere/graph.py'"),
         ({"agent": f"{GRAPHS}:ekho"}, f"AGENT: {GRAPHS} has no 'ekho'; did you mean 'echo'?"),
         ({"agent": ECHO, "agent_node": "model"}, "AGENT_NODE: it has no node 'model'; there is answer"),
+        (
+            {"agent": ECHO, "tools": "examples/tools/reminders.py"},
+            "TOOLS: A compiled graph has its own tools. Name a factory in AGENT, which gets them",
+        ),
         ({"agent_node": "model"}, "AGENT_NODE: This setting needs AGENT"),
     ],
 )

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -67,16 +67,18 @@ READ_BYTES = 16_384
 """How much is read at once. Four times as much took 6 ms if each line had one character."""
 
 TOO_LONG = "the answer is too long"
+NOT_VALID = "the answer is not valid JSON-RPC"
 
 _BLANK = re.compile(rb"\n\s+")
 """Empty lines, and space before a message. Within messages the ends of lines are escaped."""
 _ID_AT_START = re.compile(rb'\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,')
 _ID_AT_END = re.compile(rb'"id"\s*:\s*(\d+)\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$')
+_ANSWER = re.compile(rb'"(?:result|error)"\s*:')
 _METHOD_AT_START = re.compile(rb'\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"method"\s*:')
 
 
-class _LongLine:
-    """A line that was not kept as it is too long, with its two ends."""
+class _UnreadLine:
+    """A line that was not kept as it is too long, or cannot be read, with its two ends."""
 
     def __init__(self, start: bytes, end: bytes) -> None:
         self.start = start
@@ -95,7 +97,7 @@ class ServerProcess(asyncio.SubprocessProtocol):
         """The last line of the standard error."""
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
-        self._lines: deque[bytes | _LongLine] = deque()
+        self._lines: deque[bytes | _UnreadLine] = deque()
         self._arrived = asyncio.Event()
         self._rest = bytearray()
         self._long_start: bytes | None = None
@@ -194,7 +196,7 @@ class ServerProcess(asyncio.SubprocessProtocol):
         for piece in ended:
             self._append(piece)
             if self._long_start is not None:
-                self._lines.append(_LongLine(self._long_start, bytes(self._rest[-ENDS_BYTES:])))
+                self._lines.append(_UnreadLine(self._long_start, bytes(self._rest[-ENDS_BYTES:])))
             elif not self._rest.isspace() and self._rest:
                 self._lines.append(bytes(self._rest))
             self._rest.clear()
@@ -211,7 +213,7 @@ class ServerProcess(asyncio.SubprocessProtocol):
         if self._long_start is not None:
             del self._rest[:-ENDS_BYTES]
 
-    async def next_line(self) -> bytes | _LongLine | None:
+    async def next_line(self) -> bytes | _UnreadLine | None:
         """Returns the next line that is not empty; None once the process is over."""
         while not self._lines:
             if self.over.is_set():
@@ -330,39 +332,53 @@ async def _read(
     """Passes the server's messages on, each as soon as the one before was taken, and no faster than the limit."""
     with inward, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
         while (line := await process.next_line()) is not None:
-            size = 0 if isinstance(line, _LongLine) else len(line)
+            size = 0 if isinstance(line, _UnreadLine) else len(line)
             if rest_s := limit.take(1 + size / MESSAGE_BYTES):
                 await asyncio.sleep(rest_s)
             for message in _messages(line, waiting):
                 await inward.send(message)
 
 
-def _messages(line: bytes | _LongLine, waiting: set[RequestId]) -> list[SessionMessage | Exception]:
-    """Returns the message of a line. In place of one that is too long it returns an error for who waits for it."""
+def _messages(line: bytes | _UnreadLine, waiting: set[RequestId]) -> list[SessionMessage | Exception]:
+    """Returns the message of a line. In place of an answer that cannot be read it returns errors for who waits for it.
+
+    Such are answers that are too long, and those that are not valid: the SDK does not find out whose they are.
+    """
     if isinstance(line, bytes) and structure(line) > MAX_STRUCTURE:
-        line = _LongLine(line[:ENDS_BYTES], line[-ENDS_BYTES:])
-    if isinstance(line, _LongLine):
-        return [
-            SessionMessage(JSONRPCError(jsonrpc="2.0", id=each, error=ErrorData(code=INTERNAL_ERROR, message=TOO_LONG)))
-            for each in _answered(line, waiting)
-        ]
+        line = _UnreadLine(line[:ENDS_BYTES], line[-ENDS_BYTES:])
+    if isinstance(line, _UnreadLine):
+        return _errors(TOO_LONG, _answered(line, waiting))
     try:
         message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError as error:
-        return [error]
+        # Only what names a request can be an answer: servers print all kinds of lines.
+        ends = _UnreadLine(line[:ENDS_BYTES], line[-ENDS_BYTES:])
+        answers = _answered(ends, waiting) if _id_of(ends) is not None and _ANSWER.search(line) else []
+        return [error, *_errors(NOT_VALID, answers)]
     if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
         waiting.discard(message.id)
     return [SessionMessage(message)]
 
 
-def _answered(line: _LongLine, waiting: set[RequestId]) -> list[RequestId]:
-    """Returns the requests that a line that is too long may answer: the one that its ends name, or else all."""
+def _errors(message: str, requests: Iterable[RequestId]) -> list[SessionMessage | Exception]:
+    error = ErrorData(code=INTERNAL_ERROR, message=message)
+    return [SessionMessage(JSONRPCError(jsonrpc="2.0", id=each, error=error)) for each in requests]
+
+
+def _answered(line: _UnreadLine, waiting: set[RequestId]) -> list[RequestId]:
+    """Returns the requests that a line that cannot be read may answer: the one that its ends name, or else all."""
     if _METHOD_AT_START.match(line.start):
         return []
-    found = _ID_AT_START.match(line.start) or _ID_AT_END.search(line.end)
-    answered = list(waiting) if found is None else [each for each in waiting if str(each) == found[1].decode()]
+    id = _id_of(line)
+    answered = list(waiting) if id is None else [each for each in waiting if str(each) == id]
     waiting.difference_update(answered)
     return answered
+
+
+def _id_of(line: _UnreadLine) -> str | None:
+    """Returns the request that one of the ends of a line names, or None."""
+    found = _ID_AT_START.match(line.start) or _ID_AT_END.search(line.end)
+    return None if found is None else found[1].decode()
 
 
 async def _write(

@@ -49,7 +49,8 @@ RELIST_S = 2.0
 """The least time from one reading of the list of tools to the next, however often the server says that it changed."""
 
 MAX_CALLS = 32
-"""How many calls may be under way at one server. More are refused."""
+"""How many calls may be under way at one server. More are refused, but first those that nobody waits for any more are
+cancelled: a server may never answer them."""
 
 MAX_PAGES = 20
 """How many pages of tools are read."""
@@ -98,7 +99,9 @@ class McpServer:
         self._changed = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
         self._awaited = 0
-        """How many calls somebody waits for. Calls that were given up may still be under way."""
+        """How many calls somebody waits for."""
+        self._given_up: list[asyncio.Task[Any]] = []
+        """The calls that go on though nobody waits for them any more, the oldest first."""
         self._refuses_initialize = False
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -137,13 +140,17 @@ class McpServer:
     async def call(self, tool: str, arguments: Mapping[str, Any], *, is_pure: bool) -> types.CallToolResult:
         """Calls a tool and returns its result. Raises ToolException, with a text for the model.
 
-        If this is cancelled, a pure call is cancelled at the server too. Any other one goes on there.
+        If this is cancelled, a pure call is cancelled at the server too. Any other one goes on there, as long as the
+        server does not have too much to do.
         """
         client, name = self._client, self.settings.name
         if client is None:
             raise ToolException(f"The server {name} does not work at the moment: {self._problem}.")
-        if len(self._calls) >= MAX_CALLS:
+        if self._awaited >= MAX_CALLS:
             raise ToolException(f"The server {name} has too much to do at the moment.")
+        if self._given_up and len(self._calls) >= MAX_CALLS:
+            logger.info("mcp: %s: a call is cancelled that it has not answered for long", name)
+            self._given_up.pop(0).cancel()
         # Unlike `call_tool`, this does not check the result against the server's own schema, which could block the
         # event loop: a regular expression in it may take for ever.
         params = types.CallToolRequestParams(name=tool, arguments=dict(arguments))
@@ -158,6 +165,8 @@ class McpServer:
         except asyncio.CancelledError:
             if is_pure:
                 call.cancel()
+            elif not call.done():
+                self._given_up.append(call)
             raise
         finally:
             self._awaited -= 1
@@ -165,6 +174,8 @@ class McpServer:
 
     def _forget(self, call: asyncio.Task[Any]) -> None:
         self._calls.discard(call)
+        if call in self._given_up:
+            self._given_up.remove(call)
         if not call.cancelled() and (error := call.exception()) is not None:
             logger.info("mcp: %s: a call failed: %s", self.settings.name, self._hide(str(error))[:500])
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from voicebot.agent.tools.calculator import calculator_tool
 from voicebot.agent.tools.calls import ToolFailedError
@@ -17,6 +18,7 @@ from voicebot.agent.tools.guarded import GuardedTool
 from voicebot.agent.tools.policy import DEFAULT_LIMIT_S, ToolError
 from voicebot.agent.tools.reply_tools import ReplyTools
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.engines.llm.messages import tools_tokens
 from voicebot.runtime.clock import DateClock, MachineClock
 from voicebot.runtime.limits import TOOL_THREADS
 from voicebot.runtime.threads import DaemonThreads
@@ -24,6 +26,11 @@ from voicebot.runtime.threads import DaemonThreads
 logger = logging.getLogger(__name__)
 
 
+MOST_TOOLS = 128
+"""How many tools OpenAI's API accepts in one request (platform.openai.com/docs/api-reference/chat/create)."""
+
+
+@runtime_checkable
 class ToolSource(Protocol):
     """Tools that may change while the bot runs, such as those of a server."""
 
@@ -39,15 +46,34 @@ def built_in_tools(date_clock: DateClock | None = None) -> tuple[BaseTool, ...]:
     return (pure(clock_tool(clock)), pure(calculator_tool()))
 
 
+def too_many(tools: Sequence[BaseTool], most_tokens: int) -> str:
+    """Returns in words why the tools may be too many for a model, whose history has at most `most_tokens`, or ""."""
+    if len(tools) > MOST_TOOLS:
+        return f"there are {len(tools)} tools, and OpenAI's API accepts {MOST_TOOLS}"
+    needed = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
+    if needed > most_tokens:
+        return (
+            f"the descriptions of the {len(tools)} tools have about {needed:,} tokens in each request, beside a history"
+            f" of at most {most_tokens:,}"
+        )
+    return ""
+
+
 class Toolbox:
     """The tools of the bot, each wrapped so that its policy holds in any graph.
 
     All sessions share it. Of tools with the same name the one that is given last counts; the tools of `sources` never
-    replace others.
+    replace others. The log says if the tools become more than fits beside a history of `history_max_tokens`.
     """
 
-    def __init__(self, tools: Sequence[BaseTool] = (), sources: Sequence[ToolSource] = ()) -> None:
+    def __init__(
+        self,
+        tools: Sequence[BaseTool] = (),
+        sources: Sequence[ToolSource] = (),
+        history_max_tokens: int | None = None,
+    ) -> None:
         """Raises ToolError if one of the `tools` cannot be used."""
+        self._history_max_tokens = history_max_tokens
         self._threads = DaemonThreads(TOOL_THREADS)
         self._fixed = {tool.name: self._guarded(tool) for tool in tools}
         self._sources = tuple(sources)
@@ -86,7 +112,10 @@ class Toolbox:
                 found[tool.name] = kept.get(id(tool)) or self._guarded(tool)
             except ToolError as error:
                 logger.warning("a tool is left out: %s", error)
-        return tuple(found.values())
+        tools = tuple(found.values())
+        if self._history_max_tokens is not None and (problem := too_many(tools, self._history_max_tokens)):
+            logger.warning("%s; some models will fail", problem)
+        return tools
 
     def _guarded(self, tool: BaseTool) -> GuardedTool:
         try:
