@@ -69,6 +69,8 @@ def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
             "tools": {"greet": {"tag": "confirm", "question": "Shall I greet?"}},
         },
         "broken": {"command": server[0], "args": [*server[1:], "dies-at-start"], "env": {"KEY": "${MCP_TEST_KEY}"}},
+        "misspelt": {"command": server[0], "args": server[1:], "tools": {"gret": False}},
+        "joined": {"command": " ".join(["no-python", *server[1:]])},
     }
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}), "utf-8")
     (tmp_path / ".env").write_text("MCP_TEST_KEY=hush-hush\n", "utf-8")
@@ -76,8 +78,12 @@ def test_a_check_names_the_mcp_servers_that_do_not_work(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "  ok      well (MCP server): it has 1 tool\n" in done.stdout
     assert "\n  confirm well_greet\n          asks: Shall I greet?\n" in done.stdout
-    assert "  FAILED  broken (MCP server): it ended with status 4\n" in done.stdout
-    assert "not everything that is configured does: it lacks the tools of broken." in done.stdout
+    said = "it has 1 tool; it has no tool 'gret', which MCP_CONFIG names; did you mean 'greet'?"
+    assert f"  warning misspelt (MCP server): {said}\n          What to do: Check MCP_CONFIG.\n" in done.stdout
+    assert "  FAILED  broken (MCP server): it ended with status 4 (no such key: ***)\n" in done.stdout
+    said = f"its command was not found (no-python {server[1]}: put its arguments into args)"
+    assert f"  FAILED  joined (MCP server): {said}\n" in done.stdout
+    assert "does: it lacks the tools of broken; it lacks the tools of joined." in done.stdout
     assert "hush" not in done.stdout + done.stderr
 
 

@@ -116,7 +116,7 @@ async def check_tool_servers(engines: Engines) -> list[Finding]:
         return []
     await servers.start()
     await servers.settle()
-    return [_finding_of(server) for server in servers.health]
+    return [_finding_of(*each) for each in zip(servers.health, servers.remarks, strict=True)]
 
 
 def check_size(tools: Sequence[GuardedTool], settings: Settings) -> Finding | None:
@@ -128,14 +128,15 @@ def check_size(tools: Sequence[GuardedTool], settings: Settings) -> Finding | No
     return Finding("tools", Outcome.WARNING, problem, advice)
 
 
-def _finding_of(server: EngineStatus) -> Finding:
+def _finding_of(server: EngineStatus, remarks: Sequence[str]) -> Finding:
     name = f"{server.name} (MCP server)"
     if server.ready:
-        return Finding(name, Outcome.OK, f"it has {server.tools} {'tool' if server.tools == 1 else 'tools'}")
-    advice = "Check MCP_CONFIG. With LOG_LEVEL=DEBUG the log has what the server writes to its standard error."
-    return Finding(
-        name, Outcome.FAILED, server.reason or "not ready", advice, loss=f"it lacks the tools of {server.name}"
-    )
+        text = "; ".join((f"it has {server.tools} {'tool' if server.tools == 1 else 'tools'}", *remarks))
+        return Finding(name, Outcome.WARNING if remarks else Outcome.OK, text, "Check MCP_CONFIG." if remarks else None)
+    said = " ".join(remarks)
+    said = "".join(char if char.isprintable() else " " for char in said)  # a terminal would obey what a server writes
+    text = f"{server.reason or 'not ready'}{f' ({said})' if said else ''}"
+    return Finding(name, Outcome.FAILED, text, "Check MCP_CONFIG.", loss=f"it lacks the tools of {server.name}")
 
 
 async def check_relay(settings: Settings) -> Finding | None:

@@ -446,6 +446,11 @@ class ToolServers(Protocol):
         """The status of each server."""
         ...
 
+    @property
+    def remarks(self) -> tuple[tuple[str, ...], ...]:
+        """For each server, in the order of `health`, what only the operator should read of it."""
+        ...
+
     def count_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of a server from now on."""
         ...

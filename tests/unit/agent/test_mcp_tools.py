@@ -23,7 +23,7 @@ from mcp_types import (
 
 from voicebot.agent.mcp import tools as tools_module
 from voicebot.agent.mcp.tools import text_of, tools_of
-from voicebot.settings.mcp_servers import McpCommand, McpServerSettings
+from voicebot.settings.mcp_servers import McpCommand, McpServerSettings, McpToolRule
 
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 
@@ -47,7 +47,9 @@ class Caller:
 def names(server: str, *tools: str, taken: set[str] | None = None) -> list[str]:
     settings = McpServerSettings(server, McpCommand("a"))
     listed = [Tool(name=name, input_schema=NOTHING) for name in tools]
-    return [tool.name for tool in tools_of(settings, listed, Caller(), set() if taken is None else taken)]
+    made, problems = tools_of(settings, listed, Caller(), set() if taken is None else taken)
+    assert problems == []
+    return [tool.name for tool in made]
 
 
 def test_a_name_says_whose_tool_it_is() -> None:
@@ -74,15 +76,36 @@ async def test_a_tool_is_called_by_the_name_that_it_has_at_its_server() -> None:
     caller = Caller()
     settings = McpServerSettings("notes", McpCommand("a"))
     listed = [Tool(name="find.all", input_schema={"type": "object", "properties": {"self": {}, "config": {}}})]
-    (tool,) = tools_of(settings, listed, caller, set())
+    (tool,), _ = tools_of(settings, listed, caller, set())
     assert await tool.ainvoke({"self": "1", "config": 2}) == "done"
     assert caller.calls == [("find.all", {"self": "1", "config": 2}, False)]
 
 
-def test_no_more_tools_than_a_request_bears_are_used(caplog: pytest.LogCaptureFixture) -> None:
-    found = names("notes", *(f"t{number}" for number in range(70)))
-    assert len(found) == tools_module.MAX_TOOLS
-    assert "it has more than 64 tools" in caplog.text
+def test_no_more_tools_than_a_request_bears_are_used() -> None:
+    listed = [Tool(name=f"t{number}", input_schema=NOTHING) for number in range(70)]
+    tools, problems = tools_of(McpServerSettings("notes", McpCommand("a")), listed, Caller(), set())
+    assert len(tools) == tools_module.MAX_TOOLS
+    assert problems == ["it has more than 64 tools; the others are not used"]
+
+
+def test_rules_for_tools_that_are_not_there_are_problems() -> None:
+    rules: dict[str, McpToolRule | bool] = {"*": False, "delte": McpToolRule(tag="pure"), "zip": False, "find": True}
+    listed = [Tool(name=name, input_schema=NOTHING) for name in ("find", "delete")]
+    tools, problems = tools_of(McpServerSettings("notes", McpCommand("a"), rules), listed, Caller(), set())
+    assert [tool.name for tool in tools] == ["notes_find"]
+    assert problems == [
+        "it has no tool 'delte', which MCP_CONFIG names; did you mean 'delete'?",
+        "it has no tool 'zip', which MCP_CONFIG names; it has 'find', 'delete'",
+    ]
+    assert tools_of(McpServerSettings("notes", McpCommand("a"), rules), (), Caller(), set()) == ([], []), "not yet"
+
+
+def test_a_tool_whose_question_names_no_argument_is_left_out() -> None:
+    rules = {"find": McpToolRule(tag="confirm", question="Shall I look for {txt}?")}
+    listed = [Tool(name="find", input_schema={"type": "object", "properties": {"text": {}}})]
+    tools, problems = tools_of(McpServerSettings("notes", McpCommand("a"), rules), listed, Caller(), set())
+    said = "the tool 'find' is left out: its question names {txt}, which is no argument; the arguments are text"
+    assert (tools, problems) == ([], [said])
 
 
 @pytest.mark.parametrize(
@@ -97,26 +120,26 @@ def test_no_more_tools_than_a_request_bears_are_used(caplog: pytest.LogCaptureFi
         {"type": "object", "properties": {"a": {"enum": list(range(5_000))}}},
     ],
 )
-def test_a_tool_whose_schema_cannot_be_used_is_left_out(
-    schema: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_tool_whose_schema_cannot_be_used_is_left_out(schema: dict[str, Any]) -> None:
     settings = McpServerSettings("notes", McpCommand("a"))
     listed = [Tool(name="odd", input_schema=schema), Tool(name="well", input_schema=NOTHING)]
-    assert [tool.name for tool in tools_of(settings, listed, Caller(), set())] == ["notes_well"]
-    assert "the tool 'odd' cannot be used" in caplog.text
+    tools, (problem,) = tools_of(settings, listed, Caller(), set())
+    assert [tool.name for tool in tools] == ["notes_well"]
+    assert problem.startswith("the tool 'odd' is left out: ")
 
 
 def test_a_schema_that_refers_to_itself_can_be_used() -> None:
     tree = {"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}}
     schema = {"type": "object", "properties": {"root": {"$ref": "#/$defs/tree"}}, "$defs": {"tree": tree}}
     settings = McpServerSettings("notes", McpCommand("a"))
-    assert len(tools_of(settings, [Tool(name="plant", input_schema=schema)], Caller(), set())) == 1
+    tools, problems = tools_of(settings, [Tool(name="plant", input_schema=schema)], Caller(), set())
+    assert (len(tools), problems) == (1, [])
 
 
 def test_a_description_is_no_longer_than_model_services_accept() -> None:
     settings = McpServerSettings("notes", McpCommand("a"))
     listed = [Tool(name="find", description="x" * 5_000, input_schema=NOTHING)]
-    (tool,) = tools_of(settings, listed, Caller(), set())
+    (tool,), _ = tools_of(settings, listed, Caller(), set())
     assert len(tool.description) == 1_024
 
 
@@ -148,7 +171,7 @@ def test_the_model_gets_a_result_as_text(content: list[ContentBlock], structured
 
 async def answer(caller: Caller) -> str:
     settings = McpServerSettings("notes", McpCommand("a"))
-    (tool,) = tools_of(settings, [Tool(name="find", input_schema=NOTHING)], caller, set())
+    (tool,), _ = tools_of(settings, [Tool(name="find", input_schema=NOTHING)], caller, set())
     return str(await tool.ainvoke({}))
 
 

@@ -91,6 +91,7 @@ async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing(
 class Servers:
     """MCP servers that do not work."""
 
+    remarks: tuple[tuple[str, ...], ...] = ((),)
     health: tuple[EngineStatus, ...] = (EngineStatus("notes", ready=False, reason="it cannot be reached"),)
     counter: FailureCounter | None = None
 

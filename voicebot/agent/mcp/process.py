@@ -118,7 +118,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
         env = {**get_default_environment(), **place.env}
         command = shutil.which(place.command, path=env.get("PATH"))
         if command is None:
-            raise McpServerError("its command was not found", Fault.MISSING, place.command)
+            cure = ": put its arguments into args" if " " in place.command.strip() else ""
+            raise McpServerError("its command was not found", Fault.MISSING, f"{place.command}{cure}")
         try:
             _, protocol = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(name, hide), command, *place.args, env=env, cwd=place.cwd, start_new_session=True

@@ -92,8 +92,12 @@ class McpServer:
         """The tools that the server listed last."""
         self.tools: tuple[BaseTool, ...] = ()
         """Those of them that the agent may use, as the observer has made them."""
+        self.problems: tuple[str, ...] = ()
+        """What the operator should mend in the rules for the tools, as the observer has found."""
         self._client: Client | None = None
         self._problem = "it is starting"
+        self._detail = ""
+        """More about the problem for the operator, such as the last line that the server wrote."""
         self._fault: Fault | None = None
         self._logged = ""
         """The last problem in the log, which is not logged again until the server has worked."""
@@ -116,6 +120,13 @@ class McpServer:
         return EngineStatus(
             self.settings.name, is_ready, self._problem or None, code, tools=len(self.tools) if is_ready else None
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the operator should know beside the status: more about the last error, or what is wrong with tools."""
+        if self._client is not None:
+            return self.problems
+        return (self._detail,) if self._detail else ()
 
     def start(self) -> None:
         """Begins to connect, in the background."""
@@ -236,6 +247,7 @@ class McpServer:
         level = logging.DEBUG if error.message == self._logged else logging.WARNING
         logger.log(level, "mcp: %s is not ready: %s%s", name, error.message, f" ({detail})" if detail else "")
         self._problem, self._fault, self._logged = error.message, error.fault, error.message
+        self._detail = detail
         self._settled.set()
         self._observer.server_failed(EngineError(name, error.message, fault=error.fault))
 

@@ -15,6 +15,8 @@ from voicebot.engines.health import MCP
 from voicebot.engines.protocols import EngineStatus, FailureCounter
 from voicebot.settings.mcp_servers import McpServerSettings
 
+logger = logging.getLogger(__name__)
+
 SDK_LOGGERS = ("mcp", "client")
 """The SDK logs what servers send, with a traceback for each message that is not valid. All that matters of it is in the
 errors that it raises."""
@@ -37,6 +39,10 @@ class McpServers:
     def health(self) -> tuple[EngineStatus, ...]:
         return tuple(server.status for server in self._servers)
 
+    @property
+    def remarks(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(server.remarks for server in self._servers)
+
     def count_failures(self, counter: FailureCounter) -> None:
         self._counter = counter
 
@@ -57,7 +63,11 @@ class McpServers:
     def tools_changed(self) -> None:
         taken: set[str] = set()
         for server in self._servers:
-            server.tools = tuple(tools_of(server.settings, server.listed, server, taken))
+            tools, problems = tools_of(server.settings, server.listed, server, taken)
+            for problem in problems:
+                if problem not in server.problems:
+                    logger.warning("mcp: %s: %s", server.settings.name, problem)
+            server.tools, server.problems = tuple(tools), tuple(problems)
         self._tools = tuple(tool for server in self._servers for tool in server.tools)
 
     def server_failed(self, error: EngineError) -> None:

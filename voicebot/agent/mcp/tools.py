@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol
 
 from langchain_core.tools import BaseTool, ToolException
@@ -24,11 +24,9 @@ from mcp_types import (
 )
 from pydantic import PrivateAttr
 
-from voicebot.agent.tools.policy import LIMIT_S, QUESTION
+from voicebot.agent.tools.policy import LIMIT_S, QUESTION, ToolPolicy
 from voicebot.dialogue.tool_calls import ToolTag
-from voicebot.settings.mcp_servers import McpServerSettings
-
-logger = logging.getLogger(__name__)
+from voicebot.settings.mcp_servers import EVERY_OTHER, McpServerSettings
 
 MAX_TOOLS = 64
 """How many tools of one server are used. All schemas are part of each request to the model."""
@@ -45,6 +43,10 @@ MAX_SCHEMA_CHARS = 8_000
 MAX_SCHEMA_NODES = 2_000
 """A tool whose schema has more parts once its references are replaced is not used. LangChain replaces them, and a few
 that refer to each other twice would fill the memory."""
+
+
+MAX_NAMES = 10
+"""How many of a server's tools are named if a name is wrong."""
 
 
 class ToolCaller(Protocol):
@@ -82,17 +84,20 @@ class McpTool(BaseTool):
         raise NotImplementedError("MCP tools work in an event loop only")
 
 
-def tools_of(server: McpServerSettings, listed: Iterable[Tool], caller: ToolCaller, taken: set[str]) -> list[BaseTool]:
-    """Returns the server's tools that can be used; the log says why others cannot.
+def tools_of(
+    server: McpServerSettings, listed: Sequence[Tool], caller: ToolCaller, taken: set[str]
+) -> tuple[list[BaseTool], list[str]]:
+    """Returns the server's tools that can be used, and what the operator should mend, such as why others cannot.
 
     `taken` are the names of other servers' tools, to which it adds those of these tools.
     """
     tools: list[BaseTool] = []
+    problems = _unknown_names(server, listed)
     for tool in listed:
         if (rule := server.rule(tool.name)) is None:
             continue
         if len(tools) == MAX_TOOLS:
-            logger.warning("mcp: %s: it has more than %d tools; the others are not used", server.name, MAX_TOOLS)
+            problems.append(f"it has more than {MAX_TOOLS} tools; the others are not used")
             break
         reads_only = tool.annotations is not None and tool.annotations.read_only_hint is True
         tag = rule.tag or (ToolTag.PURE if reads_only and server.trust_read_only_hint else ToolTag.EFFECTS)
@@ -111,13 +116,31 @@ def tools_of(server: McpServerSettings, listed: Iterable[Tool], caller: ToolCall
                 metadata=metadata,
             )
             convert_to_openai_tool(made)
+            ToolPolicy.of(made)
         except Exception as error:  # noqa: BLE001 - boundary: a schema can be wrong in any way; other tools go on
-            logger.warning("mcp: %s: the tool %.64r cannot be used: %.200s", server.name, tool.name, error)
+            problems.append(f"the tool {tool.name[:MAX_NAME_CHARS]!r} is left out: {str(error)[:200]}")
             continue
         made.connect(caller, tool.name)
         taken.add(name)
         tools.append(made)
-    return tools
+    return tools, problems
+
+
+def _unknown_names(server: McpServerSettings, listed: Sequence[Tool]) -> list[str]:
+    """Returns a problem for each name in the operator's rules that none of the server's tools has.
+
+    The rule of a misspelt name would silently not hold, such as that the tool needs the user's yes.
+    """
+    known = [tool.name for tool in listed]
+    shown = ", ".join(repr(name[:MAX_NAME_CHARS]) for name in known[:MAX_NAMES])
+    shown += " and others" if len(known) > MAX_NAMES else ""
+    problems = []
+    for name in server.rules if known else ():
+        if name != EVERY_OTHER and name not in known:
+            near = get_close_matches(name, known, 1)
+            cure = f"; did you mean {near[0][:MAX_NAME_CHARS]!r}?" if near else f"; it has {shown}"
+            problems.append(f"it has no tool {name!r}, which MCP_CONFIG names{cure}")
+    return problems
 
 
 def _name(server: str, tool: str, taken: set[str]) -> str:
