@@ -9,8 +9,8 @@ from hashlib import sha256
 from voicebot.dialogue.history import History
 from voicebot.engines.conversation import ConversationError, TextError
 from voicebot.engines.protocols import Style
+from voicebot.runtime.characters import whole_characters
 from voicebot.session.invitations import Invitations, PersonHandover
-from voicebot.speech_text.characters import whole_characters
 
 ID_CHARS = 32
 

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from voicebot.agent.loading import where_it_failed
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
 from voicebot.engines.conversation import ConversationError
+from voicebot.runtime.characters import whole_characters
 from voicebot.runtime.contained import contained
-from voicebot.speech_text.characters import whole_characters
 
 logger = logging.getLogger(__name__)
 

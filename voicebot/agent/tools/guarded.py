@@ -20,9 +20,9 @@ from voicebot.agent.tools.calls import ToolFailedError, error_text, new_record, 
 from voicebot.agent.tools.policy import ToolPolicy, injected_arguments
 from voicebot.agent.tools.reply_tools import ReplyTools, as_config, enter_effect
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest, ToolTag
+from voicebot.runtime.characters import whole_characters
 from voicebot.runtime.contained import contained
 from voicebot.runtime.threads import DaemonThreads
-from voicebot.speech_text.characters import whole_characters
 
 NOBODY_TO_ASK = "The tool needs the user's yes, and nobody can be asked here."
 

@@ -26,7 +26,7 @@ from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
 from voicebot.languages.loader import language_of
-from voicebot.speech_text.characters import whole_characters
+from voicebot.runtime.characters import whole_characters
 from voicebot.speech_text.speakable import has_words
 
 _URL = "https://api.elevenlabs.io"
