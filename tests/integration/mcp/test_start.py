@@ -32,13 +32,10 @@ def started(folder: Path, **settings: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=100, check=False)
 
 
-@pytest.mark.parametrize(("servers", "is_loaded"), [(None, False), ("{}", False), ('{"a": {"command": "b"}}', True)])
-def test_the_sdk_is_loaded_only_if_there_is_a_server(tmp_path: Path, servers: str | None, is_loaded: bool) -> None:
-    settings = {}
-    if servers is not None:
-        (tmp_path / "mcp.json").write_text(f'{{"mcpServers": {servers}}}', "utf-8")
-        settings = {"mcp_config": "mcp.json"}
-    ended = started(tmp_path, **settings)
+@pytest.mark.parametrize(("servers", "is_loaded"), [("{}", False), ('{"a": {"command": "b"}}', True)])
+def test_the_sdk_is_loaded_only_if_there_is_a_server(tmp_path: Path, servers: str, is_loaded: bool) -> None:
+    (tmp_path / "mcp.json").write_text(f'{{"mcpServers": {servers}}}', "utf-8")
+    ended = started(tmp_path, mcp_config="mcp.json")
     assert ended.stdout == f"True {is_loaded}\n", ended.stderr
 
 
