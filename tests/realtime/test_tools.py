@@ -21,7 +21,6 @@ from tests.support.room import Room, synthetic_response
 from tests.support.rtc_talk import Talk, answers
 from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
-from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
 from voicebot.session.session import Session
@@ -178,68 +177,6 @@ async def test_a_call_of_a_reply_that_was_begun_too_early_never_starts(kitchen: 
         assert len(shop.bodies) >= 3, "the first request was for a reply that was discarded"
 
 
-async def test_a_call_goes_on_after_a_reload_of_the_page_and_the_conversation_knows_its_result(
-    kitchen: Kitchen,
-) -> None:
-    async with open_shop(BAKE) as shop:
-        async with shop.talking() as talk:
-            talk.types("make me a cake please")
-            await kitchen.has_begun()
-            await talk.until(lambda state: statuses(state) == ["running"])
-            name = conversation_of(talk)
-        async with shop.talking(conversation=name) as talk:
-            await talk.until(lambda state: statuses(state) == ["running"])
-            kitchen.may_end.set()
-            await talk.until(lambda state: statuses(state) == ["done"])
-            talk.types("hello")
-            state = await heard_again(talk, LISTENING, len(answers(talk.state)) + 1)
-            assert heard(state)[-1].startswith("The call of bake is done: Cake number 1 is in the box.")
-            assert kitchen.baked == ["cheese"]
-
-
-async def test_a_call_that_ends_after_its_session_is_known_to_the_next_one(kitchen: Kitchen) -> None:
-    async with open_shop(BAKE) as shop:
-        async with shop.talking() as talk:
-            await talk.says("make me a cake please")
-            await kitchen.has_begun()
-            await talk.until(lambda state: statuses(state) == ["running"])
-            name = conversation_of(talk)
-        await until(lambda: not shop.server.sessions("webrtc"))
-        kitchen.may_end.set()
-        await until(lambda: kitchen.baked)
-        async with shop.talking(conversation=name) as talk:
-            await talk.until(lambda state: statuses(state) == ["done"])
-            talk.types("hello")
-            state = await talk.until(lambda state: state["phase"] == "idle" and LISTENING in str(heard(state)[-1:]))
-            assert heard(state)[-1].startswith("The call of bake is done: Cake number 1 is in the box.")
-            assert kitchen.baked == ["cheese"]
-
-
-async def test_tools_that_fail_or_take_too_long_are_told_in_plain_words_and_the_conversation_goes_on(
-    kitchen: Kitchen,
-) -> None:
-    streets = {
-        "slow": [Call("deliver", {"street": "far"})],
-        "wrong": [Call("deliver", {"street": "nowhere"})],
-        "broken": [Call("deliver", {"street": "secret"})],
-    }
-    async with talking(streets) as (talk, shop):
-        talk.types("a slow one")
-        state = await talk.answered(1)
-        late = "Error: the tool gave no result within 0.3 s."
-        assert [text.startswith(late) for text in heard(state)] == [True]
-        talk.types("a wrong one")
-        assert heard(await talk.answered(2))[-1] == "Error: There is no such street."
-        talk.types("a broken one")
-        state = await talk.answered(3)
-        assert heard(state)[-1] == "Error: the tool failed."
-        assert statuses(state) == [CallStatus.UNKNOWN, CallStatus.FAILED, CallStatus.FAILED]
-        assert state["error"] is None
-        assert "hunter2" not in f"{shop.bodies} {talk.client.messages}"
-        talk.types("hello")
-        assert heard(await talk.answered(4))[-1] == LISTENING
-
-
 # A tool without effects -------------------------------------------------------------------------------------------
 
 
@@ -308,18 +245,6 @@ async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitche
         talk.types("go ahead")
         await heard_again(talk, "The cakes are on their way.", 2)
         assert kitchen.sent == 1
-
-
-async def test_silence_runs_nothing_and_a_later_yes_answers_another_question(kitchen: Kitchen) -> None:
-    async with talking(ORDER, idle_timeout_s=1) as (talk, shop):
-        talk.types("order some flour")
-        state = await heard_again(talk, "Are you still there?", 2)
-        assert statuses(state) == ["not confirmed"]
-        assert state["confirmation"] is None
-        assert len(shop.bodies) == 1, "the model was asked nothing, as nobody spoke"
-        talk.types("yes")
-        await heard_again(talk, LISTENING, 3)
-        assert kitchen.ordered == []
 
 
 async def test_the_echo_of_a_question_that_says_yes_runs_nothing(kitchen: Kitchen) -> None:

@@ -53,7 +53,7 @@ def move(here: str, there: str) -> str:
 def talk() -> Talk:
     talk = Talk(MOMENT)
     own = (dice, add_to_list, add, weigh, order, move)
-    talk.agent = GraphAgent(OfflineModel(), (*built_in_tools(), *own), "offline")
+    talk.agent = GraphAgent(OfflineModel(), (*built_in_tools(), *own), "offline", filler_s=60.0)
     return talk
 
 
