@@ -78,7 +78,7 @@ def make(
     graph.add_conditional_edges("answer", tools_condition, {"tools": "tools", END: END})
     graph.add_edge("tools", "answer")
     graph.add_edge("hand_over", END)
-    return graph.compile()
+    return graph.compile(name="handover")
 
 
 async def wants_a_person(state: MessagesState) -> bool:
@@ -97,7 +97,8 @@ async def serve(conversation: Conversation, handover: Handover) -> None:
             if not await forward(http, about, handover):
                 last_words = NOBODY
         except httpx.HTTPError as error:
-            logger.warning("the webhook failed: %s", type(error).__name__)
+            host = httpx.URL(WEBHOOK).netloc.decode()
+            logger.warning("the webhook at %s failed: %s", host, type(error).__name__)
             last_words = FAILED.format(reason=in_plain_words(error))
         handover.end()  # if it has not ended: the bot answers again
         try:
