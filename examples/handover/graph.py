@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from langchain_core.language_models import BaseChatModel
@@ -81,7 +82,7 @@ def make(
     graph.add_conditional_edges("answer", tools_condition, {"tools": "tools", END: END})
     graph.add_edge("tools", "answer")
     graph.add_edge("hand_over", END)
-    return graph.compile()
+    return graph.compile(name="handover")
 
 
 async def wants_a_person(state: MessagesState) -> bool:
@@ -100,7 +101,7 @@ async def serve(conversation: Conversation, handover: Handover) -> None:
             if not await forward(http, about, handover):
                 last_words = NOBODY
         except UNREACHABLE as error:
-            logger.warning("the webhook failed: %s", type(error).__name__)
+            logger.warning("the webhook at %s failed: %s", urlsplit(WEBHOOK).hostname, type(error).__name__)
             last_words = FAILED.format(reason=in_plain_words(error))
         finally:
             handover.end()  # if it has not ended: whatever went wrong, the bot answers again

@@ -352,8 +352,39 @@ async def test_a_factory_is_tried_around_each_model() -> None:
 async def test_a_factory_that_fails_is_reported_with_its_line() -> None:
     text, status = await report(agent=f"{GRAPHS}:make_nothing")
     assert status == 1
-    assert "the factory make_nothing (AGENT) failed: KeyError: 'api_kye' at " in text
+    assert "the factory that AGENT names failed: KeyError: 'api_kye' at " in text
     assert re.search(r"own_graphs\.py:\d+", text), text
+    assert f"\n          What to do: Look at AGENT: {GRAPHS}:make_nothing.\n" in text
+
+
+FAILS = """
+from langgraph.graph import START, MessagesState, StateGraph
+
+async def answer(state):
+    return {"messages": state["nothing"]}
+
+def make(model, tools, prompt):
+    return StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
+"""
+
+
+async def test_a_node_that_fails_is_reported_with_its_line_whatever_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "desk.py"
+    file.write_text(FAILS, "utf-8")
+    async with ChatSimulator(key=KEY) as chat:
+        text, status = await report(agent=f"{file}:make", groq_api_key=KEY, groq_base_url=chat.url)
+    assert status == 1
+    assert re.search(r"FAILED  groq.*: the graph failed: KeyError\n", text), text
+    assert text.count(f"          What to do: Look at AGENT: {file}:make. It failed at {file}:5.\n") == 2, text
+
+
+async def test_a_graph_that_says_nothing_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "desk.py"
+    file.write_text(FAILS.replace('state["nothing"]', '["Hi"]'), "utf-8")
+    text, status = await report(agent=f"{file}:make", llm_engine="offline")
+    assert status == 0, text
+    assert "  warning offline" in text
+    assert "          It said nothing. A node that answers adds an AIMessage to `messages`; " in text
 
 
 def test_a_graph_that_cannot_be_loaded_is_reported_as_at_a_start(tmp_path: Path) -> None:

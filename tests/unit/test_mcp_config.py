@@ -103,6 +103,10 @@ def test_a_server_that_is_disabled_is_left_out_even_if_its_variables_are_missing
         ([], "it must be an object"),
         ({}, 'it must have either "command" or "url"'),
         ({"command": "a", "url": "http://b"}, 'it must have either "command" or "url"'),
+        (
+            {"comand": "a", "args": ["b"]},
+            'it must have either "command" or "url", and there is "comand", which the bot does not know',
+        ),
         ({"command": ""}, "command: String should have at least 1 character"),
         ({"command": 1}, "command: Input should be a valid string"),
         ({"command": "a", "args": "b"}, "args: Input should be a valid tuple"),
@@ -147,7 +151,6 @@ def test_a_mistake_is_named_with_its_server_and_field(file: Path, server: Any, s
     "server",
     [
         {"command": "a", "env": {"NOTES_TOKEN": "hush"}},
-        {"command": "a", "env": {"API_KEY": "${EMPTY:-hush}"}},
         {"command": "a", "env": {"apiKey": "hush"}},
         {"command": "a", "env": {"ANY": "sk-0123456789abcdef"}},
         {"command": "a", "args": ["--api-key=hush"]},
@@ -164,6 +167,16 @@ def test_a_secret_that_stands_in_the_file_is_refused_and_not_shown(file: Path, s
     assert "a secret must not stand in this file. Write it as ${NAME}" in said
     assert "hush" not in said
     assert "0123456789" not in said
+
+
+def test_a_secret_takes_no_default(file: Path) -> None:
+    for server in (
+        {"command": "a", "env": {"API_KEY": "${EMPTY:-hush}"}},
+        {"url": "https://host/mcp", "headers": {"Authorization": "Bearer ${NOTES_TOKEN:-hush}"}},
+    ):
+        said = problem(file, server)
+        assert "a secret must not stand in this file, not even as a default. Write it as ${NAME}" in said
+        assert "hush" not in said
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ class OwnGraphAgent(GraphAgent):
 
     @property
     def graph(self) -> str:
-        """The name of the operator's graph or factory."""
-        return self._own.name
+        """The name of the operator's graph."""
+        return self._own.name if self._factory_graphs is None else self._factory_graphs.name
 
     async def start(self) -> None:
         """Starts the model's service, and makes the graph for the usual style."""

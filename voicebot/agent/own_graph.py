@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -17,12 +18,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
-from voicebot.agent.loading import LoadingError, load_object, why_it_failed
+from voicebot.agent.loading import LoadingError, is_path, load_object, why_it_failed
 from voicebot.agent.spoken import AnsweringNodes, AnyGraph, LearnedNodes
 from voicebot.agent.tools.guarded import GuardedTool
 from voicebot.dialogue.tool_calls import ToolTag
-from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.errors import Fault, GraphError
 from voicebot.runtime.foreign_code import contained, enter_foreign_code, raised_by_code
+from voicebot.settings.registry import ALL
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,9 @@ class WrongGraphError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnGraph:
-    """What AGENT names. `nodes` are those whose text is spoken; if there are none, the bot finds them out.
+    """What AGENT names. `name` is that of the compiled graph, or else of the file or module.
+
+    `nodes` are those whose text is spoken; if there are none, the bot finds them out.
 
     The graph begins before the user's turn is over if it is `preemptive`, and else waits for that.
     """
@@ -64,13 +68,12 @@ class OwnGraph:
 def load_own_graph(reference: str, nodes: Sequence[str] = (), *, preemptive: bool = False) -> OwnGraph:
     """Returns the graph or the factory that the setting AGENT names. Raises LoadingError."""
     found = load_object(reference, "AGENT")
-    name = reference.strip().rpartition(":")[2]
+    name = _name_in(reference)
     try:
         if isinstance(found, CompiledStateGraph):
             check_graph(found)
             _check_nodes(found, nodes)
-            name = name if found.name == UNNAMED else found.name
-            return OwnGraph(name, found, nodes=tuple(nodes), preemptive=preemptive)
+            return OwnGraph(_name_of(found) or name, found, nodes=tuple(nodes), preemptive=preemptive)
         if isinstance(found, StateGraph):
             raise WrongGraphError("it is a graph that is not compiled; add .compile()")
         if not callable(found):
@@ -80,6 +83,22 @@ def load_own_graph(reference: str, nodes: Sequence[str] = (), *, preemptive: boo
     except WrongGraphError as error:
         raise LoadingError(f"AGENT: {reference} cannot be used: {error}") from None
     return OwnGraph(name, None, found, tuple(nodes), preemptive)
+
+
+def _name_in(reference: str) -> str:
+    """Returns the name of the file or module in a reference. Most functions that make graphs are called the same."""
+    place = reference.strip().rpartition(":")[0]
+    return _not_a_model(Path(place).stem if is_path(place) else place.rpartition(".")[2])
+
+
+def _name_of(graph: AnyGraph) -> str | None:
+    """Returns the name that the graph was compiled with, or None."""
+    return None if graph.name == UNNAMED else _not_a_model(graph.name)
+
+
+def _not_a_model(name: str) -> str:
+    """Returns a name that differs from those of the engines, so that visitors see what is a graph."""
+    return f"{name} graph" if name in ALL else name
 
 
 def check_graph(graph: object) -> None:
@@ -164,10 +183,12 @@ class FactoryGraphs:
         self._factory = own.factory
         self._model = model
         self._engine = engine
+        self.name = own.name
+        """The name that the graphs were compiled with, or else that of the file or module."""
         self._made: OrderedDict[tuple[str, tuple[int, ...]], asyncio.Task[PreparedGraph]] = OrderedDict()
 
     async def get(self, prompt: str, tools: tuple[BaseTool, ...]) -> PreparedGraph:
-        """Returns the graph for a prompt and tools, and makes it if needed. Raises EngineError.
+        """Returns the graph for a prompt and tools, and makes it if needed. Raises GraphError.
 
         If several ask for the same graph at once, it is made once; who is cancelled does not stop it for the others.
         """
@@ -204,6 +225,7 @@ class FactoryGraphs:
                             graph = await graph
             check_graph(graph)
             _check_nodes(graph, self._own.nodes)
+            self.name = _name_of(graph) or self._own.name
             nodes = AnsweringNodes(graph, self._own.nodes, self._own.learned)
             return PreparedGraph(graph, nodes, tools)
         except WrongGraphError as error:
@@ -214,8 +236,8 @@ class FactoryGraphs:
             logger.debug("a factory failed", exc_info=error)
             raise self._error(f"failed: {why_it_failed(raised_by_code(error))}") from error
 
-    def _error(self, what: str, fault: Fault = Fault.REJECTED) -> EngineError:
-        return EngineError(self._engine, f"the factory {self._own.name} (AGENT) {what}", fault=fault)
+    def _error(self, what: str, fault: Fault = Fault.REJECTED) -> GraphError:
+        return GraphError(self._engine, f"the factory that AGENT names {what}", fault=fault)
 
 
 def _note_outcome(making: asyncio.Task[PreparedGraph]) -> None:

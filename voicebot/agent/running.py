@@ -16,7 +16,7 @@ from voicebot.agent.loading import where_it_failed
 from voicebot.agent.own_graph import PreparedGraph
 from voicebot.agent.spoken import Piece, SpokenText
 from voicebot.agent.tools.reply_tools import QuestionAskedError, ReplyTools
-from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault, GraphError
 from voicebot.engines.llm.failures import other_failure
 from voicebot.engines.llm.from_threads import LOOP_CALLER
 from voicebot.engines.protocols import OutputDeadline
@@ -104,7 +104,7 @@ class GraphDeadline(OutputDeadline):
             if self._limit is None or not self._limit.expired():
                 raise
             message = f"the graph gave no sign of an answer for {self._silence_s:g} s"
-            raise EngineError(self._engine, message, fault=Fault.TIMEOUT, repeatable=False) from None
+            raise GraphError(self._engine, message, fault=Fault.TIMEOUT, repeatable=False) from None
         finally:
             self._limit = None
 
@@ -150,11 +150,11 @@ async def run_graph(
         async with deadline.limited(), aclosing(cast("PartsWithNamespaces", stream)) as parts:
             async for namespace, kind, part in parts:
                 if kind == "updates" and INTERRUPT in part:
-                    raise EngineError(engine, CANNOT_RESUME, fault=Fault.REJECTED, repeatable=False)
+                    raise GraphError(engine, CANNOT_RESUME, fault=Fault.REJECTED, repeatable=False)
                 pieces = [*text.take(namespace, kind, part)]
                 if text.length > MAX_CHARS:
                     message = f"the answer is longer than {MAX_CHARS:,} characters"
-                    raise EngineError(engine, message, fault=Fault.REJECTED, repeatable=False)
+                    raise GraphError(engine, message, fault=Fault.REJECTED, repeatable=False)
                 if (kind == "updates" or text.length > length) and not tools.is_working:
                     deadline.sign_of_life()
                 length = text.length
@@ -166,7 +166,7 @@ async def run_graph(
         raise
     except GraphRecursionError:
         message = f"the graph did not end within {MAX_STEPS} steps"
-        raise EngineError(engine, message, fault=Fault.REJECTED, repeatable=False) from None
+        raise GraphError(engine, message, fault=Fault.REJECTED, repeatable=False) from None
     except Exception as error:  # boundary: whatever the operator's graph does wrong ends the reply, not the bot
         raise graph_failure(engine, error) from error
 
@@ -174,7 +174,7 @@ async def run_graph(
 CANNOT_RESUME = "the graph called interrupt(), which nobody can answer here; let it ask in its answer instead"
 
 
-def graph_failure(engine: str, error: Exception) -> EngineError:
+def graph_failure(engine: str, error: Exception) -> GraphError:
     """Returns the error for an exception of an operator's graph, and logs where it was raised.
 
     The user learns its type. Its text is logged only at DEBUG, as it may hold anything, such as a key. The error of a
@@ -186,6 +186,7 @@ def graph_failure(engine: str, error: Exception) -> EngineError:
     failure = other_failure(engine, error)
     if failure.fault is Fault.BROKEN:
         message = f"the graph failed: {type(raised).__name__}"
-        failure = EngineError(engine, message, fault=Fault.REJECTED)
-    failure.repeatable = False
-    return failure
+        return GraphError(engine, message, fault=Fault.REJECTED, repeatable=False)
+    return GraphError(
+        engine, failure.message, fault=failure.fault, retry_after_s=failure.retry_after_s, repeatable=False
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from voicebot.agent.loading import where_it_failed
 from voicebot.check.results import CheckedStage, Trial
-from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault, GraphError
+from voicebot.runtime.foreign_code import raised_by_code
 from voicebot.settings.config import Settings
-from voicebot.settings.registry import LOCAL, SERVICES, ServiceFacts
+from voicebot.settings.registry import ALL, LOCAL, SERVICES, ServiceFacts
 
 REINSTALL = "Install the packages again: pip install -r requirements.txt"
 
@@ -34,6 +36,8 @@ def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     """Returns what to do about the failure, in sentences."""
     assert trial.error is not None
     service = SERVICES.get(trial.engine)
+    if isinstance(trial.error, GraphError) or (stage is CheckedStage.ANSWER and trial.engine not in ALL):
+        return f"Look at AGENT: {settings.agent}.{_place_of(trial.error)}"
     if trial.engine == LOCAL:
         return _for_local_model(trial.error)
     if service is None:
@@ -43,6 +47,14 @@ def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     if service.own_address(settings) is not None:
         return _at_own_address(trial.error, trial.listed, service, settings)
     return _for_public_service(trial.error, trial.listed, service, settings)
+
+
+def _place_of(error: EngineError) -> str:
+    """Returns the line of the operator's code that the error came from, unless its message has it already."""
+    if error.__cause__ is None:
+        return ""
+    place = where_it_failed(raised_by_code(error.__cause__)).partition(" at ")[2]
+    return f" It failed at {place}." if place and place not in error.message else ""
 
 
 def _for_public_service(error: EngineError, listed: Sequence[str], service: ServiceFacts, settings: Settings) -> str:

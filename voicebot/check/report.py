@@ -226,6 +226,12 @@ def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *
         remarks.append(f'"{_cut(trial.text)}"')
     elif stage is CheckedStage.HEAR:
         remarks.append("It heard no words.")
+    elif stage is CheckedStage.ANSWER and settings.agent is not None:
+        remarks.append(
+            "It said nothing. A node that answers adds an AIMessage to `messages`; a plain text is a user's."
+        )
+    elif stage is CheckedStage.ANSWER:
+        remarks.append("It said nothing.")
     elif outcome_of(trial) is Outcome.WARNING:
         remarks.append("There is nothing to hear in its sound.")
     if stage is CheckedStage.HEAR and _words(trial.text) != _words(said):

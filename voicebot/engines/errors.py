@@ -81,3 +81,7 @@ class EngineError(Exception):
     def report(self) -> ErrorReport:
         """What users and clients are told of this error."""
         return ErrorReport(self.fault.error_code, str(self))
+
+
+class GraphError(EngineError):
+    """An operator's own graph failed, or the factory that makes it; the model that the bot gave to it may well work."""

@@ -218,7 +218,7 @@ class HasGraph(Protocol):
 
     @property
     def graph(self) -> str:
-        """The name of the graph, or of the function that makes it."""
+        """The name of the graph."""
         ...
 
 

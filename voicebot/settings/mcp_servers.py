@@ -202,7 +202,10 @@ def _server(name: str, given: Any, variables: Mapping[str, str]) -> McpServerSet
             "mostly ends in /mcp"
         )
     if ("command" in given) == ("url" in given):
-        raise McpConfigError(f'{where}: it must have either "command" or "url"')
+        known = {str(field.alias) for kind in (_StdioServer, _HttpServer) for field in kind.model_fields.values()}
+        unknown = [each for each in given if each not in known]
+        cure = f", and there is {_quoted(unknown)}, which the bot does not know" if unknown else ""
+        raise McpConfigError(f'{where}: it must have either "command" or "url"{cure}')
     kind = _StdioServer if "command" in given else _HttpServer
     try:
         server = kind.model_validate(given)
@@ -306,8 +309,9 @@ def _literal_secrets(server: _Server) -> Iterator[str]:
             case _:
                 pass
         if is_secret:
+            default = ", not even as a default" if any(found["default"] for found in _REFERENCE.finditer(text)) else ""
             yield (
-                f"{place}: a secret must not stand in this file. Write it as ${{NAME}}, and set NAME in the "
+                f"{place}: a secret must not stand in this file{default}. Write it as ${{NAME}}, and set NAME in the "
                 "environment or in .env"
             )
 

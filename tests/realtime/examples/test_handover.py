@@ -115,6 +115,8 @@ async def test_a_person_at_the_console_talks_with_the_user_and_gives_the_convers
                 await person.until("user: I want to talk to a person")
                 assert (await user.hears("I'll get a person for you. Please stay on the line."))["handed_over"]
 
+                await person.until(" bot: I'll get a person for you. Please stay on the line.")
+
                 already = len(client.heard.frames)
                 person.type("The blue parcel comes tomorrow.")
                 await user.hears("The blue parcel comes tomorrow.")

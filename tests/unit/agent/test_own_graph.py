@@ -83,16 +83,21 @@ def factory_without_tools(model: Any, prompt: str) -> Any: ...
 # What AGENT may name --------------------------------------------------------------------------------------------------
 
 
-def test_a_compiled_graph_is_called_by_its_own_name_or_else_by_the_one_in_the_reference() -> None:
-    assert load_own_graph(f"{__name__}:compiled").name == "compiled"
+def test_a_compiled_graph_is_called_by_its_own_name_or_else_by_that_of_its_module() -> None:
+    assert load_own_graph(f"{__name__}:compiled").name == "test_own_graph"
     found = load_own_graph(f"{__name__}:named_graph")
     assert (found.name, found.made, found.factory) == ("weather-bot", named_graph, None)
 
 
-def test_a_factory_is_called_by_the_name_in_the_reference() -> None:
+def test_a_factory_is_called_by_the_name_of_its_file() -> None:
     found = load_own_graph(f"{__file__}:factory", ["answer"], preemptive=True)
-    assert (found.name, found.made, found.nodes, found.preemptive) == ("factory", None, ("answer",), True)
+    assert (found.name, found.made, found.nodes, found.preemptive) == ("test_own_graph", None, ("answer",), True)
     assert load_own_graph(f"{__name__}:factory_of_all").factory is factory_of_all
+
+
+def test_no_graph_has_the_name_of_an_engine(tmp_path: Path) -> None:
+    (tmp_path / "local.py").write_text("def make(model, tools, prompt): ...\n", "utf-8")
+    assert load_own_graph(f"{tmp_path / 'local.py'}:make").name == "local graph"
 
 
 @pytest.mark.parametrize(
@@ -209,6 +214,16 @@ async def test_a_factory_is_given_model_tools_and_prompt_once_for_each_prompt_an
     assert threading.main_thread() not in make.threads, "a factory that loads something must not stop all sessions"
 
 
+async def test_a_graph_of_a_factory_is_called_by_its_own_name_once_it_is_made() -> None:
+    made = graphs(Factory(lambda: one_node().compile(name="desk")))
+    assert made.name == "make"
+    await made.get("", ())
+    assert made.name == "desk"
+    without = graphs(Factory())
+    await without.get("", ())
+    assert without.name == "make"
+
+
 async def test_several_who_want_the_same_graph_get_one_and_a_cancelled_one_stops_it_for_nobody() -> None:
     gate = threading.Event()
     made = graphs(make := Factory(lambda: gate.wait(30) and one_node().compile()))
@@ -259,7 +274,7 @@ async def test_only_the_graphs_that_were_used_last_are_kept() -> None:
 async def test_a_factory_that_fails_is_an_error_of_the_engine_which_the_next_one_may_not_have(
     outcome: Callable[[], Any], says: str
 ) -> None:
-    with pytest.raises(EngineError, match=rf"^groq: the factory make \(AGENT\) {says}$") as caught:
+    with pytest.raises(EngineError, match=rf"^groq: the factory that AGENT names {says}$") as caught:
         await graphs(Factory(outcome)).get("", ())
     assert (caught.value.fault, caught.value.repeatable) == (Fault.REJECTED, True)
 
@@ -298,7 +313,7 @@ async def test_factories_that_never_return_leave_the_threads_of_the_bot_free(mon
     # asyncio's own pool has five threads more than the machine has cores.
     waiting = [many.get(f"{number}", ()) for number in range((os.cpu_count() or 1) + 5)]
     ended = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {str(each) for each in ended} == {"groq: the factory make (AGENT) did not return within 0.05 s"}
+    assert {str(each) for each in ended} == {"groq: the factory that AGENT names did not return within 0.05 s"}
     assert await asyncio.to_thread(lambda: not release.is_set()), "it was not stuck behind them"
     release.set()
 

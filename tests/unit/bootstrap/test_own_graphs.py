@@ -50,7 +50,7 @@ async def test_a_compiled_graph_may_know_any_language() -> None:
 
 async def test_a_factory_makes_a_graph_around_the_model_of_each_engine() -> None:
     engines = built(agent=MAKE, groq_api_key=KEY)
-    assert models(engines) == [("groq", "make"), ("offline", "make")]
+    assert models(engines) == [("groq", "own_graphs"), ("offline", "own_graphs")]
     await engines.close()
 
 
@@ -82,13 +82,11 @@ def test_an_agent_that_cannot_be_used_is_a_wrong_setting(settings: dict[str, Any
 
 async def test_a_factory_that_fails_is_found_out_at_the_start_and_no_engine_answers() -> None:
     engines = built(agent=f"{GRAPHS}:make_nothing")
-    with pytest.raises(
-        EngineError, match=r"offline: the factory make_nothing \(AGENT\) failed: KeyError: 'api_kye' at"
-    ):
+    with pytest.raises(EngineError, match=r"offline: the factory that AGENT names failed: KeyError: 'api_kye' at"):
         await engines.agent.start()
     health = EngineHealth(engines)
     assert health.problem is not None
-    assert "make_nothing" in health.problem
+    assert "the factory that AGENT names failed" in health.problem
     await engines.close()
 
 
@@ -110,11 +108,11 @@ async def test_an_agent_that_works_is_ready_after_the_start(name: str) -> None:
         ),
         (
             {"agent": MAKE},
-            "Make, the operator's own agent, takes part in the answers and may pass your words on.",
+            "Own_graphs, the operator's own agent, takes part in the answers and may pass your words on.",
         ),
         (
             {"agent": MAKE, "groq_api_key": KEY, "tts_engine": "espeak"},
-            "Your words go to Groq, which answers; make, the operator's own agent, takes part in the answers "
+            "Your words go to Groq, which answers; own_graphs, the operator's own agent, takes part in the answers "
             "and may pass your words on.",
         ),
     ],
