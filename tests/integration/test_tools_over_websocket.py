@@ -119,7 +119,7 @@ async def test_a_pure_tool_and_one_that_takes_too_long_are_answered(kitchen: Kit
         await hear(client, "what is on the menu")
         assert words(server)[-1] == "We have three cakes today."
         await hear(client, "send it to this street")
-        assert words(server)[-1].startswith("Error: the tool was stopped after 0.3 s.")
+        assert words(server)[-1].startswith("Error: the tool gave no result within 0.3 s.")
         assert call_messages(client) == [("deliver", "running"), ("deliver", "unknown")]
         await asyncio.wait_for(hear(client, "hello"), 10)
         assert words(server)[-1] == LISTENING
