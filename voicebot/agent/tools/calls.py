@@ -51,10 +51,8 @@ def too_late(limit_s: float) -> str:
 
     Nothing can stop a function that runs in a thread, or what a call has begun at a server.
     """
-    return (
-        f"Error: the tool gave no result within {limit_s:g} s. It is not known whether it has done its work or still "
-        "does it. Do not call it again for this unless the user asks for that."
-    )
+    unknown = "It is not known whether it has done its work or still does it."
+    return f"Error: the tool gave no result within {limit_s:g} s. {unknown}"
 
 
 async def ended(call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:
