@@ -92,8 +92,8 @@ def main() -> None:
     Webhook.desk = Desk()
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else PORT), Webhook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"* Waiting at http://127.0.0.1:{server.server_port}", flush=True)
     try:
+        print(f"* Waiting at http://127.0.0.1:{server.server_port}", flush=True)
         for line in sys.stdin:
             Webhook.desk.say(" ".join(line.split()))
             sys.stdout.flush()

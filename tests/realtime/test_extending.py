@@ -161,7 +161,7 @@ async def test_an_own_graph_answers_a_turn(extended: Path, tmp_path: Path) -> No
         async with running(extended, tmp_path, **EXTENSIONS | model | graph) as url, client_of(url) as client:
             await client.send("text", text="When do you open?")
             assert await answer(client) == "From nine to six."
-            assert "make, the operator's own agent, takes part in the answers" in await page_configuration(url)
+            assert "support, the operator's own agent, takes part in the answers" in await page_configuration(url)
         prompts = [request.body["messages"][0]["content"] for request in service.completions]
     assert prompts[0].startswith("What is the last message about?")
     assert prompts[1].endswith("The shop is open from nine to six, and closed on Sundays.")

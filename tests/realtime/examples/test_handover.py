@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -97,6 +98,13 @@ class User:
 def _last(state: dict[str, Any]) -> dict[str, Any]:
     messages = [message for message in state["chat"] if message["role"] == "assistant"]
     return messages[-1] if messages else {}
+
+
+async def test_ctrl_c_ends_the_console() -> None:
+    async with console() as (person, _):
+        person.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            assert await person.process.wait() == 0
 
 
 async def test_a_person_at_the_console_talks_with_the_user_and_gives_the_conversation_back(tmp_path: Path) -> None:
