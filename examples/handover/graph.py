@@ -101,7 +101,8 @@ async def serve(conversation: Conversation, handover: Handover) -> None:
             if not await forward(http, about, handover):
                 last_words = NOBODY
         except UNREACHABLE as error:
-            logger.warning("the webhook at %s failed: %s", urlsplit(WEBHOOK).hostname, type(error).__name__)
+            address = urlsplit(WEBHOOK).netloc.rpartition("@")[2]
+            logger.warning("the webhook at %s failed: %s", address, type(error).__name__)
             last_words = FAILED.format(reason=in_plain_words(error))
         finally:
             handover.end()  # if it has not ended: whatever went wrong, the bot answers again

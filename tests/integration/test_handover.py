@@ -204,7 +204,6 @@ async def test_a_desk_that_is_busy_is_named_and_the_bot_goes_on(example: ModuleT
         await hear(client, "I am here.")
 
 
-<<<<<<< HEAD
 async def test_a_webhook_whose_address_is_wrong_is_named(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example, "WEBHOOK", "http://desk:87OO")
     talk, handover = NotedConversation(), NotedHandover()
@@ -224,15 +223,11 @@ async def test_whatever_goes_wrong_the_bot_answers_again(example: ModuleType, mo
     assert handover.ended is HandoverEnd.GIVEN_BACK
 
 
-async def test_a_webhook_that_is_not_there_is_named(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(example, "WEBHOOK", f"http://127.0.0.1:{closed_port()}")
-=======
 async def test_a_webhook_that_is_not_there_is_named(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = closed_port()
     monkeypatch.setattr(example, "WEBHOOK", f"http://me:hush@127.0.0.1:{port}/desk?key=hush")
->>>>>>> mend-trial
     async with talk() as (_, client, _):
         await client.send("text", text=WISH)
         await hear(client, f"{example.COMING} {example.FAILED.format(reason='nobody answers there')}")
