@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from voicebot.agent.loading import where_it_failed
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.engines.errors import EngineError, Fault, GraphError
-from voicebot.runtime.foreign_code import raised_by_code
 from voicebot.settings.config import Settings
 from voicebot.settings.registry import ALL, LOCAL, SERVICES, ServiceFacts
 
@@ -53,7 +52,7 @@ def _place_of(error: EngineError) -> str:
     """Returns the line of the operator's code that the error came from, unless its message has it already."""
     if error.__cause__ is None:
         return ""
-    place = where_it_failed(raised_by_code(error.__cause__)).partition(" at ")[2]
+    place = where_it_failed(error.__cause__).partition(" at ")[2]
     return f" It failed at {place}." if place and place not in error.message else ""
 
 
