@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.support.paths import PROJECT
+from tests.support.waiting import until
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
@@ -156,7 +157,7 @@ async def test_each_answer_has_a_time_limit(pool: WorkerPool) -> None:
                 await anext(answers)
         assert late.value.fault is Fault.TIMEOUT
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
-    assert len(children()) == 2
+    await until(lambda: len(children()) == 2)  # one worker may have given all answers before the other had started
 
 
 async def test_a_suspended_worker_that_does_not_read_a_long_request_is_replaced(pool: WorkerPool) -> None:
