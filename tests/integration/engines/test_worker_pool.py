@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from tests.support.paths import PROJECT
-from tests.support.waiting import until
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
