@@ -17,7 +17,7 @@ from tests.simulators.brain import Call
 from tests.simulators.tool_brain import LISTENING, reports
 from tests.support import kitchen as bakery
 from tests.support.kitchen import Kitchen
-from tests.support.room import Room, synthetic_response
+from tests.support.room import Room
 from tests.support.rtc_talk import Talk, answers
 from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
@@ -230,36 +230,6 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
         talk.types("yes")
         state = await heard_again(talk, LISTENING, 9)
         assert kitchen.ordered == ["3 bags of flour"] * 2, "a yes counts once"
-
-
-async def test_a_yes_before_the_end_of_the_question_runs_nothing(kitchen: Kitchen) -> None:
-    async with talking(SEND) as (talk, shop):
-        talk.types("send the cakes")
-        await talk.until(lambda state: heard(state) and heard(state)[0].startswith("All the cakes"))
-        await talk.says("yes")
-        state = await heard_again(talk, TELLING_QUESTION, 1)
-        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
-        assert state["confirmation"]["question"] == TELLING_QUESTION, "it still waits for an answer"
-        assert len(shop.bodies) == 1
-        assert kitchen.sent == 0
-        talk.types("go ahead")
-        await heard_again(talk, "The cakes are on their way.", 2)
-        assert kitchen.sent == 1
-
-
-async def test_the_echo_of_a_question_that_says_yes_runs_nothing(kitchen: Kitchen) -> None:
-    """Whatever a busy machine takes the echo for: an interruption, a backchannel or an echo."""
-    async with talking(SEND, room=Room(synthetic_response(), -20.0), tts_engine="auto") as (talk, _):
-        talk.types("send the cakes")
-        await talk.until(
-            lambda state: state["phase"] == "idle" and (state["confirmation"] or statuses(state) == ["not confirmed"])
-        )
-        await talk.listens(1.5)
-        await talk.until(lambda state: state["phase"] == "idle")
-        talk.types("hello")
-        await talk.until(lambda state: LISTENING in heard(state)[-1])
-        assert statuses(talk.state) == ["not confirmed"]
-        assert kitchen.sent == 0
 
 
 # What is said while a tool works ----------------------------------------------------------------------------------
