@@ -40,7 +40,7 @@ async def test_a_compiled_graph_answers_aloud_and_is_interrupted_by_speech(tmp_p
     settings = config.load(agent=f"{tmp_path / 'mine.py'}:storyteller")
     async with serving(build.build(settings), settings) as server, RtcClient(server.url) as client:
         connected = await client.wait_for_message(lambda message: message["type"] == "connected")
-        assert connected["engines"]["llm"] == "storyteller"
+        assert connected["engines"]["llm"] == "mine"
         client.send({"type": "text", "text": "tell me a long story"})
         await client.wait_for_message(is_state(lambda state: len(last_heard(state).split()) > 5), 20)
         client.microphone.say(spoken("uh-huh"))
@@ -55,4 +55,4 @@ async def test_a_compiled_graph_answers_aloud_and_is_interrupted_by_speech(tmp_p
         assert answer["heard"]
         assert "hello" not in story["heard"].lower(), "the router is not spoken"
         (engine,) = (await server.get("/health"))["stages"]["llm"]
-        assert (engine["name"], engine["graph"], engine["ready"]) == ("storyteller", "storyteller", True)
+        assert (engine["name"], engine["graph"], engine["ready"]) == ("mine", "mine", True)

@@ -63,6 +63,9 @@ class _ReplyCourse:
     whole: list[bool] = field(default_factory=list)
     """For each sentence that was played, whether it was played as a whole."""
     request: ConfirmationRequest | None = None
+    asks_from: int | None = None
+    """How many sentences were ready when the question came, whose words tell of no other call."""
+    fillers: set[int] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     ends: dict[str, int] = field(default_factory=dict)
     """The calls of whose end the model knows, each with the number of sentences that were ready before."""
@@ -80,7 +83,10 @@ class _ReplyCourse:
         """Whether the user may have heard from this reply how the call ended."""
         if call not in self.ends or not self.committed or self.forgotten or self.refused:
             return False
-        return self.heard_whole or any(self.whole[self.ends[call] :])
+        if self.heard_whole and self.asks_from is None:
+            return True
+        played = list(enumerate(self.whole))[self.ends[call] : self.asks_from]
+        return any(whole for sentence, whole in played if sentence not in self.fillers)
 
 
 class CallLedger:
@@ -181,10 +187,11 @@ class CallLedger:
             case ReplyRefused():
                 course.refused = True
             case ConfirmationAsked(_, request) if not course.finished:
-                course.request = request
+                course.request, course.asks_from = request, len(course.sentences)
                 self._made.discard(request.call.id)
-            case SentenceReady(_, sentence, text) if sentence == len(course.sentences):
+            case SentenceReady(_, sentence, text, filler) if sentence == len(course.sentences):
                 course.sentences.append(text)
+                course.fillers |= {sentence} if filler else set()
             case SentencePlayed(_, sentence, broken) if sentence == len(course.whole) < len(course.sentences):
                 course.whole.append(not broken)
             case TextEnded(_, error):
@@ -193,7 +200,7 @@ class CallLedger:
                 course.started = True
             case ReplyEnded() if course.started:
                 self._until_s = at_s + before.rules.confirmation_timeout_s
-            case PlaybackFinished():
+            case PlaybackFinished() if not course.finished:
                 course.finished = True
                 asked = course.request
                 if asked is not None and course.committed and not course.cancelled and course.has_asked(asked.question):
@@ -261,7 +268,7 @@ class CallLedger:
             if isinstance(fact, ReplyFinished):
                 course = self._replies[fact.reply]
                 done = course.committed and course.heard_whole and not (course.cancelled or course.forgotten)
-                missed = {call.id for call in after.calls if call.id in course.ends and not call.reported}
+                missed = {call.id for call in after.calls if not call.reported and course.may_have_told(call.id)}
                 assert not (done and missed), f"the user has heard of {missed} and will hear of it again"
                 remembered = _spoken(after.history) > _spoken(before.history)
                 if course.request is not None and remembered and not course.forgotten:
