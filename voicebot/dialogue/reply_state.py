@@ -67,7 +67,8 @@ class Reply:
     fillers: frozenset[int] = frozenset()
     """The numbers of the sentences that are fillers."""
     told: int = 0
-    """One more than the number of the last sentence that was played as a whole and is no filler."""
+    """One more than the number of the last sentence that was played as a whole, and is neither a filler nor a part of
+    the question whether a tool may be called."""
     request: ConfirmationRequest | None = None
     """The question that it ends with, whether a tool may be called, until the user has heard all of it."""
     asks_from: int | None = None
@@ -102,9 +103,7 @@ class Reply:
         if self.preemptive or self.wrong_start or self.refused is not None:
             return frozenset()
         told = min(self.told, len(self.sentences) - 1) if self.text_failed else self.told
-        whole = self.finished and not (self.cut_short or self.text_failed or self.broken)
-        if self.asks_from is not None:
-            told, whole = min(told, self.asks_from), False
+        whole = self.finished and not (self.cut_short or self.text_failed or self.broken or self.asks_from is not None)
         return frozenset(call for call, sentence in self.known_ends if whole or told > sentence)
 
     def knowing_end(self, call: str) -> Reply:
@@ -165,7 +164,8 @@ class Reply:
                 return replace(self, words=min(self.words, words))
             case SentencePlayed(sentence=sentence, broken=broken) if sentence == self.played < len(self.sentences):
                 sentences = self._without_unheard() if broken else self.sentences
-                told = self.told if broken or sentence in self.fillers else sentence + 1
+                is_question = self.asks_from is not None and sentence >= self.asks_from
+                told = self.told if broken or is_question or sentence in self.fillers else sentence + 1
                 after = replace(self, sentences=sentences, played=self.played + 1, words=0, told=told)
                 return replace(after, broken=self.broken or broken)
             case PlaybackFinished():
