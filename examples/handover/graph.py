@@ -36,7 +36,7 @@ WEBHOOK_S = 5.0
 """How long the webhook may take to answer."""
 
 UNREACHABLE = (httpx.HTTPError, httpx.InvalidURL)
-"""What httpx raises if the webhook does not answer, or its address is none."""
+"""What httpx raises if the webhook does not answer, or if `WEBHOOK` is not an address."""
 
 WAIT_S = float(os.environ.get("HANDOVER_WAIT_S", "120"))
 """The bot comes back if the person says nothing for this long."""

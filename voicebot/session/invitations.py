@@ -34,7 +34,7 @@ AWAY = "The user is not connected just now."
 TAKEN = "This conversation has been handed over to a person already."
 
 
-class Speaker(Protocol):
+class SpokenSession(Protocol):
     """The session of a conversation, in which something can be said."""
 
     @property
@@ -69,7 +69,7 @@ class Invitations:
         self.base_url = ""
         self._open: dict[str, _Invitation] = {}
         """The invitations by their capabilities, the oldest first."""
-        self._speakers: dict[str, Speaker] = {}
+        self._speakers: dict[str, SpokenSession] = {}
         """The session of each conversation that has one."""
         self._ends: dict[str, asyncio.TimerHandle] = {}
         """When the invitations of a conversation without a session end."""
@@ -112,7 +112,7 @@ class Invitations:
 
     # For sessions -----------------------------------------------------------------------------------------------------
 
-    def session_began(self, speaker: Speaker) -> None:
+    def session_began(self, speaker: SpokenSession) -> None:
         """Connects the conversation with its new session. If a person answers in it, the session learns of it."""
         conversation = speaker.conversation_key
         self._speakers[conversation] = speaker
@@ -121,7 +121,7 @@ class Invitations:
         if any(each.handover is not None for each in self._of(conversation).values()):
             speaker.set_handed_over(to_person=True)
 
-    def session_ended(self, speaker: Speaker) -> None:
+    def session_ended(self, speaker: SpokenSession) -> None:
         """Notes that the user has left, unless a newer session goes on with the conversation."""
         conversation = speaker.conversation_key
         if self._speakers.get(conversation) is not speaker:
@@ -152,7 +152,7 @@ class Invitations:
     def url(self, capability: str) -> str:
         return f"{self.base_url.rstrip('/')}{OPEN_FOLDER}{capability}"
 
-    def _speaker(self, conversation: str) -> Speaker:
+    def _speaker(self, conversation: str) -> SpokenSession:
         speaker = self._speakers.get(conversation)
         if speaker is None:
             raise UserAwayError(AWAY)

@@ -31,7 +31,7 @@ from voicebot.dialogue.tool_calls import CallStatus
 
 
 class PanicError(BaseException):
-    """What packages that are written in Rust raise."""
+    """Stands for pyo3's PanicException, which packages written in Rust raise."""
 
 
 def leave() -> None:

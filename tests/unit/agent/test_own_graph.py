@@ -349,7 +349,7 @@ async def test_closing_stops_what_is_being_made() -> None:
 
 
 def test_a_graph_of_create_agent_is_made_in_milliseconds() -> None:
-    """So a prompt that was not foreseen costs a reply nothing that anybody hears."""
+    """A reply waits while a graph is made. A new prompt makes one when the preferences change, before anybody waits."""
     begun_s = time.process_time()
     for _ in range(10):
         create_agent(MODEL, [look_up], system_prompt="Be brief.")
