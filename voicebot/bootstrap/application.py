@@ -16,10 +16,15 @@ from voicebot.storage.conversations import Conversations
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
 from voicebot.web.application import Application
+from voicebot.workers.place import WorkerPlace
+from voicebot.workers.siblings import Siblings
 
 
-def application(settings: Settings, engines: Engines) -> Application:
-    """Creates the application. It opens nothing: `server.serve` starts and closes it."""
+def application(settings: Settings, engines: Engines, place: WorkerPlace | None = None) -> Application:
+    """Creates the application of one process, which has a `place` if it is one of several workers.
+
+    It opens nothing: `server.serve` starts and closes it.
+    """
     conversations = Conversations(settings)
     services = AppServices(
         settings=settings,
@@ -30,11 +35,11 @@ def application(settings: Settings, engines: Engines) -> Application:
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
         recordings=Recordings(settings),
-        telemetry=AppTelemetry(settings),
+        telemetry=AppTelemetry(settings, None if place is None else place.metrics_folder),
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
     services.health.count_failures(metrics)
     services.running_calls.count_calls(metrics)
     decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
-    return Application(services, WebRtcServer(services), decoder)
+    return Application(services, WebRtcServer(services), decoder, siblings=Siblings(place))

@@ -29,6 +29,11 @@ class LiveSession(Protocol):
     """What the rest of the application can see of a session, and ask of it."""
 
     @property
+    def id(self) -> str:
+        """Its name, which the message `connected` tells the client."""
+        ...
+
+    @property
     def transport(self) -> str:
         """Its transport: `webrtc` or `ws`."""
         ...
@@ -60,6 +65,15 @@ class Sessions:
 
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
+
+    @property
+    def are_closing(self) -> bool:
+        """True once all sessions are to end and no other one may begin."""
+        return self._closing is not None
+
+    def has(self, session_id: str) -> bool:
+        """Returns whether the session with this name goes on."""
+        return any(session.id == session_id for session in self._sessions)
 
     def count(self, transport: str) -> int:
         return sum(session.transport == transport for session in self._sessions)

@@ -34,3 +34,8 @@ class WorkerPlace:
     def siblings(self) -> tuple[int, ...]:
         """The numbers of the other workers."""
         return tuple(number for number in range(self.count) if number != self.number)
+
+    @property
+    def metrics_folder(self) -> Path:
+        """The folder in which the workers share their metrics. PROMETHEUS_MULTIPROC_DIR must name it."""
+        return self.folder / "metrics"
