@@ -21,11 +21,9 @@ from voicebot.workers.siblings import Siblings
 
 
 def application(settings: Settings, engines: Engines, place: WorkerPlace | None = None) -> Application:
-    """Creates the application of one process, which has a `place` if it is one of several workers.
-
-    It opens nothing: `server.serve` starts and closes it.
-    """
+    """Creates the application, of one process alone or of a worker. `server.serve` starts and closes it."""
     conversations = Conversations(settings)
+    siblings = Siblings(place)
     services = AppServices(
         settings=settings,
         engines=engines,
@@ -36,10 +34,12 @@ def application(settings: Settings, engines: Engines, place: WorkerPlace | None 
         conversations=conversations,
         recordings=Recordings(settings),
         telemetry=AppTelemetry(settings, None if place is None else place.metrics_folder),
+        place=place,
+        siblings=siblings,
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
     services.health.count_failures(metrics)
     services.running_calls.count_calls(metrics)
     decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
-    return Application(services, WebRtcServer(services), decoder, siblings=Siblings(place))
+    return Application(services, WebRtcServer(services), decoder)

@@ -21,6 +21,8 @@ from voicebot.session.invitations import Invitations
 from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
+from voicebot.workers.place import WorkerPlace
+from voicebot.workers.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +130,10 @@ class AppServices:
     sessions: Sessions = field(default_factory=Sessions)
     running_calls: RunningCalls = field(default_factory=RunningCalls)
     invitations: Invitations = field(default_factory=Invitations)
+    place: WorkerPlace | None = None
+    """The place of this process among several workers; None if it is alone."""
+    siblings: Siblings = field(default_factory=lambda: Siblings(None))
+    """The other workers of this machine."""
 
     @property
     def engine_health(self) -> Health:

@@ -17,7 +17,6 @@ from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
 from voicebot.web.download_slots import DownloadSlots
 from voicebot.web.recording_threads import RecordingThreads
-from voicebot.workers.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +41,6 @@ class Application:
             limits.DOWNLOADS_AT_ONCE, limits.DOWNLOADS_PER_ADDRESS, limits.MAX_DOWNLOAD_S
         )
     )
-    siblings: Siblings = field(default_factory=lambda: Siblings(None))
-    """The other workers of this machine."""
 
     async def end_sessions(self) -> None:
         """Ends all sessions and tells their clients why, within a bounded time. No session begins afterwards."""
