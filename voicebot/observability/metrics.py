@@ -111,7 +111,7 @@ OfAll = Literal["livesum", "livemin", "livemax"]
 
 
 class _WorkerProcesses(Collector):
-    """The usual metrics of processes, with the number of the worker as label. `processes` has the worker of each pid."""
+    """The usual metrics of processes, with the worker as label. `processes` has the worker of each process id."""
 
     def __init__(self, processes: Mapping[int, str]) -> None:
         self._processes = processes
@@ -133,7 +133,8 @@ class Metrics:
     Counting a turn took 31 us on one core, and a step without countable facts 0.2 us.
 
     The workers share their values through files in `folder` (prometheus-client's multiprocess mode), which is on if the
-    variable PROMETHEUS_MULTIPROC_DIR names this folder before the library is loaded (`observability/shared_metrics.py`).
+    variable PROMETHEUS_MULTIPROC_DIR names this folder before the library is loaded: see
+    `observability/shared_metrics.py`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -144,7 +145,9 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.infos: list[MetricInfo] = []
-        self._engine_ready = self._gauge("engine_ready", "1 if the engine can work, else 0.", "stage", "engine", of_all="livemin")
+        self._engine_ready = self._gauge(
+            "engine_ready", "1 if the engine can work, else 0.", "stage", "engine", of_all="livemin"
+        )
         self._sessions = self._gauge("sessions", "The sessions that are going on.", "transport")
         self._sessions_started = self._counter("sessions_started", "The sessions that were admitted.", "transport")
         self._refusals = self._counter("refusals", "The requests that were refused, by reason.", "reason")

@@ -18,6 +18,7 @@ from voicebot.dialogue.history import Message
 from voicebot.engines.conversation import HandedOverError, HandoverEnd, TooManyTextsError, UserAwayError
 
 CAPABILITY_BYTES = 24
+CAPABILITY_PATTERN = r"[A-Za-z0-9_-]{32}"
 """192 bits, as many as in the name of a conversation."""
 
 AWAY_S = 60.0
@@ -73,6 +74,10 @@ class Invitations:
         """The session of each conversation that has one."""
         self._ends: dict[str, asyncio.TimerHandle] = {}
         """When the invitations of a conversation without a session end."""
+
+    def know(self, conversation: str) -> bool:
+        """Returns whether this process has a session of the conversation or invitations to it."""
+        return conversation in self._speakers or bool(self._of(conversation))
 
     # For tools and graphs ---------------------------------------------------------------------------------------------
 

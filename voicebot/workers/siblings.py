@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 CLIENT_HEADER = "voicebot-client"
 """Carries the address by which a client's limits are counted. Only workers can reach the sockets on which it counts."""
 
-ANSWER_S = 0.5
+ANSWER_S = 1.0
 """How long a sibling may take to answer a short question. Three workers on two busy cores took up to 14 ms."""
 
 REST_S = 2.0
