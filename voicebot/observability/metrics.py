@@ -110,7 +110,7 @@ OfAll = Literal["livesum", "livemin", "livemax"]
 """What the value of a gauge is for several workers: the sum, the least or the greatest of those that live."""
 
 
-class _WorkerProcesses(Collector):
+class ProcessMetrics(Collector):
     """The usual metrics of processes, with the worker as label. `processes` has the worker of each process id."""
 
     def __init__(self, processes: Mapping[int, str]) -> None:
@@ -349,5 +349,5 @@ class Metrics:
         registry = CollectorRegistry()
         registry.register(shared_metrics.SharedMetrics(self._folder))
         PlatformCollector(registry)
-        registry.register(_WorkerProcesses(processes))
+        registry.register(ProcessMetrics(processes))
         return await asyncio.to_thread(generate_latest, registry)
