@@ -62,6 +62,11 @@ class Sessions:
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
 
+    @property
+    def closing(self) -> SessionClosed | None:
+        """Why no session goes on any more; None while sessions may begin."""
+        return self._closing
+
     def count(self, transport: str) -> int:
         return sum(session.transport == transport for session in self._sessions)
 
@@ -138,7 +143,9 @@ class AppServices:
         return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:
-        """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""
+        """Raises RefusedError if the process ends, the day's turns are used up, or no engine of some stage works."""
+        if (closing := self.sessions.closing) is not None:
+            raise RefusedError(503, Reason.MOVING, closing.reason)
         await self.turns.admit()
         if self.health.problem is not None:
             await self.health.check()
