@@ -111,6 +111,11 @@ class Admission:
         return len(self._slots)
 
     @property
+    def is_full(self) -> bool:
+        """True if no place is left."""
+        return len(self._slots) >= self._max_sessions
+
+    @property
     def pending(self) -> int:
         """How many clients are connecting."""
         return len(self._pending)

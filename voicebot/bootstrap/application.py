@@ -32,7 +32,9 @@ def application(settings: Settings, engines: Engines, place: WorkerPlace | None 
         admission=Admission(settings),
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
-        recordings=Recordings(settings),
+        recordings=Recordings(
+            settings, max_ended=settings.max_sessions if place is None else place.share_of(settings.max_sessions)
+        ),
         telemetry=AppTelemetry(settings, None if place is None else place.metrics_folder),
         place=place,
         siblings=siblings,

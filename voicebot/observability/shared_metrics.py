@@ -42,6 +42,8 @@ def forget_worker(folder: Path, pid: int) -> None:
 
     Takes a few milliseconds. The process must have ended. May be called again, and for one that has counted nothing.
     """
+    if not folder.exists():  # no worker has come as far as counting
+        return
     with _locked(folder, fcntl.LOCK_EX):
         mark_process_dead(pid, str(folder))
         for kind in COUNTING:

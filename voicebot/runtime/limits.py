@@ -28,8 +28,8 @@ out. It still allows hundreds, because an office shares one address and each bro
 behind trusted proxies, where all visitors have the proxy's address."""
 
 PROBE_CONNECTIONS = 16
-"""Connections beyond the limit that may only request `/health` and `/metrics`, which operators need most while the
-server is being flooded."""
+"""Connections beyond the limit that may only request `/health`, `/ready` and `/metrics`, which operators need most
+while the server is being flooded."""
 
 ACCEPTED_AT_ONCE = 32
 """Connections that are accepted in one go. Each needs an open file before the server can refuse it."""

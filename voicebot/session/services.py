@@ -69,9 +69,9 @@ class Sessions:
         return iter(tuple(self._sessions))
 
     @property
-    def are_closing(self) -> bool:
-        """True once all sessions are to end and no other one may begin."""
-        return self._closing is not None
+    def closing(self) -> SessionClosed | None:
+        """Why no session goes on any more; None while sessions may begin."""
+        return self._closing
 
     def has(self, session_id: str) -> bool:
         """Returns whether the session with this name goes on."""
@@ -155,7 +155,9 @@ class AppServices:
         return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:
-        """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""
+        """Raises RefusedError if the process ends, the day's turns are used up, or no engine of some stage works."""
+        if (closing := self.sessions.closing) is not None:
+            raise RefusedError(503, Reason.MOVING, closing.reason)
         await self.turns.admit()
         if self.health.problem is not None:
             await self.health.check()

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import httpx
@@ -19,7 +18,7 @@ from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.session.conversation import conversation_key
 from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import Offer
-from voicebot.web.application import Application
+from voicebot.web.application import Application, Readiness
 from voicebot.workers.siblings import SiblingAnswer, SiblingError, Siblings
 
 LOAD_S = 0.1
@@ -34,7 +33,7 @@ OFFERED_TO = 3
 AGAIN_S = 2.0
 """When another attempt makes sense after a sibling was too slow."""
 
-PASSED_OVER = (Reason.FULL, Reason.ENGINES)
+PASSED_OVER = (Reason.FULL, Reason.ENGINES, Reason.MOVING)
 """A worker that refuses an offer for one of these reasons does not speak for the others."""
 
 REASON_HEADER = "voicebot-refusal"
@@ -44,24 +43,12 @@ HEADERS = ("content-type", "content-disposition", "cache-control", "retry-after"
 """The headers of a sibling's answer that are passed on."""
 
 
-class WorkerStatus(StrEnum):
-    """Whether a worker takes new sessions, and if not, why."""
-
-    READY = "ready"
-    UNHEALTHY = "unhealthy"
-    """No engine of some stage works."""
-    DRAINING = "draining"
-    """It ends as soon as its sessions have ended and its recordings are deleted."""
-    SILENT = "silent"
-    """It does not answer."""
-
-
 class WorkerLoad(BaseModel):
     """What a worker does at this moment."""
 
     worker: int
     pid: int
-    status: WorkerStatus
+    status: Readiness
     sessions: int
     connecting: int
     """The clients that are connecting, and may become sessions."""
@@ -69,7 +56,7 @@ class WorkerLoad(BaseModel):
     underruns: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Candidate:
     """A sibling that may answer an offer."""
 
@@ -82,15 +69,10 @@ class _Candidate:
 def own_load(application: Application) -> WorkerLoad:
     """Returns the load of this process."""
     services = application.services
-    status = WorkerStatus.READY
-    if services.sessions.are_closing:
-        status = WorkerStatus.DRAINING
-    elif services.health.problem is not None:
-        status = WorkerStatus.UNHEALTHY
     return WorkerLoad(
         worker=0 if services.place is None else services.place.number,
         pid=os.getpid(),
-        status=status,
+        status=application.readiness,
         sessions=services.admission.sessions,
         connecting=services.admission.pending,
         turns_today=services.turns.used,
@@ -110,7 +92,7 @@ class Loads:
     async def all(self) -> list[WorkerLoad]:
         """Returns the loads of all workers that answer, by their numbers. An ending one comes after its replacement."""
         loads = [own_load(self._application), *(each.load for each in await self.candidates())]
-        return sorted(loads, key=lambda load: (load.worker, load.status is WorkerStatus.DRAINING))
+        return sorted(loads, key=lambda load: (load.worker, load.status is Readiness.DRAINING))
 
     async def candidates(self) -> list[_Candidate]:
         """Returns the siblings that answer, as they were at most `LOAD_S` ago."""
@@ -184,19 +166,19 @@ class OfferForwarding:
 
     async def _candidates(self, offer: Offer) -> list[_Candidate | None]:
         """Returns the workers that may answer, the best one first. None stands for this one."""
+        if self._services.place is None:
+            return [None]
         own = own_load(self._application)
-        siblings = await self._loads.candidates() if self._services.place is not None else []
-        holder = await self._holder(offer.conversation) if siblings else None
-        taking = [each for each in siblings if each.load.status is not WorkerStatus.DRAINING]
-        ranked: list[tuple[tuple[bool, bool, int, bool], _Candidate | None]] = [
-            ((each.load.status is not WorkerStatus.READY, each.socket != holder, each.clients, True), each)
-            for each in taking
-        ]
-        clients = own.sessions + own.connecting
-        ranked.append(
-            ((own.status is not WorkerStatus.READY, not self._holds(offer.conversation), clients, False), None)
-        )
-        return [candidate for _, candidate in sorted(ranked, key=lambda each: each[0])]
+        siblings = await self._loads.candidates()
+        holder = await self._holder(offer.conversation)
+        ranks: dict[_Candidate | None, tuple[bool, bool, int, bool]] = {
+            each: _rank(each.load.status, each.clients, has_it=each.socket == holder, is_here=False)
+            for each in siblings
+            if each.load.status is not Readiness.DRAINING
+        }
+        clients, has_it = own.sessions + own.connecting, self._holds(offer.conversation)
+        ranks[None] = _rank(own.status, clients, has_it=has_it, is_here=True)
+        return sorted(ranks, key=ranks.__getitem__)
 
     def _holds(self, conversation: str | None) -> bool:
         return conversation is not None and self._services.invitations.know(conversation_key(conversation))
@@ -211,6 +193,15 @@ class OfferForwarding:
         except SiblingError:
             return None
         return None if answer is None else answer.sibling
+
+
+def _rank(status: Readiness, clients: int, *, has_it: bool, is_here: bool) -> tuple[bool, bool, int, bool]:
+    """Returns what a worker is sorted by, the best one first. `has_it` if it has the conversation that goes on.
+
+    A full worker can go on with its own conversations, as the new session gets the place of the old one.
+    """
+    can = status is Readiness.READY or (has_it and status is Readiness.FULL)
+    return not can, not has_it, clients, not is_here
 
 
 async def session_lives(services: AppServices, session_id: str) -> bool:

@@ -33,8 +33,13 @@ class WorkerPlace:
 
     @property
     def metrics_folder(self) -> Path:
-        """The folder in which the workers share their metrics. PROMETHEUS_MULTIPROC_DIR must name it."""
+        """The folder in which the workers share their metrics."""
         return self.folder / "metrics"
+
+    def share_metrics(self) -> None:
+        """Makes this process write its metrics into that folder. prometheus-client must not be loaded yet."""
+        self.metrics_folder.mkdir(exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.metrics_folder)
 
     def socket(self, number: int) -> Path:
         """Returns the path at which the worker with this number answers. It may not be there, or be dead."""
