@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,12 @@ class WorkerPlace:
         return self.folder / "metrics"
 
     def share_metrics(self) -> None:
-        """Makes this process write its metrics into that folder. prometheus-client must not be loaded yet."""
+        """Makes this process write its metrics into that folder.
+
+        Raises RuntimeError if prometheus-client is loaded already: it chooses where to write when it is loaded.
+        """
+        if "prometheus_client" in sys.modules:
+            raise RuntimeError("prometheus_client was loaded before it could know the folder of the workers' metrics")
         self.metrics_folder.mkdir(exist_ok=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.metrics_folder)
 

@@ -32,7 +32,6 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 from voicebot.bootstrap import process
 from voicebot.bootstrap.process import Prepared
 from voicebot.engines.errors import EngineError
-from voicebot.observability.shared_metrics import forget_worker
 from voicebot.runtime.clock import Clock
 from voicebot.settings.config import Settings, SettingsError
 from voicebot.settings.registry import Found
@@ -139,6 +138,8 @@ class Worker(Process):
 
     def forget(self) -> None:
         """Closes the pipe of a process that has ended, and removes its socket and its gauges."""
+        from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
+
         self.process.join()
         self.parent_conn.close()
         if self.pid is not None:
