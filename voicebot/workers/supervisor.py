@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 """The interval of the pings. Deaths, reports and signals wake the supervisor at once."""
 
-MISSED_PINGS = 5
+MISSED_PINGS = 8
 """A worker whose event loop answers no ping for this many ticks is killed. The longest delay that was measured under
 full load is 0.1 s. Ticks are counted rather than seconds, because the supervisor may have been suspended with it."""
 
