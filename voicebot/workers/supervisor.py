@@ -225,6 +225,12 @@ class Supervisor(Multiprocess):
             for worker in self.workers():
                 worker.kill()
                 worker.forget()
+            self.close()
+
+    def close(self) -> None:
+        """Gives up what it needs to be woken."""
+        for each in (self._wakeup, self._waker):
+            each.close()
 
     def workers(self) -> list[Worker]:
         """Returns all processes that have not ended, as far as is known."""
@@ -435,7 +441,8 @@ class Supervisor(Multiprocess):
     def add(self, name: str) -> None:
         """Tells all workers a name under which the server is reached. May be called in any thread."""
         self._names.put(name)
-        self._waker.send(b"\0")
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            self._waker.send(b"\0")
 
     def _pass_names_on(self) -> None:
         with contextlib.suppress(queue.Empty):
