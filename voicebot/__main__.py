@@ -9,9 +9,9 @@ import sys
 import voicebot
 from voicebot.bootstrap import process, zero_gpu
 from voicebot.engines.errors import EngineError
-from voicebot.runtime.cores import cores
 from voicebot.settings import config
 from voicebot.settings import names as setting_names
+from voicebot.settings.cores import cores
 from voicebot.web.port import bind
 
 

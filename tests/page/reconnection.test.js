@@ -20,6 +20,7 @@ test("a retry makes sense unless the server gave a reason that stays", () => {
   /** @type {[string | undefined, number, boolean][]} */
   const refusals = [
     ["rate", 429, true],
+    ["moving", 503, true],
     ["full", 503, false],
     ["day", 429, false],
     ["engines", 503, false],

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from tests.support.unsignalled import UnsignalledVoicebot
 from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.protocols import Engines
 from voicebot.session.services import AppServices, LiveSession
@@ -81,7 +80,7 @@ async def _serving(
     application.webrtc.ice.start()
     listener = bind("127.0.0.1", port)
     application.services.invitations.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    web = UnsignalledVoicebot(server.create_app(application), application, timeout_graceful_shutdown=1)
+    web = server.Server(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", application)

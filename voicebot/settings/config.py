@@ -23,9 +23,9 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
-from voicebot.runtime.cores import cores
 from voicebot.settings import registry, space
 from voicebot.settings.annotations import Group, Unit, Values
+from voicebot.settings.cores import cores
 from voicebot.settings.registry import AUTO
 from voicebot.settings.tuning import Tuning
 

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 """The interval of the pings. Deaths, reports and signals wake the supervisor at once."""
 
-MISSED_PINGS = 5
+MISSED_PINGS = 8
 """A worker whose event loop answers no ping for this many ticks is killed. The longest delay that was measured under
 full load is 0.1 s. Ticks are counted rather than seconds, because the supervisor may have been suspended with it."""
 
@@ -229,6 +229,12 @@ class Supervisor(Multiprocess):
             for worker in self.workers():
                 worker.kill()
                 worker.forget()
+            self.close()
+
+    def close(self) -> None:
+        """Gives up what it needs to be woken."""
+        for each in (self._wakeup, self._waker):
+            each.close()
 
     def workers(self) -> list[Worker]:
         """Returns all processes that have not ended, as far as is known."""
@@ -439,7 +445,8 @@ class Supervisor(Multiprocess):
     def add(self, name: str) -> None:
         """Tells all workers a name under which the server is reached. May be called in any thread."""
         self._names.put(name)
-        self._waker.send(b"\0")
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            self._waker.send(b"\0")
 
     def _pass_names_on(self) -> None:
         with contextlib.suppress(queue.Empty):
