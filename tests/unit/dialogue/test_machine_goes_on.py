@@ -18,7 +18,6 @@ from voicebot.dialogue.events import (
     ConversationCleared,
     FinalTranscript,
     HandoverChanged,
-    Input,
     InterruptPressed,
     PlaybackFinished,
     ReplyEnded,
@@ -52,6 +51,9 @@ ASKED = user("tell me a story")
 STORY = ("Once upon a time there was a cat.", "It lived on a ship.")
 FORGETS = Rules(interrupted_history=InterruptedHistory.MERGE, preemptive_replies=False)
 BOOKING = CallRecord("call", "book", "{}")
+
+REPLY = ("interrupt", "ended", "type", "sentence", "play", "words", "sentence", "text ended", "played", "words")
+"""The kinds of input of a reply that is not heard to its end."""
 
 
 def interrupted_story(words: int = 3) -> Session:
@@ -364,13 +366,13 @@ def test_a_text_that_is_not_known_yet_is_not_said_again() -> None:
 
 
 @pytest.mark.no_cover
-@given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40), st.integers(0, 9))
+@given(RULES, *[st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=20)] * 2, st.integers(0, 9))
 @settings(max_examples=300)
 def test_it_goes_on_once_with_what_was_unheard_wherever_the_sessions_break_off(
-    rules: Rules, script: list[tuple[str, str, int]], words: int
+    rules: Rules, script: list[tuple[str, str, int]], then: list[tuple[str, str, int]], words: int
 ) -> None:
     world = World(State(rules=rules))
-    for kind, text, pick in script:
+    for kind, text, pick in (*script, *[(kind, "tell me more", words) for kind in REPLY[: 4 + words]], *then[:words]):
         world.happen(kind, text, pick)
     rules = world.state.rules
     rest, history, reply = unfinished_reply(world.state), history_snapshot(world.state), world.state.reply
