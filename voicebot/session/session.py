@@ -12,7 +12,7 @@ from typing import Any, Protocol, assert_never
 import numpy as np
 
 from voicebot.access.admission import SessionSlot
-from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
+from voicebot.access.close_codes import FAULT, HUNG_UP, LAST_WORDS, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
@@ -131,6 +131,7 @@ class Session(Observer):
             turns=services.turns,
             history=conversation.history,
             calls=conversation.calls,
+            unfinished=conversation.unfinished,
             remote_player=connection,
             running_calls=services.running_calls,
             call_log=conversation,
@@ -227,7 +228,7 @@ class Session(Observer):
                 with self._faults.contained("ending a recording"):
                     self._recorder.end()
                 with self._faults.contained("ending a conversation"):
-                    self.conversation.end()
+                    self.conversation.end(goes_on=not self.closed.done() or self.closed.result().code not in LAST_WORDS)
                 self._services.invitations.session_ended(self)
                 self._services.sessions.remove(self)
                 self.slot.release()
@@ -399,7 +400,7 @@ class Session(Observer):
             case TalkMessage(pressed=pressed):
                 if pressed:
                     raise MessageError("talk: push-to-talk is off; it is switched on with push_to_talk in `configure`")
-            case ByeMessage():
-                self.leave(HUNG_UP)
+            case ByeMessage(comes_back=comes_back):
+                self.leave(GONE if comes_back else HUNG_UP)
             case _:
                 assert_never(request)
