@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import Message
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.runtime.clock import Clock, SteadyClock
 from voicebot.runtime.limits import MAX_DATABASE_BYTES
@@ -22,7 +23,7 @@ from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.database import Database, StoreError
 from voicebot.storage.held_imports import HeldImports
 from voicebot.storage.imports import Import, address_label
-from voicebot.storage.record import ConversationRecord, Tail, call_bytes, message_bytes
+from voicebot.storage.record import ConversationRecord, Tail, call_bytes, message_bytes, unfinished_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ WRITTEN_BYTES = 16_000_000
 
 RETRY_S = 5.0
 """The delay of housekeeping that is due, and the wait that clients are told when the database has failed."""
+
+GOES_ON_S = 60.0
+"""How long after a session broke off the next one goes on with its reply: as long as the page tries to connect again,
+more or less. A user who comes back later has something else in mind."""
 
 DAY_S = 86_400.0
 
@@ -171,6 +176,7 @@ class Conversations:
             id,
             () if record is None else record.history,
             calls,
+            None if record is None else self._to_go_on_with(record),
             owner=owner,
             notice=notice,
             new=record is None,
@@ -179,25 +185,33 @@ class Conversations:
         self._live.add(conversation)
         return conversation
 
+    def _to_go_on_with(self, record: ConversationRecord) -> UnfinishedReply | None:
+        """Returns what a session that begins now says of what the last one left unsaid."""
+        return record.unfinished if self._clock() - record.unfinished_at_s <= GOES_ON_S else None
+
     async def save(
         self,
         conversation: StoredConversation,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
+        unfinished: UnfinishedReply | None,
         *,
         new: bool,
     ) -> bool:
-        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
+        """Replaces the last messages, the last calls, and what is unfinished.
 
-        Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
+        A missing conversation is created only if it is `new`. Returns False if the conversation belongs to another
+        session now, or was deleted. Raises StoreError.
         """
         assert self._database is not None, "without a database nothing is saved"
         assert conversation.id is not None, "a stored conversation has an id"
         self._written_bytes += message_bytes(last_messages.items) + call_bytes(last_calls.items if last_calls else ())
+        self._written_bytes += unfinished_bytes(unfinished)
         if self._written_bytes > WRITTEN_BYTES:
             self._housekeeping_due.set()
         now_s = self._clock()
-        saving = self._database.save(conversation.id, conversation.owner, now_s, last_messages, last_calls, new=new)
+        last = (last_messages, last_calls, unfinished)
+        saving = self._database.save(conversation.id, conversation.owner, now_s, *last, new=new)
         return await self._run(saving, WRITE_TIMEOUT_S)
 
     def call_begun(self, conversation: StoredConversation, call: str) -> None:
