@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SILENT_FRAME, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.events import PlaybackFinished, PlaybackStarted, SentencePlayed, WordsHeard, WordsTakenBack
 from voicebot.dialogue.history import words_heard
 from voicebot.session.mailbox import Mailbox
@@ -215,18 +215,19 @@ class Player:
         Each sample of a reply is given out once, in order. With less than a full frame the client has the audio
         already, and the frame only counts how far the client has played.
         """
+        if self._reply is None and not len(self._tail):
+            return SILENT_FRAME
         frame = np.zeros(FRAME_SAMPLES, np.int16)
         if len(self._tail):
             frame[: len(self._tail)] = self._tail
             self._tail = np.zeros(0, np.int16)
             return frame
-        if self._reply is None:
-            return frame
         if self._paused:
-            if self._started and not self._faded:
-                sound = _faded_out(self._take(min(len(_FADE_IN), most)))
-                frame[: len(sound)] = sound
-                self._faded = True
+            if not self._started or self._faded:
+                return SILENT_FRAME
+            sound = _faded_out(self._take(min(len(_FADE_IN), most)))
+            frame[: len(sound)] = sound
+            self._faded = True
             return frame
         sound = self._take(most)
         if self._faded and len(sound):
