@@ -21,6 +21,15 @@ FRAME_S = 0.020
 FRAME_SAMPLES = int(WIRE_RATE_HZ * FRAME_S)
 """The length of one playout frame: 20 ms, 960 samples at the wire rate."""
 
+SILENT_FRAME: Samples = np.zeros(FRAME_SAMPLES, np.int16)
+"""A playout frame of digital silence, which is most of what is played. It can't be changed."""
+SILENT_FRAME.flags.writeable = False
+
+
+def is_silent(frame: Samples) -> bool:
+    """Returns True if all samples are 0."""
+    return frame is SILENT_FRAME or not frame.any()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:

@@ -14,7 +14,7 @@ import numpy as np
 from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import FAULT, HUNG_UP, LAST_WORDS, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
-from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SILENT_FRAME, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
     ConversationCleared,
@@ -314,7 +314,7 @@ class Session(Observer):
 
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
         """Returns the next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of speech."""
-        frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        frame = SILENT_FRAME
         self._unplayed += 1
         with self._faults.contained("playout"):
             frame = self.player.next_frame(most)
