@@ -46,8 +46,8 @@ of it within `POLL_S`, or at once from Postgres. It may be dead, or too busy."""
 LOOK_AGAIN_S = 0.05
 """The interval at which a takeover looks whether the conversation was given up."""
 
-RECONNECT_S = 5.0
-"""The interval between two attempts to be notified by Postgres."""
+RETRY_S = 1.0
+"""The interval at which a process looks whether its database works again, and connects again to be notified by it."""
 
 NAME_BYTES = 12
 """The length of the hash of an address or browser under which wrong passwords are counted."""
@@ -154,23 +154,30 @@ class Leases:
         """Announces this process to the others, and begins to renew its leases."""
         if self._place is not None:
             self._sign = SignOfLife(self._place.folder, self.holder)
-        with self._faults.contained("the first exchange of leases"):
-            await self._exchange()
+        if self._operations.problem is None:
+            with self._faults.contained("the first exchange of leases"):
+                await self._exchange()
         self._run_task(self._keep_exchanging(), "leases")
         if self._database.kind == "postgresql":
             self._run_task(self._listen(), "notifications of leases")
 
     async def close(self) -> None:
         """Gives all leases back, if the database takes that in time."""
+        await self.abandon()
+        if self._operations.problem is None:
+            with contextlib.suppress(StoreError):
+                await self._operations.run(self._resign(), EXCHANGE_TIMEOUT_S)
+        if self._sign is not None:
+            self._sign.remove()
+
+    async def abandon(self) -> None:
+        """Leaves the leases to expire, as if this process had died."""
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         for request in self._requests:
             _settle(request, None)
-        if self._operations.problem is None:
-            with contextlib.suppress(StoreError):
-                await self._operations.run(self._resign(), EXCHANGE_TIMEOUT_S)
         if self._sign is not None:
             self._sign.close()
 
@@ -186,12 +193,13 @@ class Leases:
     async def _listen(self) -> None:
         """Looks for wanted conversations whenever Postgres says that there is one."""
         while True:
-            with contextlib.suppress(StoreError):
-                async with contextlib.aclosing(self._database.notifications(CHANNEL)) as notifications:
-                    async for holder in notifications:
-                        if holder in (self.holder, None):
-                            self._due.set()
-            await asyncio.sleep(RECONNECT_S)
+            if self._operations.problem is None:
+                with contextlib.suppress(StoreError):
+                    async with contextlib.aclosing(self._database.notifications(CHANNEL)) as notifications:
+                        async for holder in notifications:
+                            if holder in (self.holder, None):
+                                self._due.set()
+            await asyncio.sleep(RETRY_S)
 
     async def _keep_exchanging(self) -> None:
         loop = asyncio.get_running_loop()
@@ -203,6 +211,9 @@ class Leases:
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await self._due.wait()
             self._due.clear()
+            if self._operations.problem is not None:  # housekeeping finds out when the database is back
+                self._stale, self._renewal_s = True, loop.time() + RETRY_S
+                continue
             with self._faults.contained("the exchange of leases"):
                 await self._exchange()
 

@@ -13,9 +13,8 @@ except ImportError:  # on Windows, where there are no workers
 
 
 class SignOfLife:
-    """A locked file `alive-NAME` in the private folder of the workers, from its creation until `close`.
-
-    It also ends with its process, however that ends.
+    """A locked file `alive-NAME` in the private folder of the workers, from its creation until `close`, or until its
+    process ends, however it ends.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -24,9 +23,13 @@ class SignOfLife:
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def close(self) -> None:
+        """Releases the lock, so that this process counts as dead."""
+        os.close(self._file)
+
+    def remove(self) -> None:
+        """Removes the file, after which nobody can ask about this process any more."""
         with contextlib.suppress(OSError):  # the supervisor may have removed the folder
             self._path.unlink()
-        os.close(self._file)
 
 
 def is_dead(folder: Path, name: str) -> bool:
