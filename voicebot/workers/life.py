@@ -19,12 +19,12 @@ class SignOfLife:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = _path(folder, name)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "rb+")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def close(self) -> None:
-        """Releases the lock, so that this process counts as dead."""
-        os.close(self._file)
+        """Releases the lock, so that this process counts as dead. May be called again."""
+        self._file.close()
 
     def remove(self) -> None:
         """Removes the file, after which nobody can ask about this process any more."""
