@@ -174,8 +174,8 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.tuning.max_text_chars)
-    processes = 1 if services.place is None else services.place.count
-    app.state.own_names = guard(app, settings, counted, services.conversations.leases, processes)
+    process_count = 1 if services.place is None else services.place.count
+    app.state.own_names = guard(app, settings, counted, services.conversations.leases, process_count)
     return app
 
 
