@@ -10,6 +10,7 @@ from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
+from voicebot.session.invitations import Invitations
 from voicebot.session.services import AppServices
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
@@ -39,6 +40,7 @@ def application(settings: Settings, engines: Engines, place: WorkerPlace | None 
         telemetry=AppTelemetry(settings, None if place is None else place.metrics_folder),
         place=place,
         siblings=siblings,
+        invitations=Invitations(siblings),
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)

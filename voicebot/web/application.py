@@ -83,8 +83,7 @@ class Application:
         """Closes everything but the recordings. An end that is hurried waits only for the last words."""
         services = self.services
         await self.end_sessions()
-        with _contained("the invitations"):
-            services.invitations.close()
+        await self._close_contained("the invitations", services.invitations, limits.PEER_CLOSING_S)
         await self._close_contained("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)
         await self._close_contained("the TURN servers' credentials", self.webrtc.ice, limits.PEER_CLOSING_S)
         await self._close_contained("the calls of tools", services.running_calls, CALLS_S)

@@ -159,9 +159,8 @@ class OfferForwarding:
 
     async def _forward(self, offer: Offer, client: str, candidate: _Candidate) -> SiblingAnswer:
         candidate.clients += 1
-        content = offer.model_dump_json().encode()
         return await self._services.siblings.ask(
-            candidate.socket, "POST", "/webrtc/offer", client=client, content=content, within_s=OFFER_S
+            candidate.socket, "POST", "/webrtc/offer", client=client, content=offer, within_s=OFFER_S
         )
 
     async def _candidates(self, offer: Offer) -> list[_Candidate | None]:

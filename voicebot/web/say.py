@@ -31,12 +31,12 @@ class SayRequest(BaseModel):
     text: str
 
 
-def say_here(services: AppServices, capability: str, body: SayRequest) -> Response:
+async def say_here(services: AppServices, capability: str, body: SayRequest) -> Response:
     """Has the bot say the text, as soon as it is its turn. Raises RefusedError, 404 if this process has no such
     invitation: an ended one looks like one that never was."""
     try:
         text = checked_text(body.text, services.settings.tuning.max_text_chars)
-        services.invitations.say_by(capability, text)
+        await services.invitations.say_by(capability, text)
     except UnknownInvitationError:
         raise RefusedError(404, Reason.REQUEST, "say: there is no such invitation (any more)") from None
     except TextError as error:
@@ -60,7 +60,7 @@ def add_say(app: FastAPI, services: AppServices) -> None:
     async def say(capability: str, body: SayRequest, request: Request) -> Response:
         """Answers as soon as the text waits for its turn. Another worker answers if the invitation is there."""
         try:
-            return say_here(services, capability, body)
+            return await say_here(services, capability, body)
         except RefusedError as refused:
             if refused.status != 404:
                 raise
@@ -86,6 +86,6 @@ async def _say_elsewhere(siblings: Siblings, capability: str, body: SayRequest) 
     if not re.fullmatch(CAPABILITY_PATTERN, capability):
         return None
     try:
-        return await siblings.find("POST", f"{OPEN_FOLDER}{capability}", content=body.model_dump_json().encode())
+        return await siblings.find("POST", f"{OPEN_FOLDER}{capability}", content=body)
     except SiblingError:
         raise too_slow() from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from pydantic import BaseModel
 
 from voicebot.runtime import limits
 from voicebot.workers.place import WorkerPlace
@@ -66,6 +68,17 @@ class Siblings:
         """The sockets of the siblings. Some may be dead."""
         return [] if self._place is None else self._place.other_sockets()
 
+    @property
+    def own_name(self) -> str:
+        """The name of this worker's socket, by which siblings find it."""
+        assert self._place is not None
+        return self._place.process_socket(os.getpid()).name
+
+    def socket_named(self, name: str) -> Path:
+        """Returns the socket of a sibling."""
+        assert self._place is not None
+        return self._place.folder / name
+
     async def ask(
         self,
         sibling: Path,
@@ -73,15 +86,16 @@ class Siblings:
         path: str,
         *,
         client: str | None = None,
-        content: bytes | None = None,
+        content: BaseModel | None = None,
         within_s: float = ANSWER_S,
     ) -> SiblingAnswer:
-        """Asks one sibling. `client` is the address of the client, `content` JSON. Raises SiblingError."""
+        """Asks one sibling. `client` is the address of the client. Raises SiblingError."""
         if self._resting_until_s.get(sibling, 0.0) > time.monotonic():
             raise SiblingError("it was too slow a moment ago", slow=True)
         try:
             async with asyncio.timeout(within_s), _client(sibling, within_s) as http:
-                response = await http.request(method, path, headers=_headers(client, content), content=content)
+                body = None if content is None else content.model_dump_json()
+                response = await http.request(method, path, headers=_headers(client, content), content=body)
         except (TimeoutError, httpx.TimeoutException):
             self._resting_until_s[sibling] = time.monotonic() + REST_S
             raise self._failed(sibling, f"no answer within {within_s:g} s", slow=True) from None
@@ -96,7 +110,7 @@ class Siblings:
         path: str,
         *,
         client: str | None = None,
-        content: bytes | None = None,
+        content: BaseModel | None = None,
         within_s: float = ANSWER_S,
     ) -> Sequence[SiblingAnswer | SiblingError]:
         """Asks all siblings at once. Returns an answer or an error for each."""
@@ -110,7 +124,7 @@ class Siblings:
         return await asyncio.gather(*(ask(sibling) for sibling in self.sockets))
 
     async def find(
-        self, method: str, path: str, *, client: str | None = None, content: bytes | None = None
+        self, method: str, path: str, *, client: str | None = None, content: BaseModel | None = None
     ) -> SiblingAnswer | None:
         """Asks all siblings at once. Returns the first answer, in the order of the sockets, that is not a 404.
 
@@ -152,6 +166,6 @@ def _client(sibling: Path, within_s: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://worker", timeout=within_s, trust_env=False)
 
 
-def _headers(client: str | None, content: bytes | None) -> dict[str, str]:
+def _headers(client: str | None, content: BaseModel | None) -> dict[str, str]:
     headers = {} if client is None else {CLIENT_HEADER: client}
     return headers if content is None else headers | {"Content-Type": "application/json"}

@@ -18,6 +18,7 @@ from tests.support.metrics_page import samples
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.protocols import Engines
 from voicebot.session.session import Session
 from voicebot.settings import config
@@ -92,6 +93,13 @@ async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none() -> None
         assert sessions(found) == [1, 0, 1]
 
 
+def session_of(worker: LiveWorker) -> Session:
+    """Returns the worker's only session over `/ws`."""
+    (session,) = worker.server.sessions("ws")
+    assert isinstance(session, Session)
+    return session
+
+
 @asynccontextmanager
 async def talked(worker: LiveWorker) -> AsyncIterator[tuple[WsClient, dict[str, Any]]]:
     """Runs a session over `/ws` with one answer."""
@@ -134,9 +142,7 @@ async def test_downloads_through_several_workers_count_once_each_where_the_clien
 
 async def test_a_person_outside_speaks_through_any_worker() -> None:
     async with three() as found, talked(found[1]) as (client, _):
-        (session,) = found[1].server.sessions("ws")
-        assert isinstance(session, Session)
-        path = f"/say/{found[1].services.invitations.invite(session.conversation_key).rpartition('/')[2]}"
+        path = f"/say/{found[1].services.invitations.invite(session_of(found[1]).conversation_key).rpartition('/')[2]}"
         assert (await ask("POST", found[2], path, json={"text": "Your table is booked."})).status_code == 202
         assert (await client.next("play_audio"))["text"] == "Your table is booked."
         empty = await ask("POST", found[0], path, json={"text": " "})
@@ -145,6 +151,50 @@ async def test_a_person_outside_speaks_through_any_worker() -> None:
         for worker in found:
             ended = await ask("POST", worker, path, json={"text": "Hello?"})
             assert (ended.status_code, ended.json()["code"]) == (404, "request")
+
+
+async def test_a_person_who_has_taken_over_goes_on_when_the_user_comes_back_to_another_worker() -> None:
+    async with workers([quick(["Well, well."]), quick(["I am the bot."])], config.load(**OPEN)) as (first, second):
+        async with talked(first) as (client, connected):
+            conversation = connected["conversation"]
+            key = session_of(first).conversation_key
+            handover = first.services.invitations.hand_over(key)
+            path = f"/say/{handover.say_url.rpartition('/')[2]}"
+        async with ws_client(second.server, f"?conversation={conversation}") as client:
+            await client.next("connected")
+            session = session_of(second)
+            await until(lambda: session.state.handed_over)
+            await client.send("text", text="are you there")
+            assert await anext(handover) == Message(Role.USER, "are you there")
+            said = await ask("POST", second, path, json={"text": "Yes, I am Mia."})
+            assert said.status_code == 202
+            await plays_until(client, "state", phase="idle")
+            assert await anext(handover) == Message(Role.ASSISTANT, "Yes, I am Mia.")
+            await until(lambda: not first.services.invitations.has_session(key))
+            handover.end()
+            await until(lambda: not session.state.handed_over)
+            await client.send("text", text="and now")
+            assert (await client.next("play_audio"))["text"] == "I am the bot."
+            first.services.invitations.hand_over(key)
+            await until(lambda: session.state.handed_over)
+            await first.vanish()
+            await client.send("text", text="hello?")
+            await until(lambda: not session.state.handed_over)
+
+
+async def test_an_invitation_ends_with_its_conversation_in_another_worker() -> None:
+    async with workers([quick(["Well, well."]), quick()], config.load(**OPEN)) as (first, second):
+        async with talked(first) as (client, connected):
+            conversation = connected["conversation"]
+            invitations, key = first.services.invitations, session_of(first).conversation_key
+            url = invitations.invite(key)
+        async with ws_client(second.server, f"?conversation={conversation}") as client:
+            await client.next("connected")
+            await until(lambda: not invitations.has_session(key))
+            await client.send("clear")
+            await until(lambda: not invitations.know(key))
+            path = f"/say/{url.rpartition('/')[2]}"
+            assert (await ask("POST", first, path, json={"text": "Hello?"})).status_code == 404
 
 
 async def test_whether_a_session_goes_on_is_known_through_any_worker() -> None:
