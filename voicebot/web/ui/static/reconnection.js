@@ -21,11 +21,8 @@ export function backoff_ms(retries, random) {
 /** Returns whether a retry may succeed. It cannot if the server gave a reason that stays. @param {unknown} error */
 export function isTemporary(error) {
   if (!(error instanceof Refused)) return true;
-  return (
-    error.code === "rate" ||
-    error.code === "moving" ||
-    (error.code === undefined && (error.status >= 500 || error.status === 429))
-  );
+  if (error.code === "rate" || error.code === "moving") return true;
+  return error.code === undefined && (error.status >= 500 || error.status === 429);
 }
 
 /**
