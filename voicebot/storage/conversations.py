@@ -254,6 +254,8 @@ class Conversations:
     def conversation_ended(self, conversation: StoredConversation) -> None:
         """Forgets a conversation of which nothing more will be written."""
         self._live.discard(conversation)
+        if self.leases is not None and conversation.place is not None:
+            self.leases.written(conversation.place)
 
     async def put(self, imported: Import, address: str) -> str | None:
         """Stores an import from this address. Returns the id of the new conversation; None if there is no room.
@@ -340,6 +342,10 @@ class Conversations:
         for conversation in before:
             _end_taken_over(conversation)
         return record
+
+    def is_written(self, place: str) -> bool:
+        """Returns whether all is stored that the session with this place has to store."""
+        return all(each.place != place for each in self._live)
 
     async def give_up(self, place: str) -> None:
         """Stores the last words of the session that has this place, and ends it: another process goes on with it."""

@@ -94,11 +94,15 @@ class LeaseTables:
         await connection.execute(delete(lease_holders).where(lease_holders.c.id == self._holder))
 
     async def restore(
-        self, connection: AsyncConnection, held: Iterable[Lease], calls: Iterable[tuple[str, str]]
+        self,
+        connection: AsyncConnection,
+        held: Iterable[Lease],
+        ending: Iterable[str],
+        calls: Iterable[tuple[str, str]],
     ) -> None:
-        """Makes these the leases of this process, whatever is stored."""
+        """Makes these the leases of this process, whatever is stored. Those in `ending` are kept as they are."""
         held, calls = list(held), list(calls)
-        others = leases.c.id.not_in([lease.id for lease in held])
+        others = leases.c.id.not_in([*(lease.id for lease in held), *ending])
         await connection.execute(delete(leases).where(leases.c.holder == self._holder, others))
         await self.put(connection, held)
         await connection.execute(delete(call_leases).where(call_leases.c.holder == self._holder))
@@ -108,6 +112,11 @@ class LeaseTables:
         rows = [{**lease._asdict(), "holder": self._holder, "wanted": False} for lease in new]
         if rows:
             await connection.execute(PUT_LEASE, rows)
+
+    async def vacate(self, connection: AsyncConnection, ids: Collection[str]) -> None:
+        """Gives the places back, but keeps their leases, as the last words of their sessions are not stored yet."""
+        if ids:
+            await connection.execute(update(leases).where(leases.c.id.in_(ids)).values(wanted=True))
 
     async def release(self, connection: AsyncConnection, ids: Collection[str]) -> None:
         if ids:

@@ -56,6 +56,10 @@ NAME_BYTES = 12
 class HeldConversations(Protocol):
     """The conversations of the sessions of this process."""
 
+    def is_written(self, place: str) -> bool:
+        """Returns whether all is stored that the session with this place has to store."""
+        ...
+
     async def give_up(self, place: str) -> None:
         """Stores the last words of the session that has this place, and ends it: another process goes on with it."""
         ...
@@ -84,6 +88,7 @@ class _Batch:
 
     renews: bool
     requests: list[_Request]
+    vacated: set[str]
     released: set[str]
     begun_calls: set[tuple[str, str]]
     ended_calls: set[tuple[str, str]]
@@ -95,7 +100,7 @@ class _Batch:
 
     @property
     def writes(self) -> bool:
-        return self.renews or self.claims or bool(self.released or self.begun_calls or self.ended_calls)
+        return self.renews or self.claims or bool(self.vacated or self.released or self.begun_calls or self.ended_calls)
 
 
 @dataclass(slots=True)
@@ -132,6 +137,10 @@ class Leases:
         self._stale = False
         """The database may have other leases of this process than those."""
         self._requests: list[_Request] = []
+        self._vacated: set[str] = set()
+        """Places to give back whose sessions have ended, but have not stored their last words yet."""
+        self._ending: set[str] = set()
+        """All leases of such sessions."""
         self._released: set[str] = set()
         self._begun_calls: set[tuple[str, str]] = set()
         self._ended_calls: set[tuple[str, str]] = set()
@@ -240,7 +249,7 @@ class Leases:
         if answer.processes is not None:
             self._processes = max(answer.processes, 1 if self._place is None else self._place.count)
         for id in answer.wanted:
-            if id not in self._giving_up:
+            if id not in self._giving_up and id not in self._ending:
                 self._giving_up.add(id)
                 self._run_task(self._give_up(id), "give up a conversation")
         if batch.renews:
@@ -248,10 +257,11 @@ class Leases:
 
     def _take_batch(self, *, renews: bool) -> _Batch:
         requests = [request for request in self._requests if not request.answer.done()]
-        batch = _Batch(renews, requests, self._released, self._begun_calls, self._ended_calls, {})
+        batch = _Batch(renews, requests, self._vacated, self._released, self._begun_calls, self._ended_calls, {})
         if renews:
             batch.talked_s, self._talked_s = self._talked_s, {}
-        self._requests, self._released, self._begun_calls, self._ended_calls = [], set(), set(), set()
+        self._requests, self._vacated, self._released = [], set(), set()
+        self._begun_calls, self._ended_calls = set(), set()
         return batch
 
     def _return_batch(self, batch: _Batch) -> None:
@@ -270,7 +280,8 @@ class Leases:
             if batch.writes:
                 known = await tables.renew(connection)
                 if restores or not known:
-                    await tables.restore(connection, self._held.values(), self._calls)
+                    await tables.restore(connection, self._held.values(), self._ending, self._calls)
+                await tables.vacate(connection, batch.vacated)
                 await tables.release(connection, batch.released)
                 await tables.put_calls(connection, batch.begun_calls)
                 await tables.end_calls(connection, batch.ended_calls)
@@ -330,11 +341,20 @@ class Leases:
         return request.answer.result()
 
     def release(self, place: Place) -> None:
-        self._release(place.id)
+        if self._held.pop(place.id, None) is None:
+            return
+        if self._conversations.is_written(place.id):
+            self._released.add(place.id)
+        else:  # whoever goes on with the conversation waits until the lease is gone
+            self._ending.add(place.id)
+            self._vacated.add(place.id)
+        self._due.set()
 
-    def _release(self, id: str) -> None:
-        if self._held.pop(id, None) is not None:
-            self._released.add(id)
+    def written(self, place: str) -> None:
+        """Gives a lease back whose session has ended, and has stored its last words now."""
+        if place in self._ending:
+            self._ending.discard(place)
+            self._released.add(place)
             self._due.set()
 
     # Conversations ----------------------------------------------------------------------------------------------------
@@ -368,6 +388,7 @@ class Leases:
             await self._conversations.give_up(id)
         finally:
             self._held.pop(id, None)
+            self._ending.discard(id)
             self._released.add(id)
             self._giving_up.discard(id)
             self._due.set()

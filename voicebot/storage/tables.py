@@ -92,7 +92,8 @@ leases = Table(
     Column("label", String(16), nullable=False),
     # The conversation that the session writes to; NULL until the session has begun
     Column("conversation", String(64), nullable=True),
-    # Another session goes on with the conversation: this one gives it up, and its place is not counted any more
+    # The place is not counted any more: the session has ended and stores its last words, or it has to do so, because
+    # another one goes on with the conversation
     Column("wanted", Boolean, nullable=False),
 )
 

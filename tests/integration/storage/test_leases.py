@@ -200,13 +200,14 @@ async def test_no_session_ends_while_postgres_is_away_and_the_leases_are_right_w
     monkeypatch.setattr(conversations, "RETRY_S", 0.1)
     url = postgres.new_database("leases")
     async with workers(url, folder, 2, max_sessions=6, max_sessions_per_address=0) as two:
-        before, leaver = await two[0].connect(), (await two[0].connect())[1]
+        before, (left, leaver) = await two[0].connect(), await two[0].connect()
         postgres.stop()
         try:
             async with asyncio.timeout(20):
                 while any(each.conversations.health.ready for each in two):  # noqa: ASYNC110 (it has no event)
                     await asyncio.sleep(0.05)
             assert leaver.slot is not None
+            left.end()
             leaver.slot.release()
             shares = [[await refusal(each) for _ in range(4)] for each in two]
             assert shares == [[None, None, Reason.FULL, Reason.FULL], [None, None, None, Reason.FULL]]
@@ -239,6 +240,34 @@ async def test_another_worker_takes_over_conversation_and_place_after_the_last_w
         await until_stored_places(url, 1)
         back, _ = await first.connect(ANN, old.id)
         assert back.history == talk(ONE, TWO)
+
+
+async def test_the_last_words_of_a_session_that_ends_are_stored_before_another_worker_goes_on(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workers(url, folder, 2, max_sessions=1) as (first, second):
+        old, session = await first.connect()
+        await goes_on(old, state(ONE))
+        save, may_save = first.conversations.save, asyncio.Event()
+
+        async def late(*arguments: Any, **options: Any) -> bool:
+            await may_save.wait()
+            return await save(*arguments, **options)
+
+        monkeypatch.setattr(first.conversations, "save", late)
+        old.keep(state(ONE, TWO), at_once=False)
+        old.end()
+        assert session.slot is not None
+        session.slot.release()
+        taking = asyncio.create_task(second.connect(ANN, old.id))
+        async with asyncio.timeout(20):
+            while not second.admission.sessions:  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.01)
+        may_save.set()
+        new, _ = await taking
+        assert new.history == talk(ONE, TWO)
+        assert not session.taken_over.is_set()
+        await until_stored_places(url, 1)
 
 
 async def test_a_conversation_of_a_worker_that_was_killed_is_taken_over_without_waiting(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.support.manual_clock import Clock
+from tests.support.shared_places import SharedInMemory
 from voicebot.access import rates
 from voicebot.access.address import client_address
-from voicebot.access.admission import DAY_S, Admission, RefusedError
+from voicebot.access.admission import DAY_S, Admission, RefusedError, SessionSlot
 from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import AddressBuckets, FloodError, MessageRate, TokenBucket
 from voicebot.runtime import limits
@@ -214,6 +216,100 @@ async def test_the_time_of_a_session_begins_when_its_client_has_connected() -> N
     assert slot.left_s == 120
 
 
+# Several processes ------------------------------------------------------------------------------------------------
+
+
+def two_processes(shared: SharedInMemory, clock: Clock | None = None, **settings: Any) -> list[Admission]:
+    clock, loaded = clock or Clock(MIDNIGHT_S), config.load(**settings)
+    return [Admission(loaded, clock, clock, shared=shared, processes=2) for _ in range(2)]
+
+
+async def talk(register: Admission, address: str = ANN, conversation: str | None = None) -> SessionSlot:
+    """Begins a session of `/ws`."""
+    slot = await register.take_slot(address, None, conversation)
+    try:
+        await slot.confirm(conversation)
+    except RefusedError:
+        slot.release()
+        raise
+    return slot
+
+
+async def test_the_limits_hold_for_two_processes_whose_clients_come_at_once() -> None:
+    shared = SharedInMemory()
+    registers = two_processes(shared, max_sessions=5, max_sessions_per_address=2)
+    asking = [talk(registers[number % 2], f"192.0.2.{number % 4}") for number in range(40)]
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    slots = [each for each in results if isinstance(each, SessionSlot)]
+    assert len(slots) == sum(register.sessions for register in registers) == len(shared.taken) == 5
+    assert {type(each) for each in results} == {SessionSlot, RefusedError}
+    slots[0].release()
+    await talk(registers[0], slots[0].address)
+    with pytest.raises(RefusedError, match="All 5 places are taken"):
+        await talk(registers[1], "192.0.2.9")
+    assert len(shared.taken) == 5
+
+
+async def test_an_offer_is_refused_while_another_process_has_the_last_place_and_displaces_nobody() -> None:
+    shared = SharedInMemory()
+    first, second = two_processes(shared, max_sessions=1)
+    pending = [await first.add_pending(ANN) for _ in range(limits.PENDING_OFFERS_PER_ADDRESS)]
+    slot = await talk(second, BOB, "conversation")
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        await first.add_pending(ANN)
+    assert not any(each.displaced for each in pending)
+    pending[0].occupy()
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        await pending[0].confirm("another")
+    pending[0].release()
+    await (await first.add_pending(ANN, conversation="conversation")).confirm("conversation")
+    slot.release()
+
+
+async def test_a_process_without_database_admits_its_share_and_ends_nobody() -> None:
+    shared = SharedInMemory()
+    first, second = two_processes(shared, max_sessions=5, max_sessions_per_address=0)
+    before = [await talk(first) for _ in range(4)]
+    shared.away = True
+    with pytest.raises(RefusedError, match="All 5 places are taken"):
+        await talk(first)
+    for _ in range(3):
+        await talk(second)
+    with pytest.raises(RefusedError, match="All 5 places are taken"):
+        await talk(second)
+    assert [each.closed_by_limit() for each in before] == [None] * 4
+    assert (first.sessions, second.sessions) == (4, 3)
+
+
+async def test_a_session_replaces_its_own_place_while_the_database_is_away() -> None:
+    shared = SharedInMemory(away=True)
+    register, _ = two_processes(shared, max_sessions=2)
+    old = await talk(register)
+    new = await register.take_slot(ANN, old)
+    await new.confirm(None)
+    assert register.sessions == 2
+    old.release()
+
+
+async def test_the_minutes_of_an_address_are_summed_over_processes() -> None:
+    clock, shared = Clock(MIDNIGHT_S), SharedInMemory()
+    first, second = two_processes(shared, clock, minutes_per_day_per_address=10)
+    slots = [await talk(first), await talk(second)]
+    clock.now_s += 299
+    assert [slot.closed_by_limit() for slot in slots] == [None, None]
+    clock.now_s += 1.5
+    assert slots[0].closed_by_limit() is None, "the other one has not charged its last seconds yet"
+    assert slots[1].closed_by_limit() is not None
+    assert slots[0].closed_by_limit() is not None
+    for slot in slots:
+        slot.release()
+    with pytest.raises(RefusedError, match="10 minutes"):
+        await talk(second)
+    await talk(second, BOB)
+    clock.now_s += DAY_S
+    await talk(second)
+
+
 # Jumps of the wall clock ------------------------------------------------------------------------------------------
 
 
@@ -276,6 +372,19 @@ def test_a_token_bucket_refills_up_to_its_capacity() -> None:
     assert [bucket.take(), bucket.take()] == [True, False]
     clock.now_s += 100
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_tokens_that_others_have_taken_are_missing_and_come_back() -> None:
+    clock = Clock(MIDNIGHT_S)
+    bucket = TokenBucket(1.0, 3.0, clock)
+    bucket.miss(2)
+    assert [bucket.take(), bucket.take()] == [True, False]
+    bucket.miss(1)
+    assert not bucket.take(), "it knows of more that are missing"
+    bucket.miss(5)
+    assert bucket.wait_s == 3.0
+    clock.now_s += 3
+    assert bucket.take()
 
 
 def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
