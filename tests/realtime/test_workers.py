@@ -9,8 +9,8 @@ import re
 import signal
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -22,6 +22,7 @@ from tests.support.app_process import App, running_app
 from tests.support.returning_client import ReturningClient
 from tests.support.rtc_client import RtcClient
 from tests.support.waiting import until
+from tests.support.ws_client import WsClient
 
 WORKERS, PLACES = 3, 6
 
@@ -53,10 +54,15 @@ def workers(app: App) -> list[dict[str, Any]]:
     return found
 
 
+@asynccontextmanager
+async def talking(app: App, query: str = "") -> AsyncIterator[WsClient]:
+    async with connect(f"{app.url.replace('http', 'ws', 1)}/ws{query}", max_size=None, proxy=None) as socket:
+        yield WsClient(socket)
+
+
 async def until_all_serve(app: App) -> None:
     async def all_serve() -> bool:
-        now = await asyncio.to_thread(workers, app)
-        return len(now) == WORKERS and all(each["status"] == "ready" for each in now)
+        return sum(each["status"] == "ready" for each in await asyncio.to_thread(workers, app)) == WORKERS
 
     async with asyncio.timeout(40):
         while not await all_serve():  # noqa: ASYNC110 (polled over HTTP)
@@ -100,19 +106,17 @@ def words_heard(user: ReturningClient) -> list[str]:
 async def test_a_newer_session_takes_the_conversation_over_from_any_worker(app: App) -> None:
     """Each session of this conversation is told that it goes on elsewhere, and leaves its place to the next one."""
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(RtcClient(app.url))
-        connected = await first.wait_for_message(lambda message: message["type"] == "connected")
-        first.send({"type": "text", "text": "What is two plus two?"})
-        await first.wait_for_message(lambda message: message["type"] == "state" and len(message["chat"]) == 2)
+        sessions = [await stack.enter_async_context(talking(app))]
+        conversation = (await sessions[0].next("connected"))["conversation"]
+        await sessions[0].send("text", text="What is two plus two?")
+        await sessions[0].next("play_audio")
         holders = {(await the_worker_of(app)).pid}
-        sessions = [first]
         while len(holders) == 1:
-            assert len(sessions) < 12, "all sessions went to one worker"
-            newer = RtcClient(app.url, conversation=connected["conversation"])
-            sessions.append(await stack.enter_async_context(newer))
+            assert len(sessions) < 20, "all sessions went to one worker"
+            sessions.append(await stack.enter_async_context(talking(app, f"?conversation={conversation}")))
+            assert (await sessions[-1].next("connected"))["conversation"] == conversation
             taken_s = time.monotonic()
-            closed = await sessions[-2].wait_for_message(lambda message: message["type"] == "closed")
-            assert closed["code"] == "elsewhere"
+            assert (await sessions[-2].next("closed"))["code"] == "elsewhere"
             assert time.monotonic() - taken_s < 1.5
             holders.add((await the_worker_of(app)).pid)
 
@@ -150,4 +154,4 @@ async def test_all_workers_together_have_no_more_sessions_than_there_are_places(
         assert (await asyncio.to_thread(app.health))["sessions"] == PLACES
         assert (await asyncio.to_thread(get, app, "/ready")).status_code == 503
         page = (await asyncio.to_thread(get, app, "/metrics")).text
-        assert sum(float(each) for each in re.findall(r"^voicebot_sessions\{[^}]*\} (\S+)", page, re.M)) == PLACES
+        assert sum(float(each) for each in re.findall(r"^voicebot_sessions\{[^}]*\} (\S+)", page, re.M)) == PLACES, page
