@@ -21,6 +21,7 @@ from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.web import server
 from voicebot.web.application import Application
 from voicebot.web.port import bind
+from voicebot.workers.place import WorkerPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncIterator[LiveServer]:
+async def serving(
+    engines: Engines, settings: Settings, port: int = 0, place: WorkerPlace | None = None
+) -> AsyncIterator[LiveServer]:
     """Runs all of `server.serve` except its signal handling: starts and closes the engines and serves all routes.
 
     Port 0 stands for any free port. Conversations are stored where the settings say, otherwise in a temporary folder.
@@ -63,15 +66,17 @@ async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncI
         if settings.database_url is None:
             url = SecretStr(f"sqlite:///{folder}/conversations.db")
             settings = settings.model_copy(update={"database_url": url})
-        async with _serving(engines, settings, port) as live:
+        async with _serving(engines, settings, port, place) as live:
             yield live
 
 
 @asynccontextmanager
-async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIterator[LiveServer]:
+async def _serving(
+    engines: Engines, settings: Settings, port: int, place: WorkerPlace | None
+) -> AsyncIterator[LiveServer]:
     aiortc_tuning.apply()
     await engines.start()
-    application = bootstrap.application(settings, engines)
+    application = bootstrap.application(settings, engines, place)
     await application.services.conversations.start()
     await application.services.turns.refresh()
     application.webrtc.ice.start()

@@ -64,6 +64,8 @@ def run(
 
     Raises SettingsError, EngineError or OSError if the server can't start.
     """
+    if place is not None:
+        place.share_metrics()
     # Loading the packages takes seconds, so the settings and the port are checked before.
     engines = build(prepared.settings, prepared.found)
     with hidden("mcp"):  # Gradio would load it, which takes 0.3 s of CPU

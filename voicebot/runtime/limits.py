@@ -441,6 +441,10 @@ PREFLIGHTS = 10
 PREFLIGHT_S = 6.0
 """Probes that one address may ask for: a burst of `PREFLIGHTS`, then one every `PREFLIGHT_S`."""
 
+SESSION_CHECKS, SESSION_CHECKS_PER_S = 20, 2.0
+"""Rate limit of the question whether a session goes on, for each address: a page whose sound stops asks twice a second
+for some seconds."""
+
 OFFLINE_WORDS = 60
 OFFLINE_CHARS = 1_000
 """How much of the end of a message the offline model reads. It matches its rules on the event loop, which they may

@@ -22,12 +22,18 @@ from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
 from voicebot.workers.place import WorkerPlace
+from voicebot.workers.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
 
 class LiveSession(Protocol):
     """What the rest of the application can see of a session, and ask of it."""
+
+    @property
+    def id(self) -> str:
+        """Its name, which the message `connected` tells the client."""
+        ...
 
     @property
     def transport(self) -> str:
@@ -66,6 +72,10 @@ class Sessions:
     def closing(self) -> SessionClosed | None:
         """Why no session goes on any more; None while sessions may begin."""
         return self._closing
+
+    def has(self, session_id: str) -> bool:
+        """Returns whether the session with this name goes on."""
+        return any(session.id == session_id for session in self._sessions)
 
     def count(self, transport: str) -> int:
         return sum(session.transport == transport for session in self._sessions)
@@ -122,6 +132,8 @@ class AppServices:
     invitations: Invitations = field(default_factory=Invitations)
     place: WorkerPlace | None = None
     """The place of this process among several workers; None if it is alone."""
+    siblings: Siblings = field(default_factory=lambda: Siblings(None))
+    """The other workers of this machine."""
 
     @property
     def engine_health(self) -> Health:

@@ -36,7 +36,7 @@ from voicebot.dialogue.facts import (
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
-from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
+from voicebot.engines.conversation import TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
 from voicebot.session.conversation import conversation_key
@@ -263,7 +263,7 @@ class Session(Observer):
         if isinstance(step.input, SayRequested):
             self._texts_to_come -= 1
         elif isinstance(step.input, ConversationCleared):
-            invitations.end(self.conversation_key, HandoverEnd.CLEARED)
+            invitations.clear(self.conversation_key)
         for fact in step.facts:
             match fact:
                 case TurnLeftToPerson(text=text):
@@ -346,7 +346,7 @@ class Session(Observer):
 
     # Texts of tools and of people outside -----------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    async def say(self, text: str) -> None:
         """Has the bot say a text as soon as nobody speaks. Raises TooManyTextsError if too many wait."""
         if len(self.state.texts_to_say) + self._texts_to_come >= MAX_TEXTS_TO_SAY:
             raise TooManyTextsError(f"{MAX_TEXTS_TO_SAY} texts wait to be said already")

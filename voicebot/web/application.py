@@ -15,6 +15,7 @@ from voicebot.session.services import AppServices
 from voicebot.session.tool_calls import CLOSE_S, NOTED_S
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
+from voicebot.web.download_slots import DownloadSlots
 from voicebot.web.ending import Ending
 from voicebot.web.recording_threads import RecordingThreads
 
@@ -51,6 +52,11 @@ class Application:
     decoder: RecordingDecoder
     threads: RecordingThreads = field(default_factory=RecordingThreads)
     """The threads that pack recordings and read imports."""
+    downloads: DownloadSlots = field(
+        default_factory=lambda: DownloadSlots(
+            limits.DOWNLOADS_AT_ONCE, limits.DOWNLOADS_PER_ADDRESS, limits.MAX_DOWNLOAD_S
+        )
+    )
     ending: Ending = field(default_factory=Ending)
     """How the process is asked to end."""
 
@@ -77,8 +83,7 @@ class Application:
         """Closes everything but the recordings. An end that is hurried waits only for the last words."""
         services = self.services
         await self.end_sessions()
-        with _contained("the invitations"):
-            services.invitations.close()
+        await self._close_contained("the invitations", services.invitations, limits.PEER_CLOSING_S)
         await self._close_contained("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)
         await self._close_contained("the TURN servers' credentials", self.webrtc.ice, limits.PEER_CLOSING_S)
         await self._close_contained("the calls of tools", services.running_calls, CALLS_S)

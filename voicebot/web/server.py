@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Path, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -35,7 +35,9 @@ from voicebot.web.application import Application, Readiness
 from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.ending import Ending
+from voicebot.web.forwarding import Loads, OfferForwarding, processes, session_lives
 from voicebot.web.http_server import BoundedServer, ConnectionRules
+from voicebot.web.internal import internal_app
 from voicebot.web.port import address_of
 from voicebot.web.recordings import add_recordings
 from voicebot.web.say import add_say
@@ -46,6 +48,8 @@ from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_b
 from voicebot.workers.link import SupervisorLink, WorkerState
 
 logger = logging.getLogger(__name__)
+
+SessionId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
 UVICORN: dict[str, Any] = {
     "ws": WebSocketServerProtocol,
@@ -65,13 +69,16 @@ def create_app(application: Application) -> FastAPI:
 
     services, ice = application.services, application.webrtc.ice
     settings, engine_health, counted = services.settings, services.health, services.telemetry.metrics
-    engines, turns = services.engines, services.turns
+    engines = services.engines
+    loads = Loads(application)
+    offers = OfferForwarding(application, loads, counted)
 
     @app.get("/health")
     async def health(request: Request) -> dict[str, Any]:
         status = "healthy" if engine_health.problem is None else "unhealthy"
         if not is_logged_in(request.scope):
             return {"status": status}
+        workers = await loads.all()
         return {
             "status": status,
             "version": voicebot.__version__,
@@ -85,21 +92,28 @@ def create_app(application: Application) -> FastAPI:
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
-            "sessions": services.admission.sessions,
+            "sessions": sum(each.sessions for each in workers),
             "max_sessions": settings.max_sessions,
-            "turns_per_day": turns.limit,
-            "turns_today": turns.used,
-            "underruns": sum(session.underruns for session in services.sessions),
+            "turns_per_day": services.turns_per_day,
+            "turns_today": max(each.turns_today for each in workers),
+            "underruns": sum(each.underruns for each in workers),
+            "workers": [] if services.place is None else workers,
         }
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
         readiness = application.readiness
+        if readiness is not Readiness.READY and any(each.status is Readiness.READY for each in await loads.all()):
+            readiness = Readiness.READY  # another worker takes the next session
         return JSONResponse({"status": readiness}, 200 if readiness is Readiness.READY else 503)
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
+        if services.place is None:
+            page = counted.exposition()
+        else:
+            page = await counted.exposition_of_all(processes(await loads.all()))
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
 
     preflight_rates = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
@@ -128,21 +142,30 @@ def create_app(application: Application) -> FastAPI:
         }
 
     @app.post("/webrtc/offer")
-    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Any:
-        return await application.webrtc.answer(offer, client_address(request.scope, settings.trusted_proxies))
+    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Response:
+        return await offers.answer(offer, client_address(request.scope, settings.trusted_proxies))
+
+    session_rates = AddressBuckets(limits.SESSION_CHECKS_PER_S, limits.SESSION_CHECKS)
+
+    @app.get("/webrtc/sessions/{session_id}", status_code=204)
+    async def session_goes_on(session_id: SessionId, request: Request) -> None:
+        """Answers 204 while the session goes on, in any worker, and 404 otherwise."""
+        bucket = session_rates.of(client_address(request.scope, settings.trusted_proxies))
+        if not bucket.take():
+            message = "You are asking for sessions too often. Please wait a little."
+            raise RefusedError(429, Reason.RATE, message, bucket.wait_s)
+        if not await session_lives(services, session_id):
+            raise RefusedError(404, Reason.REQUEST, "session: none with this name goes on")
 
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
-    add_recordings(app, services, application.threads)
+    add_recordings(app, application)
     add_say(app, services)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
         counted.count_refusal(error.reason)
-        content = {"error": str(error), "code": error.reason}
-        if error.problem_code is not None:
-            content["problem_code"] = error.problem_code
-        return JSONResponse(content, error.status, error.headers)
+        return JSONResponse(error.content, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -298,7 +321,7 @@ async def serve(
                 parts.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             web = Server(app, application, timeout_graceful_shutdown=3)
             if services.place is not None:
-                await stack.enter_async_context(answering_siblings(app, services.place))
+                await stack.enter_async_context(answering_siblings(internal_app(application), services.place))
             ending.heed_signals()
             if link is None:
                 logger.info("open %s in a browser", address)

@@ -142,11 +142,15 @@ class Worker(Process):
         self.process.kill()
 
     def forget(self) -> None:
-        """Closes the pipe of a process that has ended, and removes its socket."""
+        """Closes the pipe of a process that has ended, and removes its socket and its gauges."""
+        from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
+
         self.process.join()
         self.parent_conn.close()
         if self.pid is not None:
-            self.assignment.place.process_socket(self.pid).unlink(missing_ok=True)
+            place = self.assignment.place
+            place.process_socket(self.pid).unlink(missing_ok=True)
+            forget_worker(place.metrics_folder, self.pid)
 
     def how_it_ended(self) -> str:
         code = self.exitcode
