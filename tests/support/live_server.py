@@ -28,6 +28,8 @@ from voicebot.workers.place import WorkerPlace
 class LiveServer:
     url: str
     application: Application
+    serves: asyncio.Task[None]
+    """Ends when the server has closed all connections, after `application.ending` was told to end."""
 
     @property
     def services(self) -> AppServices:
@@ -79,11 +81,12 @@ async def _serving(
     await application.services.turns.refresh()
     application.webrtc.ice.start()
     listener = bind("127.0.0.1", port)
-    application.services.invitations.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    port = listener.getsockname()[1]
+    application.services.invitations.base_url = f"http://127.0.0.1:{port}"
     web = server.Server(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
-        yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", application)
+        yield LiveServer(f"http://127.0.0.1:{port}", application, serve)
     finally:
         await application.close()
         web.should_exit = True

@@ -137,11 +137,11 @@ def test_engines_do_not_import_one_another(path: Path) -> None:
 
 def test_only_two_modules_read_the_environment_directly() -> None:
     """`worker/process.py` may read it, to pass variables on to workers, and `settings/mcp_servers.py`, as the file of
-    MCP_CONFIG refers to variables. The settings read it through pydantic. The package itself and `workers/place.py`
-    each set a variable for other packages, and read none."""
-    setters = {PACKAGE / "__init__.py", PACKAGE / "workers" / "place.py"}
+    MCP_CONFIG refers to variables. The settings read it through pydantic. The package itself and a worker's place set
+    variables, and read none."""
+    writers = (PACKAGE / "__init__.py", PACKAGE / "workers" / "place.py")
     users = [path for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
-    readers = [name_of(path) for path in users if path not in setters]
+    readers = [name_of(path) for path in users if path not in writers]
     assert readers == ["engines.worker.process", "settings.mcp_servers"]
 
 

@@ -48,8 +48,9 @@ MISSED_PINGS = 8
 """A worker whose event loop answers no ping for this many ticks is killed. The longest delay that was measured under
 full load is 0.1 s. Ticks are counted rather than seconds, because the supervisor may have been suspended with it."""
 
-START_S = 120.0
-"""A worker that does not serve after this time is killed. It takes 4 to 8 s on two busy cores."""
+START_S = 300.0
+"""A worker that does not serve after this time is killed. It takes 4 to 8 s on two cores, and took 2 minutes under a
+load of 50."""
 
 STABLE_S = 30.0
 """A worker that has served for this long is replaced at once when it dies. After earlier deaths the pauses grow."""
@@ -62,6 +63,10 @@ END_S = 40.0
 
 HURRIED_END_S = 12.0
 """How long workers in a hurry may take: the last words may take 8 s to be stored."""
+
+
+LONGEST_TMPDIR = 55
+"""The longest path of TMPDIR in which sockets can be made: macOS allows 103 bytes, and 45 follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,7 +465,7 @@ def supervise(prepared: Prepared, listener: socket.socket, count: int, *, host: 
     """Serves with `count` workers until asked to end. Returns the exit status. Raises SettingsError."""
     if os.name == "nt":
         raise SettingsError("WORKERS: Several workers need Linux or macOS; on Windows there can be only one")
-    with tempfile.TemporaryDirectory(prefix="voicebot-") as folder:  # mode 0700
+    with tempfile.TemporaryDirectory(prefix="voicebot-", dir=_short_folder()) as folder:  # mode 0700
         supervisor = Supervisor(prepared, listener, count, Path(folder), host=host)
         if share:
             link = threading.Thread(
@@ -472,6 +477,11 @@ def supervise(prepared: Prepared, listener: socket.socket, count: int, *, host: 
         return 0
     sys.stderr.write(f"Voice Bot can't start.\n{supervisor.failure}\n")
     return 1
+
+
+def _short_folder() -> str | None:
+    """Returns the folder for temporary files if the paths of sockets in it are too long, or None for the usual one."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TMPDIR else None
 
 
 def _open_link(listener: socket.socket, settings: Settings, supervisor: Supervisor) -> None:

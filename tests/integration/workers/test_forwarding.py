@@ -70,6 +70,18 @@ async def test_the_worker_with_the_fewest_sessions_answers_an_offer() -> None:
         assert [refusals(worker) for worker in found] == [{}, {}, {"full": 1}], "the worker that was asked counts once"
 
 
+async def test_an_offer_goes_to_the_worker_that_has_its_conversation() -> None:
+    async with (
+        three() as found,
+        talked(found[1]) as (client, connected),
+        RtcClient(found[0].url, conversation=connected["conversation"]) as caller,
+    ):
+        again = await caller.wait_for_message(lambda message: message["type"] == "connected")
+        assert again["conversation"] == connected["conversation"]
+        assert (await client.next("closed"))["code"] == "elsewhere"
+        assert len(found[1].server.sessions("webrtc")) == 1
+
+
 async def test_a_sibling_refuses_an_offer_as_this_worker_would() -> None:
     async with three(offers_per_minute=2) as found, AsyncExitStack() as stack:
         await stack.enter_async_context(RtcClient(found[0].url))
