@@ -337,7 +337,7 @@ class Conversations:
         for conversation in before:
             await conversation.flush()
         if self.leases is not None:
-            await self.leases.take_over(id, place)
+            await self.leases.take_over(id, place, takeover)
         record = await database.take(id, owner, self._clock(), takeover)
         for conversation in before:
             _end_taken_over(conversation)

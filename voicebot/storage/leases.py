@@ -21,7 +21,7 @@ from voicebot.runtime.faults import Faults
 from voicebot.storage.database import Database, StoreError
 from voicebot.storage.imports import address_label
 from voicebot.storage.lease_tables import CHANNEL, Lease, LeaseTables
-from voicebot.storage.operations import Operations
+from voicebot.storage.operations import Operations, PendingTakeover
 from voicebot.workers.life import SignOfLife, is_dead
 from voicebot.workers.place import WorkerPlace
 
@@ -65,7 +65,7 @@ class HeldConversations(Protocol):
         ...
 
     async def leases_renewed(self) -> None:
-        """Is called after each renewal, to look at what others have changed in the stored conversations."""
+        """Looks at what others have changed in the stored conversations. Is called after a renewal."""
         ...
 
 
@@ -154,6 +154,7 @@ class Leases:
         self._processes = 1 if place is None else place.count
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._sign: SignOfLife | None = None
         self._faults = Faults()
 
@@ -194,10 +195,11 @@ class Leases:
         async with self._database.transaction() as connection:
             await self._tables.resign(connection)
 
-    def _run_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _run_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _listen(self) -> None:
         """Looks for wanted conversations whenever Postgres says that there is one."""
@@ -252,7 +254,11 @@ class Leases:
             if id not in self._giving_up and id not in self._ending:
                 self._giving_up.add(id)
                 self._run_task(self._give_up(id), "give up a conversation")
-        if batch.renews:
+        if batch.renews and (self._looking is None or self._looking.done()):
+            self._looking = self._run_task(self._look_at_conversations(), "look at the stored conversations")
+
+    async def _look_at_conversations(self) -> None:
+        with self._faults.contained("looking at the stored conversations"):
             await self._conversations.leases_renewed()
 
     def _take_batch(self, *, renews: bool) -> _Batch:
@@ -336,8 +342,10 @@ class Leases:
             return None
         self._requests.append(request)
         self._due.set()
-        await asyncio.wait({request.answer}, timeout=ANSWER_S)
-        _settle(request, None)
+        try:
+            await asyncio.wait({request.answer}, timeout=ANSWER_S)
+        finally:
+            _settle(request, None)  # so that nothing is claimed for a client that has left
         return request.answer.result()
 
     def release(self, place: Place) -> None:
@@ -359,13 +367,14 @@ class Leases:
 
     # Conversations ----------------------------------------------------------------------------------------------------
 
-    async def take_over(self, conversation: str, place: Place | None) -> None:
+    async def take_over(self, conversation: str, place: Place | None, takeover: PendingTakeover) -> None:
         """Has the process that has a session in this conversation give it up, and waits `GIVE_UP_S` for it at most.
 
         The place of that session becomes `place` in the same step. Raises StoreError.
         """
         async with self._database.transaction() as connection:
-            if await self._tables.want(connection, conversation) and place is not None:
+            becomes_free = await self._tables.want(connection, conversation)
+            if becomes_free and place is not None and not takeover.given_up:
                 await self._tables.renew(connection)
                 lease = self._held.setdefault(place.id, Lease(place.id, address_label(place.address), None))
                 await self._tables.put(connection, [lease])
@@ -385,7 +394,8 @@ class Leases:
 
     async def _give_up(self, id: str) -> None:
         try:
-            await self._conversations.give_up(id)
+            with self._faults.contained("giving a conversation up"):
+                await self._conversations.give_up(id)
         finally:
             self._held.pop(id, None)
             self._ending.discard(id)
