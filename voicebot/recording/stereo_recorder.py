@@ -119,7 +119,9 @@ class _ChannelRecorder:
     def snapshot(self) -> _ChannelSound:
         """Returns the channel up to now, without the sound that waits to be written. Raises OSError."""
         file = os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0)
-        return _ChannelSound(file, self._aligner.moves(), self._written, ends_early=self.is_disk_full)
+        all_known = self._resampler is not None and self._resampler.is_resting and not self.is_disk_full
+        length = self._offset if all_known else self._written
+        return _ChannelSound(file, self._aligner.moves(), length, ends_early=self.is_disk_full)
 
     def close(self) -> None:
         self._file.close()
