@@ -1,10 +1,10 @@
 """Runs the whole test suite in parts: `python -m tests`, which is also `make test`. No test is tried twice.
 
-Node tests the modules of the page first, which takes a few seconds. The tests that only compute run in the background,
-on the processor time that the other parts leave. The other parts run one after the other. `--fast` runs only the unit
-tests. `--coverage` runs the tests that need no real time and reports the coverage of the whole package. Without it,
-only the coverage of the pure core is measured, and that must be complete. All other options go to pytest, for every
-part.
+Node tests the modules of the page first, which takes a second. The tests in real time mostly wait, so the other tests
+run beside them in the background, on the processor time that they leave. The tests in which milliseconds decide run
+last, when nothing else does. `--fast` runs only the unit tests. `--coverage` runs the tests that need no real time and
+reports the coverage of the whole package. Without it, only the coverage of the pure core is measured, and that must be
+complete. All other options go to pytest, for every part.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def main(arguments: Sequence[str]) -> int:
         elif coverage:
             suite.run(CORE_TESTS, UNIT_TESTS, MODEL_TESTS, INTEGRATION_TESTS)
         else:
-            with suite.background(CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
-                suite.run(INTEGRATION_TESTS, REAL_TIME_TESTS)
+            with suite.background(INTEGRATION_TESTS, CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
+                suite.run(REAL_TIME_TESTS)
             suite.run(LONE_TESTS)
         covered = not suite.coverage.exists() or _covered(suite.coverage, all_of_it=coverage) or bool(options)
     sys.stdout.write("\n".join([*suite.times, ""]))
