@@ -97,7 +97,7 @@ class Suite:
         self.coverage = folder / "coverage"
 
     def compile_modules(self) -> None:
-        """Compiles what the tests import, unless an earlier run did. The parts would all compile it at the same time."""
+        """Compiles what the tests import, unless an earlier run did, so that not all workers do it at the same time."""
         if not COMPILED_FOLDER.exists():
             collect = ["--collect-only", "-qq", "-p", "no:cacheprovider", str(TESTS / "integration"), str(REAL_TIME)]
             command = [sys.executable, "-m", "pytest", *collect]
@@ -161,12 +161,12 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         suite = Suite(options, Path(folder), (PACKAGE,) if coverage else ())
         suite.run_node()
-        suite.compile_modules()
         if fast:
             suite.run(CORE_TESTS, UNIT_TESTS)
         elif coverage:
             suite.run(CORE_TESTS, UNIT_TESTS, MODEL_TESTS, INTEGRATION_TESTS)
         else:
+            suite.compile_modules()
             with suite.background(INTEGRATION_TESTS, CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
                 suite.run(REAL_TIME_TESTS)
             suite.run(LONE_TESTS)
