@@ -16,13 +16,16 @@ LAYERS = [
     {"languages", "audio", "runtime"},
     {"dialogue", "speech_text"},
     {"settings", "engines"},
-    {"agent", "storage", "recording", "access"},
+    {"agent", "storage", "recording", "access", "workers"},
     {"session", "observability"},
     {"transports"},
     {"web"},
     {"bootstrap", "check", "client"},
 ]
 """The layers from bottom to top. docs/architecture.md describes each package."""
+
+HIGHER = {"workers.supervisor": "bootstrap"}
+"""Modules that start what the rest of their package only knows of: they are in the layer of another package."""
 
 PURE = ("dialogue", "speech_text", "languages")
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}
@@ -49,7 +52,8 @@ def layer(module: str) -> int:
         return -1
     if module == "__main__":  # the command, which may import all packages
         return len(LAYERS)
-    (found,) = (number for number, packages in enumerate(LAYERS) if package_of(module) in packages)
+    package = HIGHER.get(module, package_of(module))
+    (found,) = (number for number, packages in enumerate(LAYERS) if package in packages)
     return found
 
 

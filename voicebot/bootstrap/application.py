@@ -16,10 +16,11 @@ from voicebot.storage.conversations import Conversations
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
 from voicebot.web.application import Application
+from voicebot.workers.place import WorkerPlace
 
 
-def application(settings: Settings, engines: Engines) -> Application:
-    """Creates the application. It opens nothing: `server.serve` starts and closes it."""
+def application(settings: Settings, engines: Engines, place: WorkerPlace | None = None) -> Application:
+    """Creates the application, of one process alone or of a worker. `server.serve` starts and closes it."""
     conversations = Conversations(settings)
     services = AppServices(
         settings=settings,
@@ -31,6 +32,7 @@ def application(settings: Settings, engines: Engines) -> Application:
         conversations=conversations,
         recordings=Recordings(settings),
         telemetry=AppTelemetry(settings),
+        place=place,
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)

@@ -13,7 +13,7 @@ from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
-from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
+from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext, give_verdict
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.tool_calls import CallRecord
@@ -199,6 +199,21 @@ class Utterance:
         """Whether the interim text has changed since the user fell silent, so that it may hold the last word."""
         since_s = self.paused_s - DETECTION_LAG_S
         return bool(self.text) and self.pause is not None and self.changed_s >= since_s
+
+    @property
+    def answerable_words(self) -> str:
+        """The words that want an answer; empty if there are none."""
+        if self.over is None or not self.text:
+            return self.text
+        verdict = give_verdict(self.text, self.over, final=True)
+        match self.decision:
+            case None:  # it began when the bot had just fallen silent
+                ignored = verdict.rule == "echo"
+            case Decision.REGENERATE:
+                ignored = not verdict.answer
+            case _:
+                ignored = verdict.decision is Decision.RESUME or not verdict.answer
+        return "" if ignored else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from voicebot.session.invitations import Invitations
 from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
+from voicebot.workers.place import WorkerPlace
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ class AppServices:
     sessions: Sessions = field(default_factory=Sessions)
     running_calls: RunningCalls = field(default_factory=RunningCalls)
     invitations: Invitations = field(default_factory=Invitations)
+    place: WorkerPlace | None = None
+    """The place of this process among several workers; None if it is alone."""
 
     @property
     def engine_health(self) -> Health:
