@@ -73,7 +73,7 @@ MODEL_TESTS = Part("models", [MODELS], CORES, give_way=_take_what_is_left)
 INTEGRATION_TESTS = Part(
     "integration",
     [TESTS / "integration"],
-    2 * CORES,
+    CORES + 1,
     [f"--ignore={MODELS}"],
     {"PYTHONASYNCIODEBUG": "1"},
     give_way=_give_way,
