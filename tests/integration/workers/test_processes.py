@@ -70,12 +70,13 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
                     socket = await stack.enter_async_context(
                         connect(f"{app.url.replace('http', 'ws')}/ws", max_size=None, proxy=None)
                     )
-                    assert json.loads(await socket.recv())["event"] == "connected"
+                    connected = json.loads(await socket.recv())
+                    assert connected["event"] == "connected"
                     if has_connection(first, socket):
                         killed_socket = socket
                     else:
                         assert has_connection(second, socket)
-                        drained_socket = socket
+                        drained_socket, recording = socket, connected["recording"]
 
             first.send_signal(signal.SIGKILL)
             came, code = await asyncio.wait_for(rest(killed_socket), 20)
@@ -91,6 +92,8 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
             await until(serves(app, 4), START_S)
             assert second.is_running(), "it keeps its recording for its siblings"
             async with httpx.AsyncClient(trust_env=False) as http:
+                archive = await http.get(f"{app.url}/recordings/{recording}.zip")
+                assert (archive.status_code, archive.content[:2]) == (200, b"PK")
                 assert (await http.get(f"{app.url}/ready")).json() == {"status": "ready"}
 
         app.process.send_signal(signal.SIGTERM)
