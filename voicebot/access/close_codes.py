@@ -52,6 +52,9 @@ class SessionClosed:
         return cls(CloseCode(end.cause.value), end.reason)
 
 
+LAST_WORDS = frozenset({CloseCode.BYE, CloseCode.IDLE, CloseCode.TIME, CloseCode.DAY, CloseCode.FLOOD})
+"""After these, the next session of the conversation does not go on with a reply that was cut off."""
+
 FAULT = SessionClosed(CloseCode.FAULT, "Something went wrong inside the bot. Please connect again.")
 HUNG_UP = SessionClosed(CloseCode.BYE, "You hung up.")
 TAKEN_OVER = SessionClosed(CloseCode.ELSEWHERE, "This conversation goes on elsewhere.")

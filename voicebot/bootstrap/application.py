@@ -23,14 +23,15 @@ from voicebot.workers.siblings import Siblings
 
 def application(settings: Settings, engines: Engines, place: WorkerPlace | None = None) -> Application:
     """Creates the application, of one process alone or of a worker. `server.serve` starts and closes it."""
-    conversations = Conversations(settings)
+    conversations = Conversations(settings, place=place)
     siblings = Siblings(place)
+    processes = 1 if place is None else place.count
     services = AppServices(
         settings=settings,
         engines=engines,
         health=EngineHealth(engines),
         available_preferences=AvailablePreferences(engines, settings.preferences, personas(settings.persona_file)),
-        admission=Admission(settings),
+        admission=Admission(settings, shared=conversations.leases, processes=processes),
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
         recordings=Recordings(

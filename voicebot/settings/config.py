@@ -500,7 +500,8 @@ class Settings(BaseSettings):
         int,
         Group(
             "Limits",
-            "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC.",
+            "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC. Those on"
+            " sessions, minutes and answers hold for all processes on one database together.",
         ),
     ] = Field(default=8, ge=1, le=1_000)
     """How many sessions there are at the same time."""

@@ -102,9 +102,11 @@ def create_app(application: Application) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
+        every = await loads.all()
         readiness = application.readiness
-        if readiness is not Readiness.READY and any(each.status is Readiness.READY for each in await loads.all()):
-            readiness = Readiness.READY  # another worker takes the next session
+        if any(each.status is Readiness.READY for each in every):  # another worker takes the next session
+            is_full = sum(each.sessions for each in every) >= settings.max_sessions
+            readiness = Readiness.FULL if is_full else Readiness.READY
         return JSONResponse({"status": readiness}, 200 if readiness is Readiness.READY else 503)
 
     @app.get("/metrics")
@@ -174,7 +176,8 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.tuning.max_text_chars)
-    app.state.own_names = guard(app, settings, counted)
+    process_count = 1 if services.place is None else services.place.count
+    app.state.own_names = guard(app, settings, counted, services.conversations.leases, process_count)
     return app
 
 
