@@ -143,14 +143,13 @@ class Worker(Process):
 
     def forget(self) -> None:
         """Closes the pipe of a process that has ended, and removes its socket and its gauges."""
-        from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
-
         self.process.join()
         self.parent_conn.close()
         if self.pid is not None:
             place = self.assignment.place
             place.process_socket(self.pid).unlink(missing_ok=True)
-            forget_worker(place.metrics_folder, self.pid)
+            # Not in the supervisor's own thread, because a worker that hangs may hold the lock of the metrics
+            threading.Thread(target=_forget_metrics, args=(place.metrics_folder, self.pid), daemon=True).start()
 
     def how_it_ended(self) -> str:
         code = self.exitcode
@@ -465,7 +464,8 @@ def supervise(prepared: Prepared, listener: socket.socket, count: int, *, host: 
     """Serves with `count` workers until asked to end. Returns the exit status. Raises SettingsError."""
     if os.name == "nt":
         raise SettingsError("WORKERS: Several workers need Linux or macOS; on Windows there can be only one")
-    with tempfile.TemporaryDirectory(prefix="voicebot-", dir=_short_folder()) as folder:  # mode 0700
+    # Its mode is 0700. A thread may still write metrics into it when it is removed.
+    with tempfile.TemporaryDirectory(prefix="voicebot-", dir=_short_folder(), ignore_cleanup_errors=True) as folder:
         supervisor = Supervisor(prepared, listener, count, Path(folder), host=host)
         if share:
             link = threading.Thread(
@@ -477,6 +477,15 @@ def supervise(prepared: Prepared, listener: socket.socket, count: int, *, host: 
         return 0
     sys.stderr.write(f"Voice Bot can't start.\n{supervisor.failure}\n")
     return 1
+
+
+def _forget_metrics(folder: Path, pid: int) -> None:
+    from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
+
+    try:
+        forget_worker(folder, pid)
+    except Exception:  # boundary: a process that was killed may leave files that cannot be read, and others go on
+        logger.exception("the metrics of process %d could not be added to those of ended ones", pid)
 
 
 def _short_folder() -> str | None:
