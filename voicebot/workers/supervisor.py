@@ -141,15 +141,16 @@ class Worker(Process):
     def kill(self) -> None:
         self.process.kill()
 
-    def forget(self) -> None:
+    def forget(self, *, with_all: bool) -> None:
         """Closes the pipe of a process that has ended, and removes its socket and its gauges."""
         self.process.join()
         self.parent_conn.close()
         if self.pid is not None:
             place = self.assignment.place
             place.process_socket(self.pid).unlink(missing_ok=True)
-            # Not in the supervisor's own thread, because a worker that hangs may hold the lock of the metrics
-            threading.Thread(target=_forget_metrics, args=(place.metrics_folder, self.pid), daemon=True).start()
+            if not with_all:
+                # Not in the supervisor's own thread, because a worker that hangs may hold the lock of the metrics
+                threading.Thread(target=_forget_metrics, args=(place.metrics_folder, self.pid), daemon=True).start()
 
     def how_it_ended(self) -> str:
         code = self.exitcode
@@ -232,7 +233,7 @@ class Supervisor(Multiprocess):
             signal.set_wakeup_fd(-1)
             for worker in self.workers():
                 worker.kill()
-                worker.forget()
+                worker.forget(with_all=True)
             self.close()
 
     def close(self) -> None:
@@ -331,7 +332,7 @@ class Supervisor(Multiprocess):
         for report in worker.reports():  # its last ones
             if report is not WorkerState.SERVING:
                 self._reported(worker, report)
-        worker.forget()
+        worker.forget(with_all=self._order is not None)
         if worker in self.leaving:
             self.leaving.remove(worker)
             logger.info("worker %d has ended (process %d)", worker.number, worker.pid)
