@@ -65,7 +65,7 @@ class FakeWorker(Worker):
     def kill(self) -> None:
         self.lives, self.killed = False, True
 
-    def forget(self) -> None:
+    def forget(self, *, with_all: bool) -> None:
         self.forgotten = True
 
     def forget_metrics(self) -> None:
