@@ -132,6 +132,12 @@ class Admission:
         return len(self._slots)
 
     @property
+    def is_full(self) -> bool:
+        """True if no place is left, as far as this process knows."""
+        taken = self.sessions if self._shared is None else max(self.sessions, self._shared.taken)
+        return taken >= self._limits.sessions
+
+    @property
     def pending(self) -> int:
         """How many clients are connecting."""
         return len(self._pending)
