@@ -40,6 +40,12 @@ class RefusedError(Exception):
         """The kind of problem that the engines have, if that is the reason."""
 
     @property
+    def content(self) -> dict[str, str]:
+        """The JSON of the answer."""
+        content = {"error": str(self), "code": self.reason.value}
+        return content if self.problem_code is None else content | {"problem_code": self.problem_code}
+
+    @property
     def headers(self) -> dict[str, str]:
         return {} if self.retry_after_s is None else {"Retry-After": str(math.ceil(self.retry_after_s))}
 

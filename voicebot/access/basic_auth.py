@@ -55,8 +55,9 @@ class _Login(Enum):
 
 
 class BasicAuth:
-    """ASGI middleware that asks for the password on every path but `/health`, `/say/…` and, with METRICS_PUBLIC,
-    `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password (`session.invitations`).
+    """ASGI middleware that asks for the password on every path but `/health`, `/ready`, `/say/…` and, with
+    METRICS_PUBLIC, `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password
+    (`session.invitations`).
 
     Wrong passwords are counted by address. After too many from one address, every further password from there waits in
     a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that
@@ -87,7 +88,7 @@ class BasicAuth:
         self._counter = counter
         self._username = _digest(settings.app_username)
         self._password = _digest(settings.app_password.get_secret_value())
-        self._open_paths = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
+        self._open_paths = {"/health", "/ready"} | ({"/metrics"} if settings.metrics_public else set())
         self._trusted_proxies = settings.trusted_proxies
         self._browsers = KnownBrowsers(settings)
         self._browser_guesses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)

@@ -9,6 +9,7 @@ A preemptive reply begins at a pause of the user's. It is held back until the tu
 says more. A call that needs the user's yes is made only after a clear yes to the whole question. A user who stays
 silent for long is asked whether they are still there. After the user was told that there are no more answers today,
 the session ends. While a person answers the user, no model does, and nobody asks whether the user is still there.
+A session of a conversation that broke off in a reply goes on with that reply.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ from voicebot.dialogue.interruption.verdict import (
 )
 from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
-from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.reply_state import Reply, UnfinishedReply
 from voicebot.dialogue.state import (
     MAX_LEVELS,
     MAX_TEXTS_TO_SAY,
@@ -129,6 +130,7 @@ from voicebot.dialogue.state import (
     Utterance,
     VerdictRecord,
 )
+from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.dialogue.transition import Transition, cancel_reply
 from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
@@ -174,6 +176,8 @@ def _apply(t: Transition, input: Input) -> None:
     match input:
         case SessionStarted():
             _restart_silence(t)
+            if t.state.unfinished is not None:
+                _start(t, Timer.GO_ON, t.state.rules.goes_on_after_s)
         case SpeechSuspected():
             t.state = replace(t.state, suspected=t.state.committed is not None and t.state.committed.started)
         case SpeechCleared():
@@ -201,11 +205,13 @@ def _apply(t: Transition, input: Input) -> None:
         case HandoverChanged():
             _note_user_active(t)
             drop_confirmation(t)
+            _drop_unfinished_reply(t)
             t.state = replace(t.state, handed_over=input.to_person)
         case InterruptPressed():
             _note_user_active(t)
             cancel_reply(t)
             drop_confirmation(t)
+            _drop_unfinished_reply(t)
             t.state = replace(t.state, merge_next=False, texts_to_say=())
         case ConversationCleared():
             _clear_conversation(t)
@@ -250,6 +256,9 @@ def _settle(t: Transition) -> None:
             _keep_unanswered_words(t)
     elif state.reply is None and over and state.pending:
         _start_reply(t, merged(state.pending))
+    elif state.reply is None and over and state.unfinished is not None:
+        if state.goes_on:
+            _go_on(t, state.unfinished)
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
@@ -606,6 +615,7 @@ def _clear_conversation(t: Transition) -> None:
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
+    _drop_unfinished_reply(t)
     t.state = replace(t.state, texts_to_say=(), handed_over=False, last_reply_cleared=t.state.last_reply)
 
 
@@ -754,7 +764,7 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
     confirmed = confirmed_call(t, words)
     declined = declined_call(t, words) if confirmed is None else None
     calls = t.state.calls if declined is None else with_call(t.state.calls, declined)
-    known_ends = tuple((call.id, 0) for call in calls if call.ended and not call.reported)
+    known_ends = _unreported_ends(calls)
     reply = Reply(number, asked=words, preemptive=preemptive, confirmed=confirmed, known_ends=known_ends)
     t.state = replace(t.state, reply=reply, last_reply=number, turn=turn)
     stood_in = t.state.stood_in
@@ -774,14 +784,56 @@ def _still_answers(t: Transition, reply: Reply, words: str) -> bool:
     return same and reply.confirmed == confirmed_call(t, words)
 
 
-def _say(t: Transition, text: str) -> None:
+def _say(t: Transition, text: str, *, heard_before: str = "") -> None:
     """Begins a reply with a fixed text of the bot's own, which answers nothing that the user said."""
     number = t.state.last_reply + 1
-    t.state = replace(
-        t.state, reply=Reply(number), last_reply=number, turn=None, asked=None, ask_again=False, spoken=None
-    )
+    reply = Reply(number, heard_before=heard_before)
+    t.state = replace(t.state, reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
     t.commands.append(StartReply(number, t.state.history, text=text))
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
+
+
+def _go_on(t: Transition, unfinished: UnfinishedReply) -> None:
+    """Goes on with the reply in which an earlier session broke off: says its rest, or answers the message again.
+
+    What was heard of it becomes part of the reply, so that the history gets one message of all that was heard.
+    """
+    _drop_unfinished_reply(t)
+    history, before = t.state.history, ""
+    if unfinished.begun and history and history[-1].role is Role.ASSISTANT:
+        history, before = history[:-1], history[-1].text
+    if unfinished.text:
+        _set_history(t, history)
+        _say(t, unfinished.text, heard_before=before)
+    elif history and history[-1].role is Role.USER:
+        _set_history(t, history)
+        _answer_again(t, heard_before=before, counted=unfinished.counted)
+
+
+def _answer_again(t: Transition, *, heard_before: str, counted: bool) -> None:
+    """Answers the user's last message, to which an earlier session had no complete answer."""
+    history, calls, number = t.state.history, t.state.calls, t.state.last_reply + 1
+    reply = Reply(
+        number,
+        asked=history[-1].text,
+        heard_before=heard_before,
+        counted_before=counted,
+        known_ends=_unreported_ends(calls),
+    )
+    t.state = replace(t.state, reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
+    t.commands.append(StartReply(number, history, calls=calls, counted=counted))
+    t.facts += [ReplyBegun(number), ReplyCommitted(number)]
+
+
+def _unreported_ends(calls: tuple[CallRecord, ...]) -> tuple[tuple[str, int], ...]:
+    """Returns the ends of calls of which a reply that begins now may tell the user, for `Reply.known_ends`."""
+    return tuple((call.id, 0) for call in calls if call.ended and not call.reported)
+
+
+def _drop_unfinished_reply(t: Transition) -> None:
+    _stop(t, Timer.GO_ON)
+    if t.state.unfinished is not None:
+        t.state = replace(t.state, unfinished=None, goes_on=False)
 
 
 def _queue_text(t: Transition, text: str) -> None:
@@ -818,6 +870,7 @@ def _leave_turn_to_person(t: Transition) -> None:
 
 def _take_turn(t: Transition, history: History) -> None:
     _set_history(t, history)
+    _drop_unfinished_reply(t)
     if t.state.asked is not None and not t.state.asked.typed:
         t.state = replace(t.state, pauses=t.state.pauses.after_turn())
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
@@ -1001,6 +1054,8 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
             _prompt_idle_user(t)
         case Timer.CONFIRMATION:
             drop_confirmation(t)
+        case Timer.GO_ON:
+            t.state = replace(t.state, goes_on=True)
         case _:
             assert_never(timer)
 

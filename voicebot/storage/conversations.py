@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from voicebot.access.places import Place
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import Message
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.runtime.clock import Clock, SteadyClock
 from voicebot.runtime.limits import MAX_DATABASE_BYTES
@@ -25,7 +26,7 @@ from voicebot.storage.held_imports import HeldImports
 from voicebot.storage.imports import Import, address_label
 from voicebot.storage.leases import Leases
 from voicebot.storage.operations import Operations, PendingTakeover
-from voicebot.storage.record import ConversationRecord, Tail, call_bytes, message_bytes
+from voicebot.storage.record import ConversationRecord, Tail, call_bytes, message_bytes, unfinished_bytes
 from voicebot.workers.place import WorkerPlace
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ WRITTEN_BYTES = 16_000_000
 
 RETRY_S = 5.0
 """The delay of housekeeping that is due, and the wait that clients are told when the database has failed."""
+
+GOES_ON_S = 60.0
+"""How long after a session broke off the next one goes on with its reply: as long as the page tries to connect again,
+more or less. A user who comes back later has something else in mind."""
 
 DAY_S = 86_400.0
 
@@ -172,6 +177,7 @@ class Conversations:
             id,
             () if record is None else record.history,
             calls,
+            None if record is None else self._to_go_on_with(record),
             owner=owner,
             notice=notice,
             new=record is None,
@@ -181,26 +187,34 @@ class Conversations:
         self._live.add(conversation)
         return conversation
 
+    def _to_go_on_with(self, record: ConversationRecord) -> UnfinishedReply | None:
+        """Returns what a session that begins now says of what the last one left unsaid."""
+        return record.unfinished if self._clock() - record.unfinished_at_s <= GOES_ON_S else None
+
     async def save(
         self,
         conversation: StoredConversation,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
+        unfinished: UnfinishedReply | None,
         *,
         new: bool,
     ) -> bool:
-        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
+        """Replaces the last messages, the last calls, and what is unfinished.
 
-        Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
+        A missing conversation is created only if it is `new`. Returns False if the conversation belongs to another
+        session now, or was deleted. Raises StoreError.
         """
         assert self._database is not None, "without a database nothing is saved"
         assert conversation.id is not None, "a stored conversation has an id"
         id = conversation.id
         self._written_bytes += message_bytes(last_messages.items) + call_bytes(last_calls.items if last_calls else ())
+        self._written_bytes += unfinished_bytes(unfinished)
         if self._written_bytes > WRITTEN_BYTES:
             self._housekeeping_due.set()
         now_s = self._clock()
-        saving = self._database.save(id, conversation.owner, now_s, last_messages, last_calls, new=new)
+        last = (last_messages, last_calls, unfinished)
+        saving = self._database.save(id, conversation.owner, now_s, *last, new=new)
         ours = await self._run(saving, WRITE_TIMEOUT_S)
         if not ours and self.leases is not None:
             owners = await self._run(self._database.owners([id]), READ_TIMEOUT_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.runtime.limits import STORED_CALL_BYTES, STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
@@ -186,15 +187,18 @@ class Database:
         now_s: float,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None = None,
+        unfinished: UnfinishedReply | None = None,
         *,
         new: bool = False,
     ) -> bool:
-        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
+        """Replaces the last messages, the last calls, and what is unfinished.
 
-        Returns False, and changes nothing, if the conversation has another owner or does not exist.
+        A missing conversation is created only if it is `new`. Returns False, and changes nothing, if the conversation
+        has another owner or does not exist.
         """
+        row = {"updated_at": now_s, **_unfinished_columns(unfinished, now_s)}
         try:
-            return await self._save(id, owner, now_s, last_messages, last_calls, new=new)
+            return await self._save(id, owner, row, last_messages, last_calls, new=new)
         except IntegrityError:  # an earlier attempt that seemed to fail has created it, and another session owns it now
             return False
 
@@ -202,7 +206,7 @@ class Database:
         self,
         id: str,
         owner: str,
-        now_s: float,
+        row: Mapping[str, Any],
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
         *,
@@ -210,11 +214,11 @@ class Database:
     ) -> bool:
         async with self.transaction() as connection:
             mine = (conversations.c.id == id) & (conversations.c.owner == owner)
-            touched = await connection.execute(update(conversations).where(mine).values(updated_at=now_s))
+            touched = await connection.execute(update(conversations).where(mine).values(**row))
             if not touched.rowcount:
                 if not new:
                     return False
-                await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
+                await connection.execute(insert(conversations).values(id=id, owner=owner, **row))
             later = (messages.c.conversation == id) & (messages.c.position >= last_messages.start)
             await connection.execute(delete(messages).where(later))
             await _write_messages(connection, id, last_messages)
@@ -506,7 +510,21 @@ async def _calls_of(connection: AsyncConnection, id: str) -> tuple[CallRecord, .
 
 
 async def _record_of(connection: AsyncConnection, id: str) -> ConversationRecord:
-    return ConversationRecord(await history_of(connection, id), await _calls_of(connection, id))
+    history, calls = await history_of(connection, id), await _calls_of(connection, id)
+    row = (await connection.execute(select(conversations).where(conversations.c.id == id))).first()
+    if row is None or row.unfinished_text is None:  # another server may have deleted it just now
+        return ConversationRecord(history, calls)
+    unfinished = UnfinishedReply(row.unfinished_text, row.unfinished_begun, row.unfinished_counted)
+    return ConversationRecord(history, calls, unfinished, row.unfinished_at)
+
+
+def _unfinished_columns(unfinished: UnfinishedReply | None, now_s: float) -> dict[str, Any]:
+    return {
+        "unfinished_text": None if unfinished is None else _storable(unfinished.text),
+        "unfinished_begun": None if unfinished is None else unfinished.begun,
+        "unfinished_counted": None if unfinished is None else unfinished.counted,
+        "unfinished_at": None if unfinished is None else now_s,
+    }
 
 
 async def _write_messages(connection: AsyncConnection, id: str, tail: Tail[Message]) -> None:

@@ -18,6 +18,11 @@ conversations = Table(
     Column("owner", String(64), nullable=False),
     # Seconds since the epoch
     Column("updated_at", Double, nullable=False),
+    # What the session still had to say (`UnfinishedReply`), and when that was stored; NULL if nothing was left
+    Column("unfinished_text", Text),
+    Column("unfinished_begun", Boolean),
+    Column("unfinished_counted", Boolean),
+    Column("unfinished_at", Double),
 )
 
 messages = Table(

@@ -12,7 +12,6 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnec
 from aiortc.mediastreams import MediaStreamTrack
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastrtc.utils import Context
 from pydantic import BaseModel, Field, ValidationError
 
 from voicebot.access.admission import RefusedError, SessionSlot
@@ -184,8 +183,7 @@ class WebRtcServer:
     def _track_came(self, peer: Peer, track: MediaStreamTrack) -> None:
         if track.kind != "audio":
             raise SdpError("no other media than sound can be sent")
-        context = Context(webrtc_id=peer.webrtc_id)
-        peer.connection.track = VoiceTrack(track, event_handler=peer.connection, context=context)
+        peer.connection.track = VoiceTrack(track, peer.connection, peer.webrtc_id)
         peer.rtc.addTrack(peer.connection.track)
 
     def _channel_opened(self, peer: Peer, channel: RTCDataChannel) -> None:
