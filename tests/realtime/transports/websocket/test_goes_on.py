@@ -79,12 +79,14 @@ async def test_an_answer_that_was_not_complete_is_given_again_and_counts_as_one_
         assert server.services.turns.used == 1
 
 
-async def test_nothing_goes_on_for_a_user_who_hung_up() -> None:
-    async with bot([STORY]) as server:
-        async with ws_client(server) as first:
-            name = await hear_a_sentence(first)
-            await first.send("bye")
-            await first.next("closed", code="bye")
-        async with ws_client(server, f"?conversation={name}") as second:
-            await second.next("connected")
-            assert session(server).state.unfinished is None
+async def test_it_goes_on_for_a_client_that_says_it_comes_back_and_not_for_one_that_hangs_up() -> None:
+    async with bot([STORY, STORY]) as server:
+        for comes_back, code in ((True, "gone"), (False, "bye")):
+            async with ws_client(server) as first:
+                name = await hear_a_sentence(first)
+                await first.send("bye", comes_back=comes_back)
+                await first.next("closed", code=code)
+            async with ws_client(server, f"?conversation={name}") as second:
+                await second.next("connected")
+                assert (session(server).state.unfinished is not None) is comes_back
+            await until(lambda: not server.sessions("ws"))
