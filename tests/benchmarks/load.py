@@ -1,9 +1,10 @@
 """`make bench-load` adds users to one process of our app until it is full, and prints a Markdown table.
 
-The app has stub engines with the delays of `make bench`, and the real speech detector, echo detector and codecs. The
-users run on the same machine, in a process of their own. A transport is full when the 95th percentile of the
-response gap has grown by 30 % over that of the first step, when sound came too late to be played, or when a user got no
-answer.
+With `--engines stubs` the app has stub engines with the delays of `make bench`. With `--engines services` it is the app
+as delivered, with the clients of Deepgram, Groq and ElevenLabs, and these services are simulated with the same delays.
+Speech detector, echo detector and codecs are real in both. The users and the services run on the same machine, in
+processes of their own. A transport is full when the 95th percentile of the response gap has grown by 30 % over that of
+the first step, when sound came too late to be played, or when a user got no answer.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ import os
 import signal
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.benchmarks import bots
-from tests.benchmarks.bots import Bot
 from tests.benchmarks.figures import p95
 from tests.benchmarks.load_users import USERS
+from tests.support.app_process import environment, running
 from tests.support.paths import PROJECT
 
 STEPS = (2, 4, 8, 12, 16, 20, 24, 28, 32)
@@ -39,39 +44,150 @@ NO_LIMITS: dict[str, Any] = {
     "idle_timeout_s": 0,
 }
 
+CGROUP = Path("/sys/fs/cgroup/cpu")
+PERIOD_US = 10_000
+"""A process that is held to a share of a core gets it anew in each period. The kernel's usual 100 ms would let it rest
+for 50 ms in one piece."""
+
 HEAD = (
-    "| sessions | response gap, median / p95 (n) | dropouts | unanswered | CPU of the app | its loop late, p95 / most |"
+    "| sessions | response gap, median / p95 (n) | first token | dropouts | unanswered | CPU of the app | of it its"
+    " event loops | its loop late, mean / p95 |"
 )
 
 
-async def step(bot: Bot, transport: str, sessions: int, seconds: float) -> dict[str, Any]:
+class LoadedApp(ABC):
+    """The app under load."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url, self.process = url, psutil.Process(pid)
+
+    def cpu_s(self) -> tuple[float, float]:
+        """Returns the processor time so far of the app with its workers, and that of their main threads."""
+        processes = [self.process, *self.process.children(recursive=True)]
+        return sum(sum(each.cpu_times()[:2]) for each in processes), sum(map(_main_thread_s, processes))
+
+    @abstractmethod
+    async def restart_figures(self, http: httpx.AsyncClient) -> None:
+        """Begins a new measurement."""
+
+    @abstractmethod
+    async def figures(self, http: httpx.AsyncClient) -> dict[str, float | None]:
+        """Returns the figures of the measurement in ms: `lag_mean` and `lag_p95` of the event loop, `first_token`."""
+
+
+def _main_thread_s(process: psutil.Process) -> float:
+    return sum(each.user_time + each.system_time for each in process.threads() if each.id == process.pid)
+
+
+class StubbedApp(LoadedApp):
+    """The app on stub engines, whose first token comes 150 ms after it was asked for."""
+
+    async def restart_figures(self, http: httpx.AsyncClient) -> None:
+        await http.get(f"{self.url}/bench/lag")
+
+    async def figures(self, http: httpx.AsyncClient) -> dict[str, float | None]:
+        lag = (await http.get(f"{self.url}/bench/lag")).json()
+        return {"lag_mean": lag["mean"], "lag_p95": lag["p95"], "first_token": None}
+
+
+class DeliveredApp(LoadedApp):
+    """The app as delivered. Its figures come from /metrics, so p95 of the lag is the bound of a bucket."""
+
+    async def restart_figures(self, http: httpx.AsyncClient) -> None:
+        self._before = await self._scrape(http)
+
+    async def figures(self, http: httpx.AsyncClient) -> dict[str, float | None]:
+        now = await self._scrape(http)
+        grown = {name: value - self._before.get(name, 0.0) for name, value in now.items()}
+        lag, token = "voicebot_loop_lag_seconds", "voicebot_turn_step_seconds"
+        buckets = {float(bound): count for (name, bound), count in grown.items() if name == f"{lag}_bucket"}
+        samples = buckets[float("inf")]
+        tokens = grown.get((f"{token}_count", "llm_ttft"), 0.0)
+        return {
+            "lag_mean": 1000 * grown[f"{lag}_sum", ""] / samples,
+            "lag_p95": 1000 * min(bound for bound, count in buckets.items() if count >= 0.95 * samples),
+            "first_token": 1000 * grown[f"{token}_sum", "llm_ttft"] / tokens if tokens else None,
+        }
+
+    async def _scrape(self, http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
+        """Returns the samples by name and by their bucket or step."""
+        page = (await http.get(f"{self.url}/metrics")).raise_for_status().text
+        return {
+            (sample.name, sample.labels.get("le") or sample.labels.get("step", "")): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if "le" not in sample.labels or "step" not in sample.labels
+        }
+
+
+@asynccontextmanager
+async def stubbed(logs: Path, *arguments: str) -> AsyncIterator[StubbedApp]:
+    async with bots.running(bots.LOAD, logs, *arguments, **NO_LIMITS) as bot:
+        yield StubbedApp(bot.url, bot.pid)
+
+
+@asynccontextmanager
+async def delivered(logs: Path, workers: int) -> AsyncIterator[DeliveredApp]:
+    """Runs the app as delivered, on simulated services. Blocks while the app starts and ends."""
+    async with bots.running(bots.SERVICES, logs, "--crowd") as services, httpx.AsyncClient(trust_env=False) as http:
+        settings = (await http.get(f"{services.url}/settings")).raise_for_status().json()
+        options = () if workers == 1 else ("--workers", str(workers))
+        command = [sys.executable, str(PROJECT / "app.py"), "--port", "0", *options]
+        with running(command, logs, environment(**NO_LIMITS, **settings)) as app:
+            yield DeliveredApp(app.url, app.process.pid)
+
+
+@contextmanager
+def held_to(app: LoadedApp, cores: float) -> Iterator[None]:
+    """Holds each process of the app that serves users to a share of a core, by Linux's control groups (version 1)."""
+    workers = app.process.children() or [app.process]
+    groups = [CGROUP / f"voicebot-{worker.pid}" for worker in workers]
+    for group, worker in zip(groups, workers, strict=True):
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+        (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US)))
+        for process in (worker, *worker.children(recursive=True)):
+            (group / "cgroup.procs").write_text(str(process.pid))
+    try:
+        yield
+    finally:
+        for group in groups:
+            for pid in (group / "cgroup.procs").read_text().split():
+                (CGROUP / "cgroup.procs").write_text(pid)
+            group.rmdir()
+
+
+async def step(app: LoadedApp, transport: str, sessions: int, seconds: float, *more: str) -> dict[str, Any]:
     """Runs a number of users, and returns their figures and the app's load."""
-    app = psutil.Process(bot.pid)
     users = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.benchmarks.load_users", bot.url),
-        *("--transport", transport, "--sessions", str(sessions), "--seconds", str(seconds)),
+        *(sys.executable, "-m", "tests.benchmarks.load_users", app.url),
+        *("--transport", transport, "--sessions", str(sessions), "--seconds", str(seconds), *more),
         cwd=PROJECT,
         stdout=PIPE,
     )
     assert users.stdout is not None
     await users.stdout.readline()  # All users are connected.
     async with httpx.AsyncClient(trust_env=False) as http:
-        await http.get(f"{bot.control_url}/bench/lag")
-        before_s = sum(app.cpu_times()[:2])
+        await app.restart_figures(http)
+        before_s = app.cpu_s()
         measured: dict[str, Any] = json.loads(await users.stdout.readline())
-        measured["cpu"] = (sum(app.cpu_times()[:2]) - before_s) / seconds
-        measured["lag"] = (await http.get(f"{bot.control_url}/bench/lag")).json()
+        used, of_loops = (now_s - then_s for now_s, then_s in zip(app.cpu_s(), before_s, strict=True))
+        measured |= {"cpu": used / seconds, "loop_cpu": of_loops / seconds, **await app.figures(http)}
     await users.wait()
     return measured
 
 
 def row(sessions: int, measured: dict[str, Any]) -> str:
-    gaps = measured["gaps_ms"]
-    gap = f"{median(gaps):.0f} / {p95(gaps):.0f} ms (n {len(gaps)})" if gaps else "–"
-    late = f"{measured['lag']['p95']:.0f} / {measured['lag']['most']:.0f} ms"
-    return (
-        f"| {sessions} | {gap} | {measured['dropouts']} | {measured['unanswered']} | {measured['cpu']:.0%} | {late} |"
-    )
+    gaps, token = measured["gaps_ms"], measured["first_token"]
+    cells = [
+        str(sessions),
+        f"{median(gaps):.0f} / {p95(gaps):.0f} ms (n {len(gaps)})" if gaps else "–",
+        "–" if token is None else f"{token:.0f} ms",
+        *(str(measured[name]) for name in ("dropouts", "unanswered")),
+        *(f"{measured[name]:.0%}" for name in ("cpu", "loop_cpu")),
+        f"{measured['lag_mean']:.1f} / {measured['lag_p95']:.0f} ms",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def is_full(measured: dict[str, Any], first: dict[str, Any]) -> bool:
@@ -79,55 +195,78 @@ def is_full(measured: dict[str, Any], first: dict[str, Any]) -> bool:
     return bool(troubled) or p95(measured["gaps_ms"]) > GROWTH * p95(first["gaps_ms"])
 
 
-async def fill(transport: str, steps: list[int], seconds: float, logs: Path) -> list[str]:
+async def fill(app: LoadedApp, transport: str, steps: list[int], seconds: float) -> list[str]:
     """Returns the table of one transport."""
-    lines = [f"### {transport}", "", HEAD, "|---" * 6 + "|"]
-    async with bots.running(bots.LOAD, logs, **NO_LIMITS) as bot:
-        first: dict[str, Any] | None = None
-        for sessions in steps:
-            measured = await step(bot, transport, sessions, seconds)
-            lines.append(row(sessions, measured))
-            first = first or measured
-            if measured["failures"]:
-                lines += ["", f"- {sessions} sessions: {'; '.join(sorted(set(measured['failures'])))}"]
-            if is_full(measured, first):
-                lines += [
-                    "",
-                    f"- full at {sessions} sessions; the users took {measured['users_cpu']:.0%} of a core there",
-                ]
-                break
+    lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"]
+    first: dict[str, Any] | None = None
+    for sessions in steps:
+        measured = await step(app, transport, sessions, seconds)
+        lines.append(row(sessions, measured))
+        first = first or measured
+        if measured["failures"]:
+            lines += ["", f"- {sessions} sessions: {'; '.join(sorted(set(measured['failures'])))}"]
+        if is_full(measured, first):
+            lines += ["", f"- full at {sessions} sessions; the users took {measured['users_cpu']:.0%} of a core there"]
+            break
     return [*lines, ""]
 
 
+async def quiet(app: LoadedApp, transport: str, sessions: int, seconds: float) -> list[str]:
+    """Returns what sessions take in which nobody talks."""
+    measured = await step(app, transport, sessions, seconds, "--quiet")
+    return [f"- {sessions} quiet sessions over {transport} take {measured['cpu'] / sessions:.2%} of a core each", ""]
+
+
 async def profile(transport: str, sessions: int, seconds: float, logs: Path) -> Path:
-    """Returns a file with the time spent in each function."""
+    """Returns a file with the time spent in each function, on stub engines."""
     path = logs / f"{transport}-{sessions}.txt"
-    async with bots.running(bots.LOAD, logs, "--profile", str(path), **NO_LIMITS) as bot:
-        await step(bot, transport, sessions, seconds)
-        app = psutil.Process(bot.pid)
-        app.send_signal(signal.SIGINT)  # The bot writes the file on SIGINT.
-        await asyncio.to_thread(app.wait, 20)
+    async with stubbed(logs, "--profile", str(path)) as app:
+        await step(app, transport, sessions, seconds)
+        app.process.send_signal(signal.SIGINT)  # The bot writes the file on SIGINT.
+        await asyncio.to_thread(app.process.wait, 20)
     return path
+
+
+async def measure(options: argparse.Namespace, engines: str, transport: str, logs: Path) -> list[str]:
+    title = f"### {transport}, {engines}"
+    if options.workers > 1:
+        title += f", {options.workers} workers"
+    if options.cores:
+        title += f", each held to {options.cores:g} of a core"
+    async with stubbed(logs) if engines == "stubs" else delivered(logs, options.workers) as app:
+        with held_to(app, options.cores) if options.cores else nullcontext():
+            if options.quiet:
+                return [title, "", *await quiet(app, transport, options.quiet, options.seconds)]
+            return [title, "", *await fill(app, transport, options.steps, options.seconds)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.load", description=__doc__)
     parser.add_argument("--transports", nargs="+", choices=USERS, default=list(USERS))
+    parser.add_argument("--engines", nargs="+", choices=("stubs", "services"), default=["stubs", "services"])
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS), help="numbers of sessions")
     parser.add_argument("--seconds", type=float, default=60.0, help="the duration of each step")
+    parser.add_argument("--workers", type=int, default=1, help="of the app; only with --engines services")
+    parser.add_argument("--cores", type=float, help="hold each worker to this share of a core (Linux, as root)")
+    parser.add_argument(
+        "--quiet", type=int, metavar="SESSIONS", help="measure only what sessions take in which nobody talks"
+    )
     parser.add_argument(
         "--profile", type=int, metavar="SESSIONS", help="print only a profile with this number of sessions"
     )
     options = parser.parse_args()
+    if options.workers > 1 and options.engines != ["services"]:
+        parser.error("only the app as delivered has workers: --engines services")
     logs = Path(tempfile.mkdtemp(prefix="load-"))
     sys.stdout.write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; logs in {logs}.\n\n")
     for transport in options.transports:
         if options.profile is not None:
             path = asyncio.run(profile(transport, options.profile, options.seconds, logs))
             sys.stdout.write(path.read_text("utf-8"))
-        else:
-            sys.stdout.write("\n".join(asyncio.run(fill(transport, options.steps, options.seconds, logs))) + "\n")
-        sys.stdout.flush()
+            continue
+        for engines in options.engines:
+            sys.stdout.write("\n".join(asyncio.run(measure(options, engines, transport, logs))) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -14,10 +14,7 @@ from fastapi import FastAPI
 
 from tests.benchmarks import control, our_bot
 from tests.benchmarks.lag import Lag
-from tests.benchmarks.oracle import Delays, Oracle, Utterance, Word
-
-WORDS = (*(("what", 0.34), ("time", 0.69), ("is", 0.89), ("it", 1.10), ("in", 1.31), ("tokyo", 1.72)),)
-"""The question: each word with its end in seconds after the onset, as in the first clip of `users.questions`."""
+from tests.benchmarks.oracle import CROWD_QUESTION, Delays, Oracle, Utterance, Word
 
 NOTICED_S = 0.1
 """The time from the onset of speech to the begin of the utterance: `Tuning.vad_start_s`."""
@@ -28,7 +25,7 @@ class Crowd(Oracle):
 
     def begin(self) -> Utterance:
         onset_s = time.monotonic() - NOTICED_S
-        return Oracle(words=[Word(text, onset_s + ends_s) for text, ends_s in WORDS]).begin()
+        return Oracle(words=[Word(text, onset_s + ends_s) for text, ends_s in CROWD_QUESTION]).begin()
 
 
 async def serve() -> None:

@@ -201,8 +201,8 @@ class WsUser(User):
 USERS: dict[str, Callable[[str, UserStats, Lag], User]] = {"webrtc": RtcUser, "ws": WsUser}
 
 
-async def crowd(url: str, transport: str, sessions: int, seconds: float) -> dict[str, object]:
-    """Runs all users at once, who connect one after the other."""
+async def crowd(url: str, transport: str, sessions: int, seconds: float, *, quiet: bool) -> dict[str, object]:
+    """Runs all users at once, who connect one after the other. `quiet` ones say nothing."""
     clip = questions(1)[0]
     everyone = [UserStats() for _ in range(sessions)]
     lag = Lag()
@@ -213,6 +213,8 @@ async def crowd(url: str, transport: str, sessions: int, seconds: float) -> dict
         try:
             async with AsyncExitStack() as stack:
                 user = await USERS[transport](url, stats, lag).connect(stack)
+                if quiet:
+                    await asyncio.Event().wait()
                 await user.talk(clip, random.Random(index))
         except (OSError, TimeoutError, httpx.HTTPError, OfferRefusedError, WebSocketException) as error:
             stats.failures.append(f"{type(error).__name__} {error}")
@@ -248,8 +250,9 @@ def main() -> None:
     parser.add_argument("--transport", choices=USERS, default="webrtc")
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--quiet", action="store_true", help="nobody talks")
     options = parser.parse_args()
-    figures = asyncio.run(crowd(options.url, options.transport, options.sessions, options.seconds))
+    figures = asyncio.run(crowd(options.url, options.transport, options.sessions, options.seconds, quiet=options.quiet))
     sys.stdout.write(json.dumps(figures) + "\n")
 
 

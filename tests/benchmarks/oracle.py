@@ -18,6 +18,10 @@ NAMES = (
 
 PARTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
+CROWD_QUESTION = (*(("what", 0.34), ("time", 0.69), ("is", 0.89), ("it", 1.10), ("in", 1.31), ("tokyo", 1.72)),)
+"""The question that all users ask when there are many: each word with its end in seconds after the onset, as in the
+first clip of `users.questions`."""
+
 Mode = Literal["story", "talk", "short", "okay"]
 """The replies of the stub agent: 21 s in eight sentences, 8 s in three, one sentence of twelve words, or one word."""
 

@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from tests.benchmarks.load import NO_LIMITS
-from tests.benchmarks.load_bot import WORDS
+from tests.benchmarks.oracle import CROWD_QUESTION
 from tests.benchmarks.services import LOUD
 from tests.benchmarks.users import questions
 from tests.simulators import deepgram, elevenlabs
@@ -78,7 +78,11 @@ class PacedRecogniser:
         if not loud:
             return []
         start, length_s = loud[0][0], (loud[-1][1] - loud[0][0]) / SPEECH_RATE_HZ
-        ends = [(text, start + round(ends_s * SPEECH_RATE_HZ)) for text, ends_s in WORDS if ends_s <= length_s + 0.1]
+        ends = [
+            (text, start + round(ends_s * SPEECH_RATE_HZ))
+            for text, ends_s in CROWD_QUESTION
+            if ends_s <= length_s + 0.1
+        ]
         starts = [start, *(end for _, end in ends)]
         return [HeardWord(text, began, end) for (text, end), began in zip(ends, starts, strict=False)]
 

@@ -21,6 +21,15 @@ FRAME_S = 0.020
 FRAME_SAMPLES = int(WIRE_RATE_HZ * FRAME_S)
 """The length of one playout frame: 20 ms, 960 samples at the wire rate."""
 
+SILENT_FRAME: Samples = np.zeros(FRAME_SAMPLES, np.int16)
+"""A playout frame of digital silence, which is most of what is played. It can't be changed."""
+SILENT_FRAME.flags.writeable = False
+
+
+def is_silent(frame: Samples) -> bool:
+    """Returns True if all samples are 0."""
+    return frame is SILENT_FRAME or not frame.any()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
@@ -79,19 +88,43 @@ class Audio:
         return cls(np.concatenate([piece.samples for piece in parts]), rate_hz)
 
 
+SETTLED_S = 0.1
+"""After this much digital silence, nothing else is left in a resampler: soxr keeps 30 ms from 48 to 16 kHz."""
+
+
 class Resampler:
-    """Resamples a stream piece by piece, without discontinuities between the pieces."""
+    """Resamples a stream piece by piece, without discontinuities between the pieces.
+
+    It rests in digital silence, and returns as much digital silence (soxr would make noise of 1).
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._from_hz = from_hz
         self._to_hz = to_hz
         self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ") if from_hz != to_hz else None
+        self._silent = 0
+        """The length of the digital silence that was pushed last, in samples."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether so much digital silence was pushed that what the resampler holds back is silent, too."""
+        return self._silent >= SETTLED_S * self._from_hz
 
     def push(self, audio: Audio) -> Audio:
         """Returns the resampled audio that is ready. The resampler holds back a few samples."""
         if audio.rate_hz != self._from_hz:
             raise ValueError(f"this stream is at {self._from_hz} Hz, got {audio.rate_hz} Hz")
-        return audio if self._stream is None else self._convert(audio.samples, last=False)
+        if self._stream is None:
+            return audio
+        if not is_silent(audio.samples):
+            self._silent = 0
+            return self._convert(audio.samples, last=False)
+        resting = self.is_resting
+        self._silent += len(audio.samples)
+        length, rest = divmod(len(audio.samples) * self._to_hz, self._from_hz)
+        if resting and not rest:  # what it holds back stays as long
+            return Audio(np.zeros(length, np.int16), self._to_hz)
+        return self._convert(audio.samples, last=False)
 
     def flush(self) -> Audio:
         """Ends the stream, and returns the samples that were held back."""

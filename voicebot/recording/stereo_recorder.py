@@ -25,6 +25,10 @@ SAMPLE_BYTES = 2
 DITHER = 1
 """The largest sample that the resampler produces from silence."""
 
+WRITTEN_S = 0.2
+"""The sound that is resampled and written at once. Frame by frame, recording took 5 % of the time of a talking session,
+and 12 % of a quiet one's."""
+
 BLOCK_SAMPLES = 65_536
 """The number of samples of each channel that are read at once."""
 
@@ -44,12 +48,16 @@ class StereoRecorder:
         except OSError:
             self._left.close()
             raise
-        self._is_full = False
+        self._is_past_limit = False
 
     @property
     def is_full(self) -> bool:
         """True if sound was left out at the end, because of the limit or a full disk."""
-        return self._is_full
+        return self._is_past_limit or self._is_disk_full
+
+    @property
+    def _is_disk_full(self) -> bool:
+        return self._left.is_disk_full or self._right.is_disk_full
 
     def record_user(self, audio: Audio, at: int) -> None:
         """Records audio from the user whose last sample arrived at `at`."""
@@ -60,12 +68,14 @@ class StereoRecorder:
         self._record(self._right, audio, at)
 
     def _record(self, channel: _ChannelRecorder, audio: Audio, start: int) -> None:
-        if not self._is_full:
+        if not self.is_full:
             channel.record(audio, start)
-            self._is_full = channel.is_disk_full or start + audio.duration_s * RATE_HZ > self._limit
+            self._is_past_limit = start + audio.duration_s * RATE_HZ > self._limit
 
     def snapshot(self) -> StereoSound:
         """Returns the sound up to now. Raises OSError."""
+        for channel in (self._left, self._right):
+            channel.write_waiting(quietly=self._is_disk_full)
         left = self._left.snapshot()
         try:
             return StereoSound(left, self._right.snapshot(), self._limit)
@@ -79,7 +89,7 @@ class StereoRecorder:
 
 
 class _ChannelRecorder:
-    """Writes one stream into a sparse file. Silence is skipped, so it takes no space on disk."""
+    """Writes one stream into a sparse file, `WRITTEN_S` at a time. Silence is skipped, so it takes no space on disk."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by `close`)
@@ -88,6 +98,9 @@ class _ChannelRecorder:
         self._rate_hz = 0
         self._rate_since = self._pushed = 0
         """The place in the stream at which the present sampling rate began, and the samples pushed at that rate."""
+        self._waiting: list[Samples] = []
+        """The pieces that are not resampled and written yet."""
+        self._waiting_samples = 0
         self._written = 0
         """The number of samples in the file. The resampler holds back a few more."""
         self.is_disk_full = False
@@ -96,15 +109,19 @@ class _ChannelRecorder:
         """Appends the next piece. It began at `start`, or earlier if it arrived late."""
         if audio.rate_hz != self._rate_hz:
             self._change_rate(audio.rate_hz)
-        assert self._resampler is not None
         self._aligner.add(self._offset, start)
-        self._write(self._resampler.push(audio).samples)
         self._pushed += len(audio.samples)
+        self._waiting.append(audio.samples)
+        self._waiting_samples += len(audio.samples)
+        if self._waiting_samples >= WRITTEN_S * self._rate_hz:
+            self.write_waiting()
 
     def snapshot(self) -> _ChannelSound:
-        """Returns the channel up to now. Raises OSError."""
+        """Returns the channel up to now, without the sound that waits to be written. Raises OSError."""
         file = os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0)
-        return _ChannelSound(file, self._aligner.moves(), self._written, ends_early=self.is_disk_full)
+        all_known = self._resampler is not None and self._resampler.is_resting and not self.is_disk_full
+        length = self._offset if all_known else self._written
+        return _ChannelSound(file, self._aligner.moves(), length, ends_early=self.is_disk_full)
 
     def close(self) -> None:
         self._file.close()
@@ -115,12 +132,21 @@ class _ChannelRecorder:
         return self._rate_since + (self._pushed * RATE_HZ // self._rate_hz if self._rate_hz else 0)
 
     def _change_rate(self, rate_hz: int) -> None:
+        self.write_waiting()
         if self._resampler is not None:
             self._write(self._resampler.flush().samples)
         self._rate_since = self._written = max(self._written, self._offset)
         self._resampler, self._rate_hz, self._pushed = Resampler(rate_hz, RATE_HZ), rate_hz, 0
 
-    def _write(self, samples: Samples) -> None:
+    def write_waiting(self, *, quietly: bool = False) -> None:
+        """Writes the sound that waits to be written. `quietly`: it is not logged if the disk is full."""
+        if self._waiting and self._resampler is not None and not self.is_disk_full:
+            sound = Audio(np.concatenate(self._waiting), self._rate_hz)
+            self._waiting.clear()
+            self._waiting_samples = 0
+            self._write(self._resampler.push(sound).samples, quietly=quietly)
+
+    def _write(self, samples: Samples, *, quietly: bool = False) -> None:
         position = self._written * SAMPLE_BYTES
         self._written += len(samples)
         if not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
@@ -132,7 +158,8 @@ class _ChannelRecorder:
                 pcm, position = pcm[count:], position + count
         except OSError as error:
             self._written, self.is_disk_full = position // SAMPLE_BYTES, True
-            logger.error("a recording ends here, because it cannot be written to disk any more: %s", error)
+            if not quietly:
+                logger.error("a recording ends here, because it cannot be written to disk any more: %s", error)
 
 
 class _ChannelSound:

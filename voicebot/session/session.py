@@ -14,7 +14,7 @@ import numpy as np
 from voicebot.access.admission import SessionSlot
 from voicebot.access.close_codes import FAULT, HUNG_UP, LAST_WORDS, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
-from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SILENT_FRAME, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import (
     ConversationCleared,
@@ -36,7 +36,7 @@ from voicebot.dialogue.facts import (
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
-from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
+from voicebot.engines.conversation import TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
 from voicebot.session.conversation import conversation_key
@@ -273,7 +273,7 @@ class Session(Observer):
         if isinstance(step.input, SayRequested):
             self._texts_to_come -= 1
         elif isinstance(step.input, ConversationCleared):
-            invitations.end(self.conversation_key, HandoverEnd.CLEARED)
+            invitations.clear(self.conversation_key)
         for fact in step.facts:
             match fact:
                 case TurnLeftToPerson(text=text):
@@ -316,7 +316,7 @@ class Session(Observer):
 
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
         """Returns the next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of speech."""
-        frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        frame = SILENT_FRAME
         self._unplayed += 1
         with self._faults.contained("playout"):
             frame = self.player.next_frame(most)
@@ -356,7 +356,7 @@ class Session(Observer):
 
     # Texts of tools and of people outside -----------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    async def say(self, text: str) -> None:
         """Has the bot say a text as soon as nobody speaks. Raises TooManyTextsError if too many wait."""
         if len(self.state.texts_to_say) + self._texts_to_come >= MAX_TEXTS_TO_SAY:
             raise TooManyTextsError(f"{MAX_TEXTS_TO_SAY} texts wait to be said already")

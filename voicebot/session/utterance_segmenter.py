@@ -11,7 +11,7 @@ import numpy as np
 
 from voicebot.audio.echo import ECHO_SCORE, EchoDetector
 from voicebot.audio.prosody import ProsodyMeter
-from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
+from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples, is_silent
 from voicebot.dialogue.endpointing import WINDOW_S, Endpointer, EndpointRules, SpeechEvent
 from voicebot.dialogue.events import (
     SpeechCleared,
@@ -175,7 +175,7 @@ class UtteranceSegmenter:
     def note_playback(self, frame: Samples) -> None:
         """Takes the next 20 ms of the bot's voice at 48 kHz, silence included."""
         self._echo.add_playback(frame)
-        if frame.any():
+        if not is_silent(frame):
             self._silent_s = 0.0
             self._grace_s -= FRAME_S
             self._still_s += FRAME_S

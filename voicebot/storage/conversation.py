@@ -113,7 +113,10 @@ class StoredConversation(Observer):
         notice: str | None = None,
         new: bool = True,
         store: ConversationStore | None = None,
+        place: str | None = None,
     ) -> None:
+        self.place = place
+        """The id of the session's `Place`."""
         self.id, self.history, self.calls, self.notice = id, history, calls, notice
         self.unfinished = unfinished
         self.owner = owner
@@ -187,6 +190,12 @@ class StoredConversation(Observer):
             await self._store.call_ended(self, ended)
         else:
             self.tell_call_ended(ended)
+
+    @property
+    def open_calls(self) -> list[CallRecord]:
+        """The calls of this conversation that still run, as far as its session knows."""
+        known = self.calls if self._state is None else self._state.calls
+        return [call for call in known if not call.ended]
 
     def tell_call_ended(self, ended: ToolCallEnded) -> bool:
         """Tells this session how a call has ended. Returns False if the session has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,21 @@ class WorkerPlace:
     def siblings(self) -> tuple[int, ...]:
         """The numbers of the other workers."""
         return tuple(number for number in range(self.count) if number != self.number)
+
+    @property
+    def metrics_folder(self) -> Path:
+        """The folder in which the workers share their metrics."""
+        return self.folder / "metrics"
+
+    def share_metrics(self) -> None:
+        """Makes this process write its metrics into that folder.
+
+        Raises RuntimeError if prometheus-client is loaded already: it chooses where to write when it is loaded.
+        """
+        if "prometheus_client" in sys.modules:
+            raise RuntimeError("prometheus_client was loaded before it could know the folder of the workers' metrics")
+        self.metrics_folder.mkdir(exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.metrics_folder)
 
     def socket(self, number: int) -> Path:
         """Returns the path at which the worker with this number answers. It may not be there, or be dead."""

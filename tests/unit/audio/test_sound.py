@@ -127,3 +127,19 @@ def test_a_resampler_rejects_audio_at_another_rate() -> None:
     resampler = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
     with pytest.raises(ValueError, match="48000 Hz, got 16000 Hz"):
         resampler.push(Audio.silence(0.02, SPEECH_RATE_HZ))
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz", "samples"),
+    [(48_000, 16_000, 960), (48_000, 24_000, 960), (24_000, 48_000, 441), (22_050, 48_000, 441)],
+)
+def test_a_resampled_stream_has_digital_silence_where_the_stream_has_and_the_sound_around_it_is_unchanged(
+    from_hz: int, to_hz: int, samples: int
+) -> None:
+    silence = Audio.silence(1.0, from_hz)
+    stream = Audio.joined([tone(0.3, from_hz), silence, tone(0.3, from_hz), silence], from_hz)
+    made = resampled(stream, to_hz, samples).samples.astype(int)
+    at_once = stream.resampled(to_hz).samples.astype(int)
+    assert len(made) == len(at_once)
+    assert np.abs(made - at_once).max() <= 2
+    assert not made[round(0.5 * to_hz) : round(1.2 * to_hz)].any()

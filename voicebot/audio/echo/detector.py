@@ -14,7 +14,7 @@ from voicebot.audio.echo.delay import LAGS, DelaySearch, exact_delay
 from voicebot.audio.echo.path import EARLY, EchoPath
 from voicebot.audio.echo.sample_history import SampleHistory
 from voicebot.audio.echo.spectra import BIN_COUNT, FRAME, HOP, SPEECH_BINS, Powers, Spectra, power, spectra
-from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.audio.sound import FRAME_S, SILENT_FRAME, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
 
 ECHO_SCORE = 0.5
 """From this score on, the microphone signal counts as echo."""
@@ -129,7 +129,8 @@ class EchoDetector:
 
     def add_playback(self, frame: Samples) -> None:
         """Adds the next 20 ms of playback, silence included: int16 of shape (960,) at 48 kHz."""
-        self._silence_s = 0.0 if frame.max() > DITHER or frame.min() < -DITHER else self._silence_s + FRAME_S
+        heard = frame is not SILENT_FRAME and (frame.max() > DITHER or frame.min() < -DITHER)
+        self._silence_s = 0.0 if heard else self._silence_s + FRAME_S
         if self._silence_s > ECHO_TAIL_S:
             self._played.add(_SILENCE)
         else:

@@ -8,19 +8,19 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from aiortc import RTCDataChannel
+from aiortc import MediaStreamTrack, RTCDataChannel
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 from fastrtc import AsyncStreamHandler
 from fastrtc.tracks import AudioCallback
+from fastrtc.utils import Context
 
 from voicebot.access.admission import RefusedError, SessionSlot
 from voicebot.access.close_codes import CloseCode, SessionClosed
-from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples, is_silent
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
@@ -30,6 +30,8 @@ from voicebot.session.messages import Closed, ErrorMessage, MessageError, Sessio
 from voicebot.session.services import AppServices
 from voicebot.session.session import GONE, Session
 from voicebot.storage.conversation import StoredConversation
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.aiortc_tuning.direct_sound import SoundSource, receive_directly, wire_frame
 from voicebot.transports.webrtc.data_channel import encoded, message_of, parse
 
 logger = logging.getLogger(__name__)
@@ -47,8 +49,15 @@ EMIT_S = 30.0
 """FastRTC logs an error if `emit` returns nothing for 60 s."""
 
 
-class VoiceTrack(AudioCallback):
-    """The track of the bot's sound. It also hands the client's sound to the connection, as FastRTC's tracks do."""
+class VoiceTrack(AudioCallback, SoundSource):
+    """The track of the bot's sound. It also hands the client's sound to the connection, as FastRTC's tracks do.
+
+    If aiortc is tuned, sound goes both ways directly: the connection hands its frames to `sender`, and is handed the
+    client's. Otherwise both go through FastRTC's queues.
+    """
+
+    def __init__(self, remote: MediaStreamTrack, connection: WebRtcConnection, webrtc_id: str) -> None:
+        AudioCallback.__init__(self, remote, event_handler=connection, context=Context(webrtc_id=webrtc_id))
 
     async def recv(self) -> AudioFrame:
         """Returns the next frame as soon as the connection has queued it.
@@ -75,6 +84,7 @@ class WebRtcConnection(AsyncStreamHandler):
         self.session = Session("webrtc", services, slot, conversation, self)
         self.track: VoiceTrack | None = None
         """FastRTC's end of this connection, with the queue of frames to send; None until the offer is read."""
+        self._tuned = aiortc_tuning.apply()
         self._media_timeout_s = services.settings.tuning.media_timeout_s
         self._max_message_bytes = max_message_bytes
         self._position = 0
@@ -102,6 +112,8 @@ class WebRtcConnection(AsyncStreamHandler):
     async def run(self) -> None:
         """Runs the session of the client, which has connected, until it ends, and tells the client why."""
         assert self.track is not None, "an offer without sound is refused"
+        if self._tuned:
+            receive_directly(self.track.track, self._hear)
         await self.track.start()  # not left to aiortc's sender, which a client can keep from ever starting
         self.session.sound_comes()
         closed = await self.session.run()
@@ -138,7 +150,14 @@ class WebRtcConnection(AsyncStreamHandler):
                 self._resamplers[form] = AudioResampler("s16", "mono", WIRE_RATE_HZ)
             yield from self._resamplers[form].resample(frame)
 
+    def _hear(self, frame: AudioFrame) -> None:
+        """Takes the client's sound directly."""
+        for each in self.resample(frame):
+            samples = np.frombuffer(bytes(each.planes[0]), np.int16, each.samples)
+            self.session.receive_audio(Audio(samples, each.sample_rate))
+
     async def receive(self, frame: tuple[int, Samples]) -> None:
+        """Takes the client's sound from FastRTC: what came before the session, and if aiortc is not tuned, all."""
         rate_hz, samples = frame
         self.session.receive_audio(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
         await asyncio.sleep(0)  # after a stall of the network, seconds of sound wait here: others get their turn
@@ -156,13 +175,20 @@ class WebRtcConnection(AsyncStreamHandler):
         return 0 if self.track is None else self.track.queue.qsize()
 
     def tick(self) -> None:
-        """Queues a frame directly. FastRTC's own conversions would cost processor time and 3 dB."""
+        """Sends or queues a frame directly. FastRTC's own conversions would cost processor time and 3 dB."""
         self._check_client()
         self._show()
-        if self.track is not None and self.frames_waiting < MAX_QUEUED_FRAMES:
+        if self.track is None:
+            return
+        if self.track.sender is not None:
+            frame = self.session.next_frame()
+            self.track.sender.send(frame, self._position, silent=is_silent(frame))
+            self.session.sent(frame)
+            self._position += FRAME_SAMPLES
+        elif not self._tuned and self.frames_waiting < MAX_QUEUED_FRAMES:
             frame = self.session.next_frame()
             self._unsent.append((self._position, frame))
-            self.track.queue.put_nowait(_wire_frame(frame, self._position))
+            self.track.queue.put_nowait(wire_frame(frame, self._position))
             self._position += FRAME_SAMPLES
 
     def sent(self, frame: AudioFrame) -> None:
@@ -225,12 +251,3 @@ class WebRtcConnection(AsyncStreamHandler):
                 self.session.take(parse(raw))
             except MessageError as error:
                 self.send(ErrorMessage(code=ErrorCode.MESSAGE, message=str(error)))
-
-
-def _wire_frame(samples: Samples, position: int) -> AudioFrame:
-    """Returns 20 ms of sound as aiortc's frame. `position` counts the samples of the stream."""
-    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = WIRE_RATE_HZ
-    frame.pts = position
-    frame.time_base = Fraction(1, WIRE_RATE_HZ)
-    return frame

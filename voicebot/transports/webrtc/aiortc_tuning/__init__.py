@@ -4,6 +4,7 @@
   (github.com/aiortc/aiortc/issues/543 and 775).
 - `opus`: one channel, less delay, and concealment of lost packets.
 - `sound_path`: decoding and encoding on the event loop instead of in threads, and sound levels by numpy.
+- `direct_sound`: sound goes from the socket to the session, and back, without tasks and queues in between.
 - `peer_limits`: limits on what a peer may send. Some malformed SCTP packets are rejected by aiortc itself since
   github.com/aiortc/aiortc/pull/1424.
 - `peer_closing`: closing in bounded time (github.com/aiortc/aiortc/issues/283 and 1104).
@@ -41,9 +42,13 @@ def apply(version: str = aiortc.__version__) -> bool:
     if not version.startswith(KNOWN_VERSION):
         logger.warning("aiortc %s is not known (%sx is) and is not adapted, which adds delay", version, KNOWN_VERSION)
         return False
-    from voicebot.transports.webrtc.aiortc_tuning import peer_limits, sound_path  # they import names of this version
+    from voicebot.transports.webrtc.aiortc_tuning import (
+        direct_sound,
+        peer_limits,
+        sound_path,
+    )  # they import names of this version
 
-    if missing := [*sound_path.missing(), *peer_limits.missing(), *_missing_in_aioice()]:
+    if missing := [*sound_path.missing(), *direct_sound.missing(), *peer_limits.missing(), *_missing_in_aioice()]:
         logger.warning("aiortc %s has no %s and is not adapted, which adds delay", version, ", ".join(missing))
         return False
     sound_path.install()

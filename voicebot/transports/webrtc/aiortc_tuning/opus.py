@@ -53,10 +53,8 @@ class VoiceEncoder(OpusEncoder):
         """
         assert isinstance(frame, AudioFrame)
         silent = _is_silent(frame)
-        if silent and self._silence is not None:
-            self._spared += SAMPLES_PER_FRAME
-            self._timestamp += SAMPLES_PER_FRAME
-            return [self._silence], self._timestamp
+        if silent and (packet := self.encode_silence()) is not None:
+            return packet
         if frame.pts is not None:
             frame.pts -= self._spared
         packets = self.codec.encode(frame)
@@ -69,6 +67,14 @@ class VoiceEncoder(OpusEncoder):
         start = packets[0].pts - self.first_packet_pts + self._spared
         self._timestamp = start + (len(payloads) - 1) * SAMPLES_PER_FRAME
         return payloads, start
+
+    def encode_silence(self) -> tuple[list[bytes], int] | None:
+        """Returns the silent packet again, for 20 ms more of digital silence; None if silence has to be encoded."""
+        if self._silence is None:
+            return None
+        self._spared += SAMPLES_PER_FRAME
+        self._timestamp += SAMPLES_PER_FRAME
+        return [self._silence], self._timestamp
 
 
 def _is_silent(frame: AudioFrame) -> bool:

@@ -22,6 +22,7 @@ from OpenSSL import SSL
 from voicebot.access.rates import MessageRate, TokenBucket
 from voicebot.runtime import limits
 from voicebot.runtime.clock import Clock
+from voicebot.transports.webrtc.aiortc_tuning.direct_sound import receive_packet
 
 logger = logging.getLogger(__name__)
 
@@ -201,21 +202,23 @@ def guard(peer: RTCPeerConnection, messages_per_s: float, session: FloodedSessio
         _limit_addresses(connection)
         budget = DatagramBudget(connection)
         for protocol in connection._protocols:
-            _limit_datagrams(protocol, budget)
+            _limit_datagrams(protocol, budget, transport)
 
 
 def _ends(transceiver: Any) -> tuple[RTCRtpReceiver, RTCRtpSender]:
     return transceiver.receiver, transceiver.sender
 
 
-def _limit_datagrams(protocol: StunProtocol, budget: DatagramBudget) -> None:
+def _limit_datagrams(protocol: StunProtocol, budget: DatagramBudget, transport: RTCDtlsTransport) -> None:
+    """Limits the datagrams of a socket. Sound is handled at once, the others by aiortc's tasks."""
     receive = protocol.datagram_received
 
     def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
         if not budget.admits(data, (address[0], address[1])):
             return
         try:
-            receive(data, address)
+            if not (data[0] > 127 and not is_rtcp(data) and receive_packet(transport, data)):
+                receive(data, address)
         except Exception as error:  # noqa: BLE001 (aioice unpacks what strangers send: anything may come)
             logger.debug("a datagram could not be read: %s", error)
 

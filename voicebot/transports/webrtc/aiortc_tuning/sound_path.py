@@ -6,7 +6,6 @@ They use private members of aiortc, and `missing` returns those that the install
 from __future__ import annotations
 
 import logging
-import math
 import queue
 import threading
 import time
@@ -26,6 +25,7 @@ from av import AudioFrame, FFmpegError, Packet
 
 from voicebot.runtime import limits
 from voicebot.runtime.clock import Clock
+from voicebot.transports.webrtc.aiortc_tuning.direct_sound import SoundSender, SoundSource, level_dbov
 from voicebot.transports.webrtc.aiortc_tuning.jitter_buffer import SoundJitterBuffer
 from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
@@ -34,9 +34,6 @@ logger = logging.getLogger(__name__)
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
 ENCODER = "_RTCRtpSender__encoder"
-
-LEVEL_MIN_DBOV = -127
-LEVEL_REFERENCE = 32767
 
 _make_receiver = RTCRtpReceiver.__init__
 _next_encoded_frame = RTCRtpSender._next_encoded_frame
@@ -104,12 +101,7 @@ def audio_level_dbov(frame: AudioFrame) -> int:
     divides by the samples of one, which gives 3 dB too much in stereo.
     """
     values = frame.samples * frame.layout.nb_channels
-    samples = np.frombuffer(bytes(frame.planes[0]), np.int16, values).astype(np.float64)
-    energy = float(samples @ samples)
-    if energy == 0.0:
-        return LEVEL_MIN_DBOV
-    level = 20 * math.log10(math.sqrt(energy / (values * LEVEL_REFERENCE * LEVEL_REFERENCE)))
-    return round(min(max(level, LEVEL_MIN_DBOV), 0))
+    return level_dbov(np.frombuffer(bytes(frame.planes[0]), np.int16, values))
 
 
 def make_receiver(receiver: RTCRtpReceiver, kind: str, transport: RTCDtlsTransport) -> None:
@@ -134,10 +126,12 @@ def decoder_worker(
 async def next_encoded_frame(sender: RTCRtpSender, codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
     """Replaces RTCRtpSender._next_encoded_frame: sound is encoded at once, not in a thread.
 
-    FastRTC's tracks return None when they have ended, which is no error here.
+    A `SoundSource` sends by itself until it ends. FastRTC's tracks return None when they have ended, which is no error.
     """
     if sender.kind != "audio":
         return await _next_encoded_frame(sender, codec)
+    if isinstance(sender.track, SoundSource):
+        await sender.track.send_until_end(SoundSender(sender, codec, encoder_for(codec)))
     data = await sender.track.recv()
     if not isinstance(data, AudioFrame | Packet):
         raise MediaStreamError
