@@ -242,6 +242,7 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
     """Serves until interrupted. Starts and closes the engines. Raises EngineError if they can't be started."""
     services = application.services
     memory.return_large_pieces()
+    memory.read_small_pieces()
     aiortc_tuning.apply()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(services.engines.close)
