@@ -138,11 +138,11 @@ async def delivered(logs: Path, workers: int) -> AsyncIterator[DeliveredApp]:
 
 
 @contextmanager
-def held_to(app: LoadedApp, cores: float) -> Iterator[None]:
-    """Holds each process of the app that serves users to a share of a core, by Linux's control groups (version 1)."""
-    workers = app.process.children() or [app.process]
-    groups = [CGROUP / f"voicebot-{worker.pid}" for worker in workers]
-    for group, worker in zip(groups, workers, strict=True):
+def held_to(app: LoadedApp, workers: int, cores: float) -> Iterator[None]:
+    """Holds each worker of the app to a share of a core, by Linux's control groups (version 1)."""
+    serving = [app.process] if workers == 1 else app.process.children()
+    groups = [CGROUP / f"voicebot-{worker.pid}" for worker in serving]
+    for group, worker in zip(groups, serving, strict=True):
         group.mkdir()
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US)))
@@ -234,7 +234,7 @@ async def measure(options: argparse.Namespace, engines: str, transport: str, log
     if options.cores:
         title += f", each held to {options.cores:g} of a core"
     async with stubbed(logs) if engines == "stubs" else delivered(logs, options.workers) as app:
-        with held_to(app, options.cores) if options.cores else nullcontext():
+        with held_to(app, options.workers, options.cores) if options.cores else nullcontext():
             if options.quiet:
                 return [title, "", *await quiet(app, transport, options.quiet, options.seconds)]
             return [title, "", *await fill(app, transport, options.steps, options.seconds)]
