@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
-import logging
 import sys
 
 import voicebot
-from voicebot.bootstrap import zero_gpu
-from voicebot.bootstrap.discovery import discover, with_costs
-from voicebot.bootstrap.engines import build, check
+from voicebot.bootstrap import process, zero_gpu
 from voicebot.engines.errors import EngineError
-from voicebot.runtime.hiding import hidden
-from voicebot.settings import config, logs
+from voicebot.settings import config
 from voicebot.settings import names as setting_names
+from voicebot.settings.cores import cores
 from voicebot.web.port import bind
 
 
 def port_number(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError("the port must be a number from 0 to 65535")
+    return int(text)
+
+
+def worker_count(text: str) -> int:
+    if text.lower() == "auto":
+        return min(config.MAX_WORKERS, cores())
+    if not text.isdecimal() or not 1 <= int(text) <= config.MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"there must be 1 to {config.MAX_WORKERS} workers, or auto")
     return int(text)
 
 
@@ -33,6 +37,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     parser.add_argument(
         "--port", type=port_number, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=worker_count,
+        metavar="N",
+        help="serve with N processes, or with one for each core: auto (default: WORKERS or 1)",
     )
     parser.add_argument(
         "--share", action="store_true", help="make a public link (its voice needs TURN: see docs/deployment.md)"
@@ -51,24 +61,19 @@ def main() -> int:
             from voicebot.check import run  # loads the settings itself, and exits
 
             run(setting_names.misspelt())
-        settings = config.load()
-        logs.set_up(settings.log_level)
-        found = discover(settings)
-        check(settings, found)
-        for message in (*setting_names.misspelt(), *found.remarks):
-            logging.getLogger("voicebot").warning("%s", message)
-        settings = with_costs(settings, found)
+        prepared = process.prepare(options.host)
+        settings = prepared.settings
         zero_gpu.report_start(settings)
-        host = options.host or settings.gradio_server_name
-        settings = settings.model_copy(update={"gradio_server_name": host})
-        listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
-        # Loading the packages below takes seconds, so the settings and the port are checked before.
-        engines = build(settings, found)
-        with hidden("mcp"):  # Gradio would load it, which takes 0.3 s of CPU
-            from voicebot.bootstrap import application as bootstrap
-            from voicebot.web import server
+        listener = bind(
+            settings.gradio_server_name, settings.gradio_server_port if options.port is None else options.port
+        )
+        count = settings.workers if options.workers is None else options.workers
+        if count == 1:
+            process.run(prepared, listener, share=options.share)
+        else:
+            from voicebot.workers.supervisor import supervise
 
-        asyncio.run(server.serve(bootstrap.application(settings, engines), listener, share=options.share))
+            return supervise(prepared, listener, count, host=options.host, share=options.share)
     except config.SettingsError as error:
         # A misspelt name may be the reason.
         sys.stderr.write("\n".join(["Voice Bot can't start.", str(error), *setting_names.misspelt(), ""]))

@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.tools import BaseTool
 from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
-from tests.support.scripted_model import Script, brief, call
+from tests.support.orders import ORDER, Orders
+from tests.support.scripted_model import Script, brief
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import effects
 from voicebot.dialogue.tool_calls import CallStatus
 from voicebot.engines.protocols import Engines
 from voicebot.session import tool_calls
 from voicebot.settings import config
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
-
-
-@dataclass
-class Orders:
-    """A tool that works until the test lets it end."""
-
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
-    made: list[str] = field(default_factory=list)
-
-    @property
-    def tool(self) -> BaseTool:
-        @effects
-        async def order(what: str) -> str:
-            """Order something."""
-            self.begun.set()
-            await self.let_go.wait()
-            self.made.append(what)
-            return f"ordered {what}"
-
-        return order
 
 
 @pytest.fixture
@@ -65,9 +43,6 @@ def engines_with(orders: Orders, *answers: list[Any]) -> tuple[Engines, Script]:
     model = Script(answers=list(answers))
     agent = GraphAgent(model, [orders.tool], "script", prompt=brief)
     return replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), model
-
-
-ORDER = [call("order", '{"what": "tea"}')]
 
 
 async def begun_call(client: WsClient, orders: Orders) -> str:

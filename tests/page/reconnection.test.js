@@ -20,6 +20,7 @@ test("a retry makes sense unless the server gave a reason that stays", () => {
   /** @type {[string | undefined, number, boolean][]} */
   const refusals = [
     ["rate", 429, true],
+    ["moving", 503, true],
     ["full", 503, false],
     ["day", 429, false],
     ["engines", 503, false],
@@ -73,6 +74,22 @@ test("it retries until it is connected, and waits as long as the server asks", a
   mock.timers.reset();
 });
 
+test("the first retry needs no pause if a new session can begin at once, but the next one does", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { reconnection, told } = failing(new Unreachable("no server"));
+  reconnection.start(20_000, true);
+  await settle();
+  assert.deepEqual(told, [1, 2]);
+  mock.timers.tick(1_000);
+  await settle();
+  assert.deepEqual(told, [1, 2, "connected"]);
+
+  reconnection.start(5_000, true);
+  await settle();
+  assert.deepEqual(told.slice(3), [3], "a session that breaks again and again is not begun at once");
+  mock.timers.reset();
+});
+
 test("it stops at a refusal that stays, and after ten retries", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const full = new Refused("full", { code: "full" });
@@ -102,6 +119,24 @@ test("a cancelled reconnection does nothing more", async () => {
   await settle();
   assert.deepEqual(told, [1]);
   mock.timers.reset();
+});
+
+test("after a second without packets the watch is quiet, until one comes", () => {
+  const watch = new PacketWatch(0);
+  /** @type {[number, number, boolean][]} */
+  const checks = [
+    [1, 500, false],
+    [1, 1_000, false],
+    [1, 1_500, true],
+    [1, 2_000, true],
+    [2, 2_500, false],
+    [2, 3_400, false],
+    [2, 3_500, true],
+  ];
+  for (const [packets, now_ms, quiet] of checks) {
+    watch.hasStopped(packets, now_ms);
+    assert.equal(watch.isQuiet(now_ms), quiet, `at ${now_ms} ms`);
+  }
 });
 
 test("packets that stop for four seconds break the connection, after a sleep for a second and a half", () => {

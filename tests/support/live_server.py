@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from tests.support.unsignalled import UnsignalledVoicebot
 from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.protocols import Engines
 from voicebot.session.services import AppServices, LiveSession
@@ -22,12 +21,15 @@ from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.web import server
 from voicebot.web.application import Application
 from voicebot.web.port import bind
+from voicebot.workers.place import WorkerPlace
 
 
 @dataclass(frozen=True, slots=True)
 class LiveServer:
     url: str
     application: Application
+    serves: asyncio.Task[None]
+    """Ends when the server has closed all connections, after `application.ending` was told to end."""
 
     @property
     def services(self) -> AppServices:
@@ -53,7 +55,9 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncIterator[LiveServer]:
+async def serving(
+    engines: Engines, settings: Settings, port: int = 0, place: WorkerPlace | None = None
+) -> AsyncIterator[LiveServer]:
     """Runs all of `server.serve` except its signal handling: starts and closes the engines and serves all routes.
 
     Port 0 stands for any free port. Conversations are stored where the settings say, otherwise in a temporary folder.
@@ -62,24 +66,27 @@ async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncI
         if settings.database_url is None:
             url = SecretStr(f"sqlite:///{folder}/conversations.db")
             settings = settings.model_copy(update={"database_url": url})
-        async with _serving(engines, settings, port) as live:
+        async with _serving(engines, settings, port, place) as live:
             yield live
 
 
 @asynccontextmanager
-async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIterator[LiveServer]:
+async def _serving(
+    engines: Engines, settings: Settings, port: int, place: WorkerPlace | None
+) -> AsyncIterator[LiveServer]:
     aiortc_tuning.apply()
     await engines.start()
-    application = bootstrap.application(settings, engines)
+    application = bootstrap.application(settings, engines, place)
     await application.services.conversations.start()
     await application.services.turns.refresh()
     application.webrtc.ice.start()
     listener = bind("127.0.0.1", port)
-    application.services.invitations.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    web = UnsignalledVoicebot(server.create_app(application), application, timeout_graceful_shutdown=1)
+    port = listener.getsockname()[1]
+    application.services.invitations.base_url = f"http://127.0.0.1:{port}"
+    web = server.Server(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
-        yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", application)
+        yield LiveServer(f"http://127.0.0.1:{port}", application, serve)
     finally:
         await application.close()
         web.should_exit = True

@@ -16,12 +16,15 @@ from voicebot.settings import config
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
 from voicebot.storage.database import Database
+from voicebot.workers.place import WorkerPlace
 
 
 @asynccontextmanager
-async def replica(url: str, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Conversations]:
-    """Yields the conversations of one server. Several servers on one URL are replicas."""
-    conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock)
+async def replica(
+    url: str, clock: Clock | None = None, place: WorkerPlace | None = None, **settings: Any
+) -> AsyncIterator[Conversations]:
+    """Yields the conversations of one server, or of the worker at a place. Several servers on one URL are replicas."""
+    conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock, place)
     await conversations.start()
     try:
         yield conversations

@@ -52,7 +52,7 @@ async def running_session(engines: Engines) -> AsyncIterator[Running]:
     await engines.start()
     application = bootstrap.application(config.load(keep_conversations=False), engines)
     services, connection = application.services, NotedConnection()
-    session = Session("ws", services, services.admission.take_slot("192.0.2.1"), StoredConversation(), connection)
+    session = Session("ws", services, await services.admission.take_slot("192.0.2.1"), StoredConversation(), connection)
     connection.session = session
     closed = asyncio.create_task(session.run())
     try:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from voicebot.web import server
 from voicebot.web.http_server import BoundedServer
 
 
@@ -21,7 +20,3 @@ class Unsignalled(uvicorn.Server):
 
 class UnsignalledBounded(Unsignalled, BoundedServer):
     """Our HTTP server, for any app."""
-
-
-class UnsignalledVoicebot(Unsignalled, server.Server):
-    """Our HTTP server, for our app."""

@@ -18,7 +18,7 @@ from voicebot.settings import config
 
 @asynccontextmanager
 async def bot(
-    replies: Sequence[Sequence[str]] = (),
+    replies: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
     heard: Sequence[Sequence[Any]] = (),
     letter_s: float = 0.01,
     late_s: float = 0.0,

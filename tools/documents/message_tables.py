@@ -101,7 +101,7 @@ TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", N
 SHORT = 4
 """Enumerations of at most this many values are written out."""
 
-AGAIN = {CloseCode.FAULT, CloseCode.MEDIA, CloseCode.SHUTDOWN, CloseCode.GONE}
+AGAIN = {CloseCode.FAULT, CloseCode.MEDIA, CloseCode.MOVING, CloseCode.SHUTDOWN, CloseCode.GONE}
 """After these a client should connect again."""
 
 

@@ -12,6 +12,17 @@ HEAD = """# Metrics
 `METRICS_PUBLIC=true`. Metrics hold no words, names or addresses of users, and their labels have few values. A counter
 counts from the start of the app. A histogram has the series `_bucket` (label `le`), `_sum` and `_count`.
 
+With [several workers](deployment.md#several-workers), whichever of them answers, it answers for all: counters and
+histograms are sums, and still have what an ended worker has counted. Gauges are at most a second old, and are sums over
+the workers that live, but `voicebot_engine_ready` is 1 only if the engine can work in all of them, and
+`voicebot_turns_today` is the highest count that one of them knows. The `process_` metrics have one more label,
+`worker`, and the `python_gc_` metrics are missing. Each worker alone answers at its socket in the supervisor's private
+folder:
+
+```text
+curl --unix-socket /tmp/voicebot-…/worker-0.sock http://worker/metrics
+```
+
 `deploy/grafana-dashboard.json` is a dashboard of them: import it into Grafana, and choose the Prometheus that scrapes
 the bot. `voicebot/observability/metrics.py` declares the metrics and counts the facts of sessions.
 """

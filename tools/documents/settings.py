@@ -32,7 +32,7 @@ Letter case does not matter in names. Settings are read once, at the start.
 
 What is given first in this list counts:
 
-1. the options `--host` and `--port` of the command line;
+1. the options `--host`, `--port` and `--workers` of the command line;
 2. the environment, in which a blank value also counts: it hides the value in `.env`;
 3. the file `.env`;
 4. on a Hugging Face Space, the [Space's own defaults](#defaults-on-a-space);

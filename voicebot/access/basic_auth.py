@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicebot.access.address import client_address, forwarded_values
 from voicebot.access.fair_queue import FairQueue, QueueFullError
+from voicebot.access.places import GuessCounter
 from voicebot.access.rates import AddressBuckets, TokenBucket
 from voicebot.access.refusal import Reason, RefusalCounter, refuse
 from voicebot.runtime import limits
@@ -54,8 +55,9 @@ class _Login(Enum):
 
 
 class BasicAuth:
-    """ASGI middleware that asks for the password on every path but `/health`, `/say/…` and, with METRICS_PUBLIC,
-    `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password (`session.invitations`).
+    """ASGI middleware that asks for the password on every path but `/health`, `/ready`, `/say/…` and, with
+    METRICS_PUBLIC, `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password
+    (`session.invitations`).
 
     Wrong passwords are counted by address. After too many from one address, every further password from there waits in
     a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that
@@ -67,22 +69,33 @@ class BasicAuth:
     do not slow it down. The cookie alone lets nobody in.
 
     Requests to open paths never wait. Where their password would have to wait, they count as not logged in.
+
+    With `shared`, wrong passwords are counted in all processes together: a process learns of the others' guesses at
+    each wrong password that it gets itself. Each of the `processes` has a queue, and they have the same rate together.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, counter: RefusalCounter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        counter: RefusalCounter,
+        shared: GuessCounter | None = None,
+        processes: int = 1,
+    ) -> None:
         assert settings.app_username is not None
         assert settings.app_password is not None
         self._app = app
         self._counter = counter
         self._username = _digest(settings.app_username)
         self._password = _digest(settings.app_password.get_secret_value())
-        self._open_paths = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
+        self._open_paths = {"/health", "/ready"} | ({"/metrics"} if settings.metrics_public else set())
         self._trusted_proxies = settings.trusted_proxies
         self._browsers = KnownBrowsers(settings)
         self._browser_guesses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
         self._address_guesses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
         self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES)
-        self._queue = FairQueue(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH)
+        self._shared = shared
+        self._queue = FairQueue(limits.TURN_S * processes, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -116,8 +129,10 @@ class BasicAuth:
         address = client_address(scope, self._trusted_proxies)
         if browser is not None and not self._browser_guesses.of(browser).wait_s:
             guesses = [self._browser_guesses.of(browser)]
+            counts = {f"browser {browser}": limits.GUESS_S}
         else:
             guesses = [self._address_guesses.of(address), self._all_guesses]
+            counts = {f"address {address}": limits.GUESS_S, "all": limits.ALL_GUESSES_S}
             if any(bucket.wait_s for bucket in guesses):
                 if self._is_open(scope["path"]):
                     return _Login.NONE
@@ -131,6 +146,11 @@ class BasicAuth:
             return _Login.RIGHT
         for bucket in guesses:
             bucket.take()
+        if self._shared is not None:
+            for bucket, (name, token_s) in zip(guesses, counts.items(), strict=True):
+                missing = await self._shared.count_guess(name, token_s)
+                if missing is not None:
+                    bucket.miss(missing)
         if guesses[0].wait_s:
             logger.warning("too many wrong passwords from %s: further ones have to wait", address)
         return _Login.WRONG

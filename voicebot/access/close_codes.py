@@ -9,7 +9,10 @@ from voicebot.dialogue.facts import ConversationEnded
 
 
 class CloseCode(StrEnum):
-    """Why a session was closed. After `fault`, `media` and `shutdown` a client should connect again at once."""
+    """Why a session was closed.
+
+    After `fault`, `media`, `moving` and `shutdown` a client should connect again at once.
+    """
 
     BYE = "bye"
     """The client hung up."""
@@ -31,6 +34,8 @@ class CloseCode(StrEnum):
     """The connection broke."""
     FAULT = "fault"
     """Something went wrong in the bot."""
+    MOVING = "moving"
+    """The process that carries the session ends. Another one, or its successor, goes on with the conversation."""
     SHUTDOWN = "shutdown"
     """The server shuts down."""
 
@@ -47,7 +52,11 @@ class SessionClosed:
         return cls(CloseCode(end.cause.value), end.reason)
 
 
+LAST_WORDS = frozenset({CloseCode.BYE, CloseCode.IDLE, CloseCode.TIME, CloseCode.DAY, CloseCode.FLOOD})
+"""After these, the next session of the conversation does not go on with a reply that was cut off."""
+
 FAULT = SessionClosed(CloseCode.FAULT, "Something went wrong inside the bot. Please connect again.")
 HUNG_UP = SessionClosed(CloseCode.BYE, "You hung up.")
 TAKEN_OVER = SessionClosed(CloseCode.ELSEWHERE, "This conversation goes on elsewhere.")
+MOVING = SessionClosed(CloseCode.MOVING, "The server is restarting. The conversation goes on in a moment.")
 SHUTDOWN = SessionClosed(CloseCode.SHUTDOWN, "The server is shutting down.")

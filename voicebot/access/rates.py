@@ -36,6 +36,10 @@ class TokenBucket:
         self._tokens -= count
         return True
 
+    def miss(self, count: float) -> None:
+        """Removes tokens until at least `count` are missing. There may then be less than none."""
+        self._tokens = min(self._refill(), self._capacity - count)
+
     @property
     def wait_s(self) -> float:
         """The time until there is a token; 0 if there is one."""

@@ -23,7 +23,8 @@ class Reason(StrEnum):
     ORIGIN = "origin"
     """A page of another site made the request."""
     CONNECTIONS = "connections"
-    """Too many connections were open, and this one was closed or could only be used for `/health` and `/metrics`."""
+    """Too many connections were open, and this one was closed or could only be used for `/health`, `/ready` and
+    `/metrics`."""
     TIMEOUT = "timeout"
     """A request did not arrive in time, or its answer was not read in time."""
     BODY = "body"
@@ -40,6 +41,8 @@ class Reason(StrEnum):
     """The bot's turns of the day, or the address's minutes of the day, are used up."""
     ENGINES = "engines"
     """No engine of some stage can work."""
+    MOVING = "moving"
+    """The process takes no new sessions, because it ends."""
     STORE = "store"
     """The stored conversations can't be reached."""
 

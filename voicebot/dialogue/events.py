@@ -28,6 +28,8 @@ class Timer(StrEnum):
     """Nobody has said anything for a while: the bot asks whether the user is there, or says goodbye."""
     CONFIRMATION = "confirmation"
     """The user has not answered a question that needs a yes: it counts as a no."""
+    GO_ON = "go on"
+    """A session has begun whose conversation broke off in a reply: the bot goes on with the reply."""
 
 
 class Stage(StrEnum):
@@ -421,7 +423,8 @@ class StartReply:
     `stood_in` is the engine of the last answer that was heard, if it stood in for others: the user knows about it.
     A `preemptive` reply is begun before the user's turn is sure to be over: until `ResumePlayback` it must do nothing
     that cannot be undone. `calls` are those of the conversation so far, the oldest first. `confirmed` is a call to
-    which the user has just said yes: the reply makes it first, and then answers.
+    which the user has just said yes: the reply makes it first, and then answers. `counted`: the turn of the day was
+    counted in an earlier session, which broke off.
     """
 
     reply: int
@@ -431,6 +434,7 @@ class StartReply:
     stood_in: str = ""
     calls: tuple[CallRecord, ...] = ()
     confirmed: CallRecord | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

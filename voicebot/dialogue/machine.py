@@ -9,24 +9,28 @@ A preemptive reply begins at a pause of the user's. It is held back until the tu
 says more. A call that needs the user's yes is made only after a clear yes to the whole question. A user who stays
 silent for long is asked whether they are still there. After the user was told that there are no more answers today,
 the session ends. While a person answers the user, no model does, and nobody asks whether the user is still there.
+A session of a conversation that broke off in a reply goes on with that reply.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import median_high
 from typing import assert_never
 
-from voicebot.dialogue.confirmation import (
-    LEAST_CONFIDENCE,
-    NO_ANSWER,
-    NOT_BEGUN,
-    NOT_HEARD,
-    PendingConfirmation,
-    answered,
-    ends_with_question,
-    is_clear_yes,
-    may_repeat,
+from voicebot.dialogue.call_transitions import (
+    confirmed_call,
+    declined_call,
+    doubt_confirmation,
+    drop_confirmation,
+    expect_confirmation,
+    extend_confirmation,
+    is_doubtful,
+    note_call_begun,
+    note_call_ended,
+    settle_calls,
+    use_confirmation,
+    with_call,
 )
 from voicebot.dialogue.end_of_turn.pauses import NOTED_S
 from voicebot.dialogue.end_of_turn.sources import endpointing_delay_s, estimate
@@ -36,7 +40,6 @@ from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyPreferences,
     AudioReceived,
-    CancelReply,
     Command,
     ConversationCleared,
     EndCause,
@@ -83,7 +86,6 @@ from voicebot.dialogue.events import (
     VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
-    ConfirmationPending,
     ConversationEnded,
     EngineChanged,
     ErrorRaised,
@@ -91,14 +93,11 @@ from voicebot.dialogue.facts import (
     HistoryChanged,
     PhaseChanged,
     ReplyBegun,
-    ReplyCancelled,
     ReplyCommitted,
     ReplyFinished,
     ReplyTextAdded,
     ReplyTextCompleted,
     SentenceDropped,
-    ToolCallChanged,
-    ToolCallConfirmed,
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
@@ -108,7 +107,6 @@ from voicebot.dialogue.facts import (
     WrongStartRepaired,
 )
 from voicebot.dialogue.history import History, Role, heard, merged, said
-from voicebot.dialogue.interruption.evidence import ECHO_ABSENT
 from voicebot.dialogue.interruption.verdict import (
     Decision,
     Speech,
@@ -119,9 +117,8 @@ from voicebot.dialogue.interruption.verdict import (
 )
 from voicebot.dialogue.preemptive import asks_the_same, says_something
 from voicebot.dialogue.preferences import InterruptedHistory
-from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.reply_state import Reply, UnfinishedReply
 from voicebot.dialogue.state import (
-    MAX_KEPT_CALLS,
     MAX_LEVELS,
     MAX_TEXTS_TO_SAY,
     MAX_TURNS,
@@ -133,7 +130,8 @@ from voicebot.dialogue.state import (
     Utterance,
     VerdictRecord,
 )
-from voicebot.dialogue.tool_calls import CallRecord, CallStatus
+from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.dialogue.transition import Transition, cancel_reply
 from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
 
@@ -160,17 +158,6 @@ LET_GO = "button: you let go"
 NOBODY_THERE = "Nothing was said or typed for a while."
 
 
-@dataclass(slots=True)
-class Transition:
-    """One step under way: the state as changed so far, with the commands and facts that the change has led to."""
-
-    state: State
-    at_s: float
-    """When the input happened, in seconds of the session's clock."""
-    commands: list[Command] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
-
-
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...], tuple[Fact, ...]]:
     """Returns the state after `input`, the commands to carry out, and the facts about what has happened, in order.
 
@@ -189,6 +176,8 @@ def _apply(t: Transition, input: Input) -> None:
     match input:
         case SessionStarted():
             _restart_silence(t)
+            if t.state.unfinished is not None:
+                _start(t, Timer.GO_ON, t.state.rules.goes_on_after_s)
         case SpeechSuspected():
             t.state = replace(t.state, suspected=t.state.committed is not None and t.state.committed.started)
         case SpeechCleared():
@@ -215,12 +204,14 @@ def _apply(t: Transition, input: Input) -> None:
             _queue_text(t, input.text)
         case HandoverChanged():
             _note_user_active(t)
-            _drop_confirmation(t)
+            drop_confirmation(t)
+            _drop_unfinished_reply(t)
             t.state = replace(t.state, handed_over=input.to_person)
         case InterruptPressed():
             _note_user_active(t)
-            _cancel(t)
-            _drop_confirmation(t)
+            cancel_reply(t)
+            drop_confirmation(t)
+            _drop_unfinished_reply(t)
             t.state = replace(t.state, merge_next=False, texts_to_say=())
         case ConversationCleared():
             _clear_conversation(t)
@@ -228,9 +219,9 @@ def _apply(t: Transition, input: Input) -> None:
             _note_user_active(t)
             _dispute(t, input.verdict, input.disputed)
         case ToolCallBegun():
-            _note_call_begun(t, input)
+            note_call_begun(t, input)
         case ToolCallEnded():
-            _note_call_ended(t, input)
+            note_call_ended(t, input)
         case PreferencesChanged():
             _note_user_active(t)
             t.state = replace(t.state, next_preferences=input.preferences)
@@ -248,7 +239,7 @@ def _settle(t: Transition) -> None:
     """Brings replies, pauses and timers in line with what is now known."""
     _apply_preferences_between_turns(t)
     state = t.state
-    unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
+    unsaid = any(not utterance.dismissed or utterance.answerable_words for utterance in state.utterances)
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
     if state.handed_over and state.reply is None and over and state.pending:
         _leave_turn_to_person(t)
@@ -257,7 +248,7 @@ def _settle(t: Transition) -> None:
     if live is not None and live.preemptive:
         words = _words(t)
         if state.handed_over or not (words and _still_answers(t, live, words)):
-            _cancel(t)
+            cancel_reply(t)
         elif over:
             _commit(t, live, words)
     elif state.refused is not None:
@@ -265,6 +256,9 @@ def _settle(t: Transition) -> None:
             _keep_unanswered_words(t)
     elif state.reply is None and over and state.pending:
         _start_reply(t, merged(state.pending))
+    elif state.reply is None and over and state.unfinished is not None:
+        if state.goes_on:
+            _go_on(t, state.unfinished)
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
@@ -326,7 +320,7 @@ def _settle_timers(t: Transition) -> None:
 
 def _words(t: Transition) -> str:
     """Returns all words that wait for an answer, those of unfinished utterances included."""
-    return merged([*t.state.pending, *(_answerable(utterance) for utterance in t.state.utterances)])
+    return merged([*t.state.pending, *(utterance.answerable_words for utterance in t.state.utterances)])
 
 
 def _words_of_possible_turn(t: Transition) -> str:
@@ -531,15 +525,15 @@ def _accept_final_transcript(t: Transition, utterance: Utterance, error: ErrorRe
     _note_transcript(t)
     utterance = _give_verdict(t, utterance, final=True)
     _remove(t, utterance)
-    words = _answerable(utterance)
+    words = utterance.answerable_words
     if words:
         t.facts.append(WordsAccepted(utterance.number))
         _note_user_active(t)
         if t.state.pending and not utterance.held:
             t.state = replace(t.state, pauses=t.state.pauses.after_pause())
         pending = t.state.confirmation
-        if pending is not None and _is_doubtful(t, pending, utterance):
-            _doubt_confirmation(t, pending)
+        if pending is not None and is_doubtful(t, pending, utterance):
+            doubt_confirmation(t, pending)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
     elif _asks_for_silence(utterance):
@@ -604,10 +598,10 @@ def _take_typed_text(t: Transition, text: str) -> None:
     if not text:
         return
     _note_user_active(t)
-    _cancel(t)
+    cancel_reply(t)
     pending = t.state.confirmation
     if pending is not None and t.at_s > pending.until_s:
-        _doubt_confirmation(t, pending)
+        doubt_confirmation(t, pending)
     asked = Turn(speech_ended_s=t.at_s, turn_ended_s=t.at_s, transcript_s=t.at_s)
     t.state = replace(t.state, pending=(*t.state.pending, text), asked=asked, ask_again=False, error=None)
     t.facts.append(WordsAccepted(None))
@@ -615,12 +609,13 @@ def _take_typed_text(t: Transition, text: str) -> None:
 
 def _clear_conversation(t: Transition) -> None:
     _note_user_active(t)
-    _cancel(t)
+    cancel_reply(t)
     if t.state.reply is not None:
         t.state = replace(t.state, reply=replace(t.state.reply, forgotten=True))
     _set_history(t, ())
     t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0, calls=(), confirmation=None)
+    _drop_unfinished_reply(t)
     t.state = replace(t.state, texts_to_say=(), handed_over=False, last_reply_cleared=t.state.last_reply)
 
 
@@ -684,7 +679,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
         _note_user_active(t)
         if verdict.continues:
             t.state = replace(t.state, pauses=t.state.pauses.after_correction())
-        _cancel(t, wrong_start=verdict.continues)
+        cancel_reply(t, wrong_start=verdict.continues)
     return utterance
 
 
@@ -766,10 +761,10 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
     history = said(t.state.history, words, merge=t.state.merge_next)
     number = t.state.last_reply + 1
     turn = t.state.asked and replace(t.state.asked, begun_s=t.at_s)
-    confirmed = _confirmed_call(t, words)
-    declined = _declined_call(t, words) if confirmed is None else None
-    calls = t.state.calls if declined is None else _with_call(t.state.calls, declined)
-    known_ends = tuple((call.id, 0) for call in calls if call.ended and not call.reported)
+    confirmed = confirmed_call(t, words)
+    declined = declined_call(t, words) if confirmed is None else None
+    calls = t.state.calls if declined is None else with_call(t.state.calls, declined)
+    known_ends = _unreported_ends(calls)
     reply = Reply(number, asked=words, preemptive=preemptive, confirmed=confirmed, known_ends=known_ends)
     t.state = replace(t.state, reply=reply, last_reply=number, turn=turn)
     stood_in = t.state.stood_in
@@ -780,23 +775,65 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
     if not preemptive:
         t.facts.append(ReplyCommitted(number))
         _take_turn(t, history)
-        _use_confirmation(t, reply, words)
+        use_confirmation(t, reply, words)
 
 
 def _still_answers(t: Transition, reply: Reply, words: str) -> bool:
     """Returns True while a preemptive reply answers the words as they are now, and they confirm the same call."""
     same = asks_the_same(reply.asked, words, t.state.rules.language)
-    return same and reply.confirmed == _confirmed_call(t, words)
+    return same and reply.confirmed == confirmed_call(t, words)
 
 
-def _say(t: Transition, text: str) -> None:
+def _say(t: Transition, text: str, *, heard_before: str = "") -> None:
     """Begins a reply with a fixed text of the bot's own, which answers nothing that the user said."""
     number = t.state.last_reply + 1
-    t.state = replace(
-        t.state, reply=Reply(number), last_reply=number, turn=None, asked=None, ask_again=False, spoken=None
-    )
+    reply = Reply(number, heard_before=heard_before)
+    t.state = replace(t.state, reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
     t.commands.append(StartReply(number, t.state.history, text=text))
     t.facts += [ReplyBegun(number), ReplyCommitted(number)]
+
+
+def _go_on(t: Transition, unfinished: UnfinishedReply) -> None:
+    """Goes on with the reply in which an earlier session broke off: says its rest, or answers the message again.
+
+    What was heard of it becomes part of the reply, so that the history gets one message of all that was heard.
+    """
+    _drop_unfinished_reply(t)
+    history, before = t.state.history, ""
+    if unfinished.begun and history and history[-1].role is Role.ASSISTANT:
+        history, before = history[:-1], history[-1].text
+    if unfinished.text:
+        _set_history(t, history)
+        _say(t, unfinished.text, heard_before=before)
+    elif history and history[-1].role is Role.USER:
+        _set_history(t, history)
+        _answer_again(t, heard_before=before, counted=unfinished.counted)
+
+
+def _answer_again(t: Transition, *, heard_before: str, counted: bool) -> None:
+    """Answers the user's last message, to which an earlier session had no complete answer."""
+    history, calls, number = t.state.history, t.state.calls, t.state.last_reply + 1
+    reply = Reply(
+        number,
+        asked=history[-1].text,
+        heard_before=heard_before,
+        counted_before=counted,
+        known_ends=_unreported_ends(calls),
+    )
+    t.state = replace(t.state, reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
+    t.commands.append(StartReply(number, history, calls=calls, counted=counted))
+    t.facts += [ReplyBegun(number), ReplyCommitted(number)]
+
+
+def _unreported_ends(calls: tuple[CallRecord, ...]) -> tuple[tuple[str, int], ...]:
+    """Returns the ends of calls of which a reply that begins now may tell the user, for `Reply.known_ends`."""
+    return tuple((call.id, 0) for call in calls if call.ended and not call.reported)
+
+
+def _drop_unfinished_reply(t: Transition) -> None:
+    _stop(t, Timer.GO_ON)
+    if t.state.unfinished is not None:
+        t.state = replace(t.state, unfinished=None, goes_on=False)
 
 
 def _queue_text(t: Transition, text: str) -> None:
@@ -815,7 +852,7 @@ def _commit(t: Transition, reply: Reply, words: str) -> None:
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
     _take_turn(t, said(t.state.history, words, merge=t.state.merge_next))
-    _use_confirmation(t, reply, words)
+    use_confirmation(t, reply, words)
 
 
 def _keep_unanswered_words(t: Transition) -> None:
@@ -833,18 +870,10 @@ def _leave_turn_to_person(t: Transition) -> None:
 
 def _take_turn(t: Transition, history: History) -> None:
     _set_history(t, history)
+    _drop_unfinished_reply(t)
     if t.state.asked is not None and not t.state.asked.typed:
         t.state = replace(t.state, pauses=t.state.pauses.after_turn())
     t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
-
-
-def _cancel(t: Transition, *, wrong_start: bool = False) -> None:
-    live = t.state.live
-    if live is not None:
-        cancelled = replace(live, cancelled=True, paused=False, wrong_start=wrong_start)
-        t.state = replace(t.state, reply=cancelled, interrupted_at_s=None)
-        t.commands.append(CancelReply(live.number))
-        t.facts.append(ReplyCancelled(live.number))
 
 
 def _update_reply(t: Transition, reply: Reply, input: ReplyInput) -> None:
@@ -863,7 +892,7 @@ def _update_reply(t: Transition, reply: Reply, input: ReplyInput) -> None:
         return
     t.state = replace(t.state, reply=now)
     if isinstance(input, PlaybackFinished):
-        _expect_confirmation(t, now)
+        expect_confirmation(t, now)
     if isinstance(input, TextEnded) and told:
         t.facts.append(ReplyTextCompleted(reply.number, merged(now.sentences)))
     _note_step(t, input)
@@ -912,7 +941,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
             heard=reply.heard,
         )
     )
-    _settle_calls(t, reply, remembered=history is not t.state.history)
+    settle_calls(t, reply, remembered=history is not t.state.history)
     _set_history(t, history)
     if reply.preemptive:
         t.state = replace(t.state, discarded_replies=t.state.discarded_replies + 1)
@@ -923,7 +952,7 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
     _note_stand_in(t, reply)
     if reply.started:
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
-        _extend_confirmation(t)
+        extend_confirmation(t)
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
     _restart_silence(t)
 
@@ -951,159 +980,6 @@ def _note_stand_in(t: Transition, reply: Reply) -> None:
 def _context_of(t: Transition, reply: Reply) -> VerdictContext:
     rules = t.state.rules
     return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
-
-
-# Calls of tools -------------------------------------------------------------------------------------------------------
-
-
-def _note_call_begun(t: Transition, input: ToolCallBegun) -> None:
-    """Keeps a call that has begun, unless it is known or the conversation in which it was made was cleared.
-
-    The next words do not join the message that led to the call: the model would take it for a call that answers them.
-    """
-    reply, call, known = t.state.reply, input.call, _call(t, input.call.id)
-    cleared = input.reply <= t.state.last_reply_cleared
-    if cleared or (known is not None and known.status is not CallStatus.NOT_CONFIRMED):
-        return
-    if reply is not None and reply.preemptive:
-        _cancel(t)  # its model does not know of the call, and might make it again
-    elif reply is not None and reply.number == input.reply:
-        t.state = replace(t.state, reply=replace(reply, called=reply.called | {call.id}))
-    _keep_call(t, replace(call, status=CallStatus.RUNNING, position=len(t.state.history), reported=False))
-    t.state = replace(t.state, merge_next=False)
-
-
-def _note_call_ended(t: Transition, input: ToolCallEnded) -> None:
-    call, reply = _call(t, input.call), t.state.reply
-    if call is None or call.ended or input.status is CallStatus.RUNNING:
-        return
-    _keep_call(t, replace(call, status=input.status, result=input.result))
-    if reply is not None:
-        t.state = replace(t.state, reply=reply.knowing_end(call.id))
-
-
-def _settle_calls(t: Transition, reply: Reply, *, remembered: bool) -> None:
-    """Notes at the end of a reply what it leaves behind of calls. `remembered`: the history keeps something of it.
-
-    A question of which nothing is remembered leaves nothing: the model answers the same words, and more, again.
-    """
-    if reply.request is not None and remembered:
-        _keep_call(t, _not_confirmed(t, reply.request.call, NOT_HEARD))
-    confirmed = reply.confirmed
-    if confirmed is not None and not (reply.preemptive or reply.forgotten) and confirmed.id not in reply.called:
-        _keep_call(t, _not_confirmed(t, confirmed, NOT_BEGUN))
-        t.state = replace(t.state, merge_next=False)
-    for call in t.state.calls:
-        if call.id in reply.reported and not call.reported:
-            _keep_call(t, replace(call, reported=True))
-
-
-def _not_confirmed(t: Transition, call: CallRecord, result: str) -> CallRecord:
-    return replace(call, status=CallStatus.NOT_CONFIRMED, result=result, position=len(t.state.history))
-
-
-def _call(t: Transition, id: str) -> CallRecord | None:
-    return next((call for call in t.state.calls if call.id == id), None)
-
-
-def _keep_call(t: Transition, call: CallRecord) -> None:
-    t.state = replace(t.state, calls=_with_call(t.state.calls, call))
-    t.facts.append(ToolCallChanged(call))
-
-
-def _with_call(calls: tuple[CallRecord, ...], call: CallRecord) -> tuple[CallRecord, ...]:
-    """Returns the calls with this one in its place. If they become too many, the one that matters least goes."""
-    kept = [call if each.id == call.id else each for each in calls]
-    if call not in kept:
-        if len(kept) == MAX_KEPT_CALLS:
-            kept.remove(min(kept, key=lambda each: 0 if each.reported else 1 if each.ended else 2))
-        kept.append(call)
-    return tuple(sorted(kept, key=lambda each: each.position))
-
-
-# The user's yes -------------------------------------------------------------------------------------------------------
-
-
-def _expect_confirmation(t: Transition, reply: Reply) -> None:
-    """Lets the user's next words answer the question that the reply ends with, if all of it was heard.
-
-    The words never join the message that led to the question.
-    """
-    request, is_answer = reply.request, reply.refused is None and not (reply.preemptive or reply.cancelled)
-    if request is None or not is_answer or reply.cut_short or reply.broken or reply.text_failed:
-        return
-    if not ends_with_question(reply.heard, request.question):
-        return
-    request = replace(request, call=replace(request.call, position=len(t.state.history)))
-    t.state = replace(t.state, reply=replace(reply, request=None), merge_next=False)
-    until_s = t.at_s + t.state.rules.confirmation_timeout_s
-    t.state = replace(t.state, confirmation=PendingConfirmation(request, asked_s=t.at_s, until_s=until_s))
-    t.facts.append(ConfirmationPending(request))
-
-
-def _confirmed_call(t: Transition, words: str) -> CallRecord | None:
-    """Returns the call about which the user was asked, if their words are a clear yes."""
-    pending = t.state.confirmation
-    if pending is None or _answer_is_doubtful(t, pending) or not is_clear_yes(words, t.state.rules.language):
-        return None
-    return pending.request.call
-
-
-def _declined_call(t: Transition, words: str) -> CallRecord | None:
-    """Returns the record of the call about which the user was asked, for words that are no clear yes."""
-    pending = t.state.confirmation
-    if pending is None:
-        return None
-    return pending.declined(answered(words, doubted=_answer_is_doubtful(t, pending)))
-
-
-def _use_confirmation(t: Transition, reply: Reply, words: str) -> None:
-    """Ends the wait for an answer: `reply` is the answer to the user's words, and makes the call if they confirm it."""
-    declined = _declined_call(t, words)
-    if reply.confirmed is not None:
-        t.facts.append(ToolCallConfirmed(reply.number, reply.confirmed))
-    elif declined is not None:
-        _keep_call(t, declined)
-    t.state = replace(t.state, confirmation=None)
-
-
-def _drop_confirmation(t: Transition) -> None:
-    """Ends the wait for an answer without one."""
-    if t.state.confirmation is not None:
-        _keep_call(t, t.state.confirmation.declined(NO_ANSWER))
-        t.state = replace(t.state, confirmation=None)
-
-
-def _extend_confirmation(t: Transition) -> None:
-    """Gives the user the whole time again, after the bot has asked them to repeat their answer."""
-    if t.state.confirmation is not None:
-        until_s = t.at_s + t.state.rules.confirmation_timeout_s
-        t.state = replace(t.state, confirmation=replace(t.state.confirmation, until_s=until_s))
-
-
-def _doubt_confirmation(t: Transition, pending: PendingConfirmation) -> None:
-    """Notes that words of the answer confirm nothing."""
-    t.state = replace(t.state, confirmation=replace(pending, doubted=True))
-
-
-def _answer_is_doubtful(t: Transition, pending: PendingConfirmation) -> bool:
-    open_ones = (each for each in t.state.utterances if _answerable(each))
-    return pending.doubted or any(_is_doubtful(t, pending, each) for each in open_ones)
-
-
-def _is_doubtful(t: Transition, pending: PendingConfirmation, utterance: Utterance) -> bool:
-    """Returns True for words that confirm nothing, whatever they are.
-
-    They began before the question was over or long after it, sound like a backchannel or a noise, or may be an echo of
-    the question.
-    """
-    since_s = utterance.started_s - pending.asked_s
-    unsure = utterance.confidence is not None and utterance.confidence < LEAST_CONFIDENCE
-    echo = utterance.speech.echo
-    may_be_echo = since_s < t.state.rules.echo_tail_s and (echo is None or echo >= ECHO_ABSENT)
-    repeats = may_be_echo and may_repeat(utterance.text, pending.request.question)
-    in_time = pending.asked_s <= utterance.started_s <= pending.until_s
-    return not in_time or bool(utterance.backchannel) or unsure or repeats
 
 
 # Is the user still there? ---------------------------------------------------------------------------------------------
@@ -1142,7 +1018,7 @@ def _update_idle_stage(t: Transition) -> None:
 
 def _prompt_idle_user(t: Transition) -> None:
     """Asks a silent user whether they are still there, or says goodbye if they did not answer that."""
-    _drop_confirmation(t)
+    drop_confirmation(t)
     prompted = t.state.idle_stage is IdleStage.PROMPTED
     t.state = replace(t.state, idle_stage=IdleStage.SAYING_GOODBYE if prompted else IdleStage.PROMPTED)
     _say(t, (goodbye if prompted else still_there)(t.state.rules.language))
@@ -1177,7 +1053,9 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
         case Timer.IDLE:
             _prompt_idle_user(t)
         case Timer.CONFIRMATION:
-            _drop_confirmation(t)
+            drop_confirmation(t)
+        case Timer.GO_ON:
+            t.state = replace(t.state, goes_on=True)
         case _:
             assert_never(timer)
 
@@ -1261,18 +1139,3 @@ def _note_engine(t: Transition, engine: EngineReported) -> None:
     t.state = replace(t.state, engines_in_use=(*others, engine))
     if engine.stage is Stage.LLM and t.state.reply is not None:
         t.state = replace(t.state, reply=replace(t.state.reply, model=engine))
-
-
-def _answerable(utterance: Utterance) -> str:
-    """Returns the words of an utterance that want an answer; an empty string if there are none."""
-    if utterance.over is None or not utterance.text:
-        return utterance.text
-    verdict = give_verdict(utterance.text, utterance.over, final=True)
-    match utterance.decision:
-        case None:  # it began when the bot had just fallen silent
-            ignored = verdict.rule == "echo"
-        case Decision.REGENERATE:
-            ignored = not verdict.answer
-        case _:
-            ignored = verdict.decision is Decision.RESUME or not verdict.answer
-    return "" if ignored else utterance.text

@@ -27,12 +27,29 @@ from voicebot.dialogue.tool_calls import CallRecord, ConfirmationRequest
 
 
 @dataclass(frozen=True, slots=True)
+class UnfinishedReply:
+    """What a session that breaks off still had to say. The next session of the conversation says it."""
+
+    text: str = ""
+    """The words that were not heard. If it is empty, the user's last message has no complete answer, and gets another
+    one."""
+    begun: bool = False
+    """The last message of the history is what was heard of the reply."""
+    counted: bool = False
+    """The reply took one of the day's turns, so that another answer to the same message takes none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One reply, from its first token to its last sample."""
 
     number: int
     asked: str = ""
     """The user's words that it answers."""
+    heard_before: str = ""
+    """What was heard of it in an earlier session, which broke off."""
+    counted_before: bool = False
+    """It answers a message whose turn of the day was counted in an earlier session."""
     preemptive: bool = False
     """The reply was begun before the user's turn is sure to be over. It is held back, and not yet in the history."""
     withheld_text: str = ""
@@ -83,7 +100,7 @@ class Reply:
     @property
     def heard(self) -> str:
         cut = first_words(self.sentences[self.played], self.words) if self.played < len(self.sentences) else ""
-        return merged([*self.sentences[: self.played], cut])
+        return merged([self.heard_before, *self.sentences[: self.played], cut])
 
     @property
     def unheard(self) -> str:

@@ -13,9 +13,9 @@ from voicebot.dialogue.end_of_turn.pauses import PauseHistory
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
-from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
+from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext, give_verdict
 from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Preferences, Sensitivity
-from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.reply_state import Reply, UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord
 
 DETECTION_LAG_S = 0.05
@@ -122,6 +122,9 @@ class Rules:
     preemptive_discards_per_turn: int = 3
     """After this many discarded preemptive replies, the turn's next reply begins only when the turn is over.
     None of the 225 turns of docs/benchmarks.md ("Replies begun early") discarded more than two."""
+    goes_on_after_s: float = 0.5
+    """How long after its start a session goes on with a reply of an earlier one. By then the client's preferences have
+    come, such as the voice: they take one round trip."""
     confirmation_timeout_s: float = 60.0
     """How long after the bot's last sound an answer may begin to a question that needs a yes. A guess:
     people answer within seconds, or look something up first."""
@@ -200,6 +203,21 @@ class Utterance:
         since_s = self.paused_s - DETECTION_LAG_S
         return bool(self.text) and self.pause is not None and self.changed_s >= since_s
 
+    @property
+    def answerable_words(self) -> str:
+        """The words that want an answer; empty if there are none."""
+        if self.over is None or not self.text:
+            return self.text
+        verdict = give_verdict(self.text, self.over, final=True)
+        match self.decision:
+            case None:  # it began when the bot had just fallen silent
+                ignored = verdict.rule == "echo"
+            case Decision.REGENERATE:
+                ignored = not verdict.answer
+            case _:
+                ignored = verdict.decision is Decision.RESUME or not verdict.answer
+        return "" if ignored else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -274,6 +292,10 @@ class State:
     texts_to_say: tuple[str, ...] = ()
     """What the bot will say next, one reply each, as a tool or a person outside wants it; the oldest text first.
     They wait while a question that needs a yes is open."""
+    unfinished: UnfinishedReply | None = None
+    """What an earlier session of the conversation still had to say when it broke off, until the bot goes on with it."""
+    goes_on: bool = False
+    """Whether the bot goes on with that as soon as nobody speaks."""
     handed_over: bool = False
     """A person answers the user: what the user says gets into the history, and no model answers it."""
     reply: Reply | None = None

@@ -78,7 +78,8 @@ def chat(state: State) -> list[dict[str, Any]]:
         for message in state.history
     ]
     reply = state.reply
-    if reply is not None and reply.sentences and not (reply.preemptive or reply.forgotten or reply.wrong_start):
+    hidden = reply is None or reply.preemptive or reply.forgotten or reply.wrong_start
+    if reply is not None and not hidden and (reply.sentences or reply.heard_before):
         messages.append(
             {
                 "role": "assistant",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.dialogue.observer import Observer, SessionStep
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class AppTelemetry:
-    """The metrics and traces of one app."""
+    """The metrics and traces of one app. Several workers share their metrics in `metrics_folder`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.metrics = Metrics()
+    def __init__(self, settings: Settings, metrics_folder: Path | None = None) -> None:
+        self.metrics = Metrics(metrics_folder)
         self._traces: Traces | None = None
         if settings.otel_exporter_otlp_endpoint is not None:
             from voicebot.observability.traces import Traces  # only here, because it loads all of OpenTelemetry

@@ -27,7 +27,8 @@ NAME_PATTERN = r"^[A-Za-z0-9_-]{32}$"
 """The form of a recording's name. The name is a secret of its session: whoever knows it can download everything."""
 
 GRACE_S = 300.0
-"""How long the recording of an ended session is kept. Of ended sessions, the newest MAX_SESSIONS are kept."""
+"""How long the recording of an ended session is kept. Of ended sessions, the newest MAX_SESSIONS are kept, of which
+each worker has its share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,22 @@ class Recorder(Observer):
 class Recordings:
     """The recordings of all current sessions, and of those that have ended within the grace period."""
 
-    def __init__(self, settings: Settings, grace_s: float = GRACE_S) -> None:
+    def __init__(self, settings: Settings, grace_s: float = GRACE_S, *, max_ended: int | None = None) -> None:
         self._seconds = settings.recording_minutes * 60
-        self._max_ended = settings.max_sessions
+        self._max_ended = settings.max_sessions if max_ended is None else max_ended
         self._grace_s = grace_s
         self._recorders: dict[str, Recorder] = {}
         self._ended: dict[str, asyncio.TimerHandle] = {}
+        self._none = asyncio.Event()
+        """Set while there is no recording."""
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._recorders)
+
+    async def wait_until_gone(self) -> None:
+        """Waits until the last recording is deleted."""
+        await self._none.wait()
 
     def new(self, history: History, calls: tuple[CallRecord, ...] = ()) -> Recorder:
         """Returns a recorder for a session that goes on from this history and these calls."""
@@ -149,6 +160,7 @@ class Recordings:
     def keep(self, recorder: Recorder) -> None:
         """Keeps a recording until it is dropped."""
         self._recorders[recorder.name] = recorder
+        self._none.clear()
 
     def drop_later(self, recorder: Recorder) -> None:
         """Drops the recording after the grace period, or earlier if too many others have ended."""
@@ -163,6 +175,8 @@ class Recordings:
             timer.cancel()
         if (recorder := self._recorders.pop(name, None)) is not None:
             recorder.close()
+        if not self._recorders:
+            self._none.set()
 
     def close(self) -> None:
         """Deletes all recordings."""

@@ -28,8 +28,8 @@ out. It still allows hundreds, because an office shares one address and each bro
 behind trusted proxies, where all visitors have the proxy's address."""
 
 PROBE_CONNECTIONS = 16
-"""Connections beyond the limit that may only request `/health` and `/metrics`, which operators need most while the
-server is being flooded."""
+"""Connections beyond the limit that may only request `/health`, `/ready` and `/metrics`, which operators need most
+while the server is being flooded."""
 
 ACCEPTED_AT_ONCE = 32
 """Connections that are accepted in one go. Each needs an open file before the server can refuse it."""
@@ -440,6 +440,10 @@ after `PROBE_ILL_S`, so that a repaired key or network is noticed at once, and t
 PREFLIGHTS = 10
 PREFLIGHT_S = 6.0
 """Probes that one address may ask for: a burst of `PREFLIGHTS`, then one every `PREFLIGHT_S`."""
+
+SESSION_CHECKS, SESSION_CHECKS_PER_S = 20, 2.0
+"""Rate limit of the question whether a session goes on, for each address: a page whose sound stops asks twice a second
+for some seconds."""
 
 OFFLINE_WORDS = 60
 OFFLINE_CHARS = 1_000

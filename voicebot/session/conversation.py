@@ -77,7 +77,7 @@ class SessionConversation:
     async def say(self, text: str) -> None:
         text = checked_text(text, self._most_chars)
         await self._until_wanted()
-        self._invitations.say(self._id, text)
+        await self._invitations.say(self._id, text)
 
     def say_from_thread(self, text: str) -> None:
         if threading.get_ident() == self._loop_thread:

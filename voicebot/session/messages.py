@@ -154,6 +154,9 @@ class ByeMessage(_WireMessage):
     """The client leaves: the session ends at once."""
 
     type: Literal["bye"]
+    comes_back: bool = Field(
+        default=False, description="true: it connects again, and wants to hear the rest of a reply that is cut off here"
+    )
 
 
 ClientRequest = (

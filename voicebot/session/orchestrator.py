@@ -29,6 +29,7 @@ from voicebot.dialogue.history import History
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.preferences import Preferences
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.state import State
 from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.engines.protocols import CanPrepare, Engines, Styles
@@ -60,9 +61,10 @@ class Orchestrator:
 
     The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
     step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
-    from `history` and `calls`. `running_calls` owns the calls of tools that outlive their replies, and `call_log` is
-    where they are noted; without it they are forgotten with the session. `conversation_key` identifies the conversation
-    for tools, and `invitations` know who outside may have the bot say something in it.
+    from `history` and `calls`, and with what an earlier session left `unfinished`. `running_calls` owns the calls of
+    tools that outlive their replies, and `call_log` is where they are noted; without it they are forgotten with the
+    session. `conversation_key` identifies the conversation for tools, and `invitations` know who outside may have the
+    bot say something in it.
 
     The `mailbox` takes inputs, and the `speech_input` takes audio, from the event loop at any time; what comes before
     `run` waits for it.
@@ -77,13 +79,21 @@ class Orchestrator:
         turns: TurnBudget | None = None,
         history: History = (),
         calls: tuple[CallRecord, ...] = (),
+        unfinished: UnfinishedReply | None = None,
         remote_player: RemotePlayer | None = None,
         running_calls: RunningCalls | None = None,
         call_log: CallLog | None = None,
         conversation_key: str = "",
         invitations: Invitations | None = None,
     ) -> None:
-        self.state = State(settings.rules, settings.preferences, history=history, calls=calls, merge_next=not history)
+        self.state = State(
+            settings.rules,
+            settings.preferences,
+            history=history,
+            calls=calls,
+            unfinished=unfinished,
+            merge_next=not history,
+        )
         self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
         self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")

@@ -165,13 +165,14 @@ class ReplyMaker:
         spoken: asyncio.Event,
         calls: ConversationCalls | None,
     ) -> AsyncGenerator[str | EngineSelected]:
-        """Returns the tokens of the reply: the fixed text, or the agent's answer, which counts as a turn of the day.
+        """Returns the tokens of the reply: the fixed text, or the agent's answer.
 
-        When the day's turns are used up, the reply says so.
+        An answer counts as a turn of the day, unless its turn was counted before. When the day's turns are used up, the
+        reply says so.
         """
         if start.text is not None:
             return _said(start.text)
-        if self.turns is not None:
+        if self.turns is not None and not start.counted:
             if self.turns.scarce:
                 await wanted.wait()
             if not await self.turns.take():

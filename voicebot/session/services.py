@@ -21,12 +21,19 @@ from voicebot.session.invitations import Invitations
 from voicebot.session.tool_calls import RunningCalls
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
+from voicebot.workers.place import WorkerPlace
+from voicebot.workers.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
 
 class LiveSession(Protocol):
     """What the rest of the application can see of a session, and ask of it."""
+
+    @property
+    def id(self) -> str:
+        """Its name, which the message `connected` tells the client."""
+        ...
 
     @property
     def transport(self) -> str:
@@ -60,6 +67,15 @@ class Sessions:
 
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
+
+    @property
+    def closing(self) -> SessionClosed | None:
+        """Why no session goes on any more; None while sessions may begin."""
+        return self._closing
+
+    def has(self, session_id: str) -> bool:
+        """Returns whether the session with this name goes on."""
+        return any(session.id == session_id for session in self._sessions)
 
     def count(self, transport: str) -> int:
         return sum(session.transport == transport for session in self._sessions)
@@ -114,6 +130,10 @@ class AppServices:
     sessions: Sessions = field(default_factory=Sessions)
     running_calls: RunningCalls = field(default_factory=RunningCalls)
     invitations: Invitations = field(default_factory=Invitations)
+    place: WorkerPlace | None = None
+    """The place of this process among several workers; None if it is alone."""
+    siblings: Siblings = field(default_factory=lambda: Siblings(None))
+    """The other workers of this machine."""
 
     @property
     def engine_health(self) -> Health:
@@ -135,7 +155,9 @@ class AppServices:
         return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:
-        """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""
+        """Raises RefusedError if the process ends, the day's turns are used up, or no engine of some stage works."""
+        if (closing := self.sessions.closing) is not None:
+            raise RefusedError(503, Reason.MOVING, closing.reason)
         await self.turns.admit()
         if self.health.problem is not None:
             await self.health.check()

@@ -12,7 +12,7 @@ from typing import Any, Protocol, assert_never
 import numpy as np
 
 from voicebot.access.admission import SessionSlot
-from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
+from voicebot.access.close_codes import FAULT, HUNG_UP, LAST_WORDS, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SILENT_FRAME, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
@@ -36,7 +36,7 @@ from voicebot.dialogue.facts import (
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import MAX_TEXTS_TO_SAY, State
-from voicebot.engines.conversation import HandoverEnd, TooManyTextsError
+from voicebot.engines.conversation import TooManyTextsError
 from voicebot.runtime.faults import Faults
 from voicebot.session.available_preferences import PreferenceError
 from voicebot.session.conversation import conversation_key
@@ -71,6 +71,10 @@ TELEMETRY_INTERVAL_S = 1.0
 
 ENDING_S = 3.0
 """How long the tasks of an ending session may take to stop."""
+
+STORED_S = 0.5
+"""How long an ended session waits until its last words are stored, before its client is told to connect again. A write
+takes some milliseconds, if the database works."""
 
 FAULTS_IN_A_ROW = 50
 """After a second of frames that could not be heard, or played, the session ends, so that the client connects again."""
@@ -131,6 +135,7 @@ class Session(Observer):
             turns=services.turns,
             history=conversation.history,
             calls=conversation.calls,
+            unfinished=conversation.unfinished,
             remote_player=connection,
             running_calls=services.running_calls,
             call_log=conversation,
@@ -204,8 +209,8 @@ class Session(Observer):
     async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> SessionClosed:
         """Runs the session until one side leaves, or until one of the transport's tasks (`work`, by name) ends.
 
-        Returns why the session has ended. By then its slot is free, and its tasks have stopped, except for those that
-        do not stop within `ENDING_S`.
+        Returns why the session has ended. By then its slot is free, its last words are stored, unless that takes longer
+        than `STORED_S`, and its tasks have stopped, except for those that do not stop within `ENDING_S`.
         """
         named = {"session": self._orchestrator.run(), "playout": self._keep_time(), **(work or {})}
         tasks = [asyncio.create_task(each, name=name) for name, each in named.items()]
@@ -226,12 +231,15 @@ class Session(Observer):
             finally:
                 with self._faults.contained("ending a recording"):
                     self._recorder.end()
+                goes_on = not self.closed.done() or self.closed.result().code not in LAST_WORDS
                 with self._faults.contained("ending a conversation"):
-                    self.conversation.end()
+                    self.conversation.end(goes_on=goes_on)
                 self._services.invitations.session_ended(self)
                 self._services.sessions.remove(self)
                 self.slot.release()
                 self.over.set()
+            if goes_on and self.conversation.writer is not None:
+                await asyncio.wait({self.conversation.writer}, timeout=STORED_S)
 
     def _greet(self) -> None:
         with self._faults.contained("beginning a recording"):
@@ -263,7 +271,7 @@ class Session(Observer):
         if isinstance(step.input, SayRequested):
             self._texts_to_come -= 1
         elif isinstance(step.input, ConversationCleared):
-            invitations.end(self.conversation_key, HandoverEnd.CLEARED)
+            invitations.clear(self.conversation_key)
         for fact in step.facts:
             match fact:
                 case TurnLeftToPerson(text=text):
@@ -346,7 +354,7 @@ class Session(Observer):
 
     # Texts of tools and of people outside -----------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    async def say(self, text: str) -> None:
         """Has the bot say a text as soon as nobody speaks. Raises TooManyTextsError if too many wait."""
         if len(self.state.texts_to_say) + self._texts_to_come >= MAX_TEXTS_TO_SAY:
             raise TooManyTextsError(f"{MAX_TEXTS_TO_SAY} texts wait to be said already")
@@ -399,7 +407,7 @@ class Session(Observer):
             case TalkMessage(pressed=pressed):
                 if pressed:
                     raise MessageError("talk: push-to-talk is off; it is switched on with push_to_talk in `configure`")
-            case ByeMessage():
-                self.leave(HUNG_UP)
+            case ByeMessage(comes_back=comes_back):
+                self.leave(GONE if comes_back else HUNG_UP)
             case _:
                 assert_never(request)

@@ -103,13 +103,15 @@ class RunningCalls:
     async def close(self) -> None:
         """Waits a few seconds for running calls; cancels the others, of which nobody knows how they end."""
         self._closing = True
-        if self._conversations:
-            await asyncio.wait(self._conversations, timeout=CLOSE_S)
-        for task in (left := tuple(self._conversations)):
-            logger.warning("%s is stopped, as the bot shuts down", task.get_name())
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=NOTED_S)
+        try:
+            if self._conversations:
+                await asyncio.wait(self._conversations, timeout=CLOSE_S)
+        finally:  # a server in a hurry cancels the wait
+            for task in (left := tuple(self._conversations)):
+                logger.warning("%s is stopped, as the bot shuts down", task.get_name())
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=NOTED_S)
 
 
 async def _run(log: CallLog, call: CallRecord, effect: Coroutine[Any, Any, str], limit_s: float) -> CallRecord:

@@ -25,6 +25,7 @@ from voicebot.dialogue.preferences import Endpointing, InterruptedHistory, Prefe
 from voicebot.dialogue.state import Rules
 from voicebot.settings import registry, space
 from voicebot.settings.annotations import Group, Unit, Values
+from voicebot.settings.cores import cores
 from voicebot.settings.registry import AUTO
 from voicebot.settings.tuning import Tuning
 
@@ -198,11 +199,17 @@ def _graph_reference(value: str | None) -> str | None:
     return value
 
 
+def _workers(value: Any) -> Any:
+    """Returns the number of workers. `auto` stands for one on each core that this process may use."""
+    return min(MAX_WORKERS, cores()) if isinstance(value, str) and value.strip().lower() == AUTO else value
+
+
 def _is_path(persona: str) -> bool:
     return "/" in persona or persona.endswith(".md")
 
 
 OLLAMA_PORT = 11434
+MAX_WORKERS = 64
 SMART_TURN = "smart-turn"
 """The end-of-turn model that the setting END_OF_TURN_MODEL names."""
 if TYPE_CHECKING:
@@ -242,6 +249,7 @@ GraphReference = Annotated[
     AfterValidator(_graph_reference),
     Values("`package.module:name` or `path/file.py:name`"),
 ]
+Workers = Annotated[int, BeforeValidator(_workers), Field(ge=1, le=MAX_WORKERS)]
 TurnModel = Annotated[str, AfterValidator(_turn_model), Values("`smart-turn`, or the path of a file")]
 SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
 LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
@@ -433,11 +441,14 @@ class Settings(BaseSettings):
     `static`: `TURN_URL`."""
 
     gradio_server_name: Annotated[
-        str, Values("an IP address or a name"), Group("Web server", "The names of these settings are Gradio's.")
+        str, Values("an IP address or a name"), Group("Web server", "The names of the first two are Gradio's.")
     ] = "127.0.0.1"
     """The address on which the server listens: `0.0.0.0` for all that this machine has. `--host` replaces it."""
     gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
     """The port; without it the first free one from 7860 on. `--port` replaces it."""
+    workers: Annotated[Workers, Values("1 to 64, or `auto`")] = 1
+    """How many processes serve the port together, so that they use several cores. `auto`: one for each core. Each takes
+    as much memory as one process alone (docs/deployment.md). `--workers` replaces it."""
 
     app_username: Annotated[
         UserName, Group("Access", "A login, and what a server behind a proxy needs (docs/security.md).")
@@ -489,7 +500,8 @@ class Settings(BaseSettings):
         int,
         Group(
             "Limits",
-            "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC.",
+            "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC. Those on"
+            " sessions, minutes and answers hold for all processes on one database together.",
         ),
     ] = Field(default=8, ge=1, le=1_000)
     """How many sessions there are at the same time."""

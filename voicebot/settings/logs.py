@@ -12,8 +12,12 @@ VERBOSE = (
 """Loggers of libraries that log every request at INFO or DEBUG. Some include the headers, which may hold keys."""
 
 
-def set_up(level: str) -> None:
-    """Logs to stderr from `level` (DEBUG, INFO, …) on. The `VERBOSE` loggers log only warnings and errors."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def set_up(level: str, worker: int | None = None) -> None:
+    """Logs to stderr from `level` (DEBUG, INFO, …) on. The `VERBOSE` loggers log only warnings and errors.
+
+    The lines of one of several workers say its number.
+    """
+    speaker = "" if worker is None else f"worker {worker} "
+    logging.basicConfig(level=level, format=f"%(asctime)s %(levelname)s {speaker}%(name)s: %(message)s")
     for name in VERBOSE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

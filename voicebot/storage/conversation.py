@@ -11,18 +11,31 @@ from itertools import takewhile
 from typing import Protocol
 
 from voicebot.dialogue.events import ToolCallEnded
-from voicebot.dialogue.facts import HistoryChanged, ToolCallChanged, WordsAccepted
+from voicebot.dialogue.facts import (
+    HistoryChanged,
+    ReplyCancelled,
+    ReplyFinished,
+    ReplyTextCompleted,
+    ToolCallChanged,
+    WordsAccepted,
+)
 from voicebot.dialogue.history import History, Message
 from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.state import State
 from voicebot.dialogue.tool_calls import CallRecord
+from voicebot.dialogue.unfinished_reply import unfinished_reply
 from voicebot.runtime.limits import MAX_CONVERSATION_BYTES, MAX_STORED_CALLS_BYTES, STORED_BYTES_PER_S
 from voicebot.storage.database import StoreError
-from voicebot.storage.record import Item, Tail, call_bytes, message_bytes
+from voicebot.storage.record import Item, Tail, call_bytes, message_bytes, unfinished_bytes
 
 INTERVAL_S = 1.0
-"""The minimum interval between two writes while an answer is being heard. A new message is written at once."""
+"""The minimum interval between two writes while an answer is being heard. A new message is written at once, and so is
+the text of an answer once it is complete."""
+
+AT_ONCE = (HistoryChanged, WordsAccepted, ToolCallChanged, ReplyTextCompleted, ReplyCancelled, ReplyFinished)
+"""Facts after which the state is written at once."""
 
 RETRY_S = 5.0
 """A failed write is repeated at the next change, and after this time at the latest."""
@@ -36,12 +49,14 @@ class ConversationStore(Protocol):
         conversation: StoredConversation,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
+        unfinished: UnfinishedReply | None,
         *,
         new: bool,
     ) -> bool:
-        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
+        """Replaces the last messages, the last calls, and what is unfinished.
 
-        Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
+        A missing conversation is created only if it is `new`. Returns False if the conversation belongs to another
+        session now, or was deleted. Raises StoreError.
         """
         ...
 
@@ -79,7 +94,8 @@ class Participant(Protocol):
 class StoredConversation(Observer):
     """The stored conversation of one session.
 
-    `history` and `calls` are from before the session. `notice` tells the user that they could not be read. `owner` is a
+    `history` and `calls` are from before the session, and `unfinished` is what the session before still had to say, if
+    this session shall go on with that. `notice` tells the user that they could not be read. `owner` is a
     secret by which the database knows which session the conversation belongs to. Without a `store` nothing is stored,
     there is no `id`, and the calls are forgotten with the session.
 
@@ -91,13 +107,18 @@ class StoredConversation(Observer):
         id: str | None = None,
         history: History = (),
         calls: tuple[CallRecord, ...] = (),
+        unfinished: UnfinishedReply | None = None,
         *,
         owner: str = "",
         notice: str | None = None,
         new: bool = True,
         store: ConversationStore | None = None,
+        place: str | None = None,
     ) -> None:
+        self.place = place
+        """The id of the session's `Place`."""
         self.id, self.history, self.calls, self.notice = id, history, calls, notice
+        self.unfinished = unfinished
         self.owner = owner
         self.participant: Participant | None = None
         self.writing = asyncio.Lock()
@@ -110,6 +131,11 @@ class StoredConversation(Observer):
         """The history in the database; None if that is not known."""
         self._saved_calls: tuple[CallRecord, ...] | None = calls
         """The calls in the database; None if that is not known."""
+        self._saved_unfinished = unfinished
+        self._goes_on = True
+        """Whether the next session goes on with what this one leaves unsaid."""
+        self._is_fresh = True
+        """Whether the time at which the unfinished reply was stored is recent enough."""
         self._state: State | None = None
         self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._ending = False
@@ -121,8 +147,7 @@ class StoredConversation(Observer):
 
     def stepped(self, step: SessionStep) -> None:
         if step.changed:
-            urgent = any(isinstance(fact, HistoryChanged | WordsAccepted | ToolCallChanged) for fact in step.facts)
-            self.keep(step.state, at_once=urgent)
+            self.keep(step.state, at_once=any(isinstance(fact, AT_ONCE) for fact in step.facts))
 
     def keep(self, state: State, *, at_once: bool) -> None:
         """Stores a new state of the session: as soon as possible if `at_once`, else at the end of the interval."""
@@ -136,8 +161,13 @@ class StoredConversation(Observer):
             self._urgent.set()
         self._changed.set()
 
-    def end(self) -> None:
-        """Writes the last state, because the session has ended. Can be called more than once."""
+    def end(self, *, goes_on: bool = True) -> None:
+        """Writes the last state, because the session has ended. Can be called more than once.
+
+        Unless it `goes_on`, the next session of the conversation does not say what this one leaves unsaid.
+        """
+        if not self._ending:
+            self._goes_on, self._is_fresh = goes_on, False
         self._ending = True
         self._ended.set()
         self._changed.set()
@@ -160,6 +190,12 @@ class StoredConversation(Observer):
             await self._store.call_ended(self, ended)
         else:
             self.tell_call_ended(ended)
+
+    @property
+    def open_calls(self) -> list[CallRecord]:
+        """The calls of this conversation that still run, as far as its session knows."""
+        known = self.calls if self._state is None else self._state.calls
+        return [call for call in known if not call.ended]
 
     def tell_call_ended(self, ended: ToolCallEnded) -> bool:
         """Tells this session how a call has ended. Returns False if the session has ended."""
@@ -206,19 +242,26 @@ class StoredConversation(Observer):
             whole = history_snapshot(self._state)
             history = _newest(whole)
             calls = _newest_calls(self._state.calls, len(whole) - len(history))
-            if (history, calls) == (self._saved, self._saved_calls) or (self._new and not history):
+            unfinished = unfinished_reply(self._state) if self._goes_on else None
+            now = (history, calls, unfinished)
+            is_stored = now == (self._saved, self._saved_calls, self._saved_unfinished)
+            is_stored = is_stored and (self._is_fresh or unfinished is None)
+            if is_stored or (self._new and not history):
                 return
             messages = _tail(self._saved, history)
             last_calls = None if calls == self._saved_calls else _tail(self._saved_calls, calls)
             written_bytes = message_bytes(messages.items) + call_bytes(last_calls.items if last_calls else ())
+            written_bytes += unfinished_bytes(unfinished)
             self._pause_s = written_bytes / STORED_BYTES_PER_S
+            ending = self._ending
             try:
-                ours = await self._store.save(self, messages, last_calls, new=self._new)
+                ours = await self._store.save(self, messages, last_calls, unfinished, new=self._new)
             except StoreError:
                 self._saved = self._saved_calls = None
                 self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
             else:
-                self._saved, self._saved_calls, self._new = history, calls, False
+                self._saved, self._saved_calls, self._saved_unfinished, self._new = history, calls, unfinished, False
+                self._is_fresh = self._is_fresh or ending
                 if not ours:
                     self.stop()
             finally:

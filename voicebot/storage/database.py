@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.runtime.limits import STORED_CALL_BYTES, STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
@@ -135,7 +136,7 @@ class Database:
         Returns None if there is no such conversation. An unused import becomes a conversation. Calls
         `takeover.commit()` just before the commit; if that returns False, changes nothing and raises StoreError.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             record = await self._take(connection, id, owner, now_s)
             if record is not None and takeover is not None and not takeover.commit():
                 raise StoreError("the session no longer waits for its conversation")
@@ -155,7 +156,7 @@ class Database:
 
     async def read(self, id: str) -> ConversationRecord | None:
         """Returns the conversation or unused import; None if there is none."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             known = await connection.execute(select(conversations.c.id).where(conversations.c.id == id))
             if known.first() is not None:
                 return await _record_of(connection, id)
@@ -167,7 +168,7 @@ class Database:
 
         Other unused imports may be deleted to make room: see `imports_to_delete`.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             if self.kind == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": IMPORT_LOCK})
             row = {"id": id, "label": label, "imported_at": now_s, "packed": imported.packed}
@@ -186,15 +187,18 @@ class Database:
         now_s: float,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None = None,
+        unfinished: UnfinishedReply | None = None,
         *,
         new: bool = False,
     ) -> bool:
-        """Replaces the last messages and the last calls. A missing conversation is created only if it is `new`.
+        """Replaces the last messages, the last calls, and what is unfinished.
 
-        Returns False, and changes nothing, if the conversation has another owner or does not exist.
+        A missing conversation is created only if it is `new`. Returns False, and changes nothing, if the conversation
+        has another owner or does not exist.
         """
+        row = {"updated_at": now_s, **_unfinished_columns(unfinished, now_s)}
         try:
-            return await self._save(id, owner, now_s, last_messages, last_calls, new=new)
+            return await self._save(id, owner, row, last_messages, last_calls, new=new)
         except IntegrityError:  # an earlier attempt that seemed to fail has created it, and another session owns it now
             return False
 
@@ -202,19 +206,19 @@ class Database:
         self,
         id: str,
         owner: str,
-        now_s: float,
+        row: Mapping[str, Any],
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
         *,
         new: bool,
     ) -> bool:
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             mine = (conversations.c.id == id) & (conversations.c.owner == owner)
-            touched = await connection.execute(update(conversations).where(mine).values(updated_at=now_s))
+            touched = await connection.execute(update(conversations).where(mine).values(**row))
             if not touched.rowcount:
                 if not new:
                     return False
-                await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
+                await connection.execute(insert(conversations).values(id=id, owner=owner, **row))
             later = (messages.c.conversation == id) & (messages.c.position >= last_messages.start)
             await connection.execute(delete(messages).where(later))
             await _write_messages(connection, id, last_messages)
@@ -226,7 +230,7 @@ class Database:
 
     async def calls_of(self, id: str) -> tuple[CallRecord, ...]:
         """Returns the calls of a conversation, the oldest first."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await _calls_of(connection, id)
 
     async def end_call(self, id: str, ended: ToolCallEnded) -> None:
@@ -237,12 +241,12 @@ class Database:
         open_calls = calls.c.status.in_([CallStatus.RUNNING.value, CallStatus.UNKNOWN.value])
         this = (calls.c.conversation == id) & (calls.c.id == _storable(ended.call)) & open_calls
         end = {"status": ended.status.value, "result": _storable(ended.result), "reported": False}
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(update(calls).where(this).values(**end))
 
     async def delete(self, id: str) -> bool:
         """Deletes a conversation or unused import. Returns False if there was none."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.id == id))
             gone = await connection.execute(delete(conversations).where(conversations.c.id == id))
             return unused.rowcount + gone.rowcount > 0
@@ -252,7 +256,7 @@ class Database:
 
         It has to be repeated until it returns 0: at most `PURGED_AT_ONCE` conversations are deleted at once.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.imported_at < before_s))
             # Stands in both statements: another server may take a conversation between them.
             is_old = conversations.c.updated_at < before_s
@@ -266,7 +270,7 @@ class Database:
 
         Returns the numbers of deleted imports and conversations.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             used = await self._used_bytes(connection, most_bytes)
             if used <= most_bytes:
                 return 0, 0
@@ -274,7 +278,7 @@ class Database:
             unused = (await connection.execute(delete(imports))).rowcount
         evicted = 0
         while used > most_bytes * (TARGET_SHARE if evicted else 1):
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 oldest = select(conversations.c.id).order_by(conversations.c.updated_at).limit(1)
                 id = (await connection.execute(oldest)).scalar()
                 if id is None:
@@ -332,7 +336,7 @@ class Database:
         """
         if self.kind != "sqlite":
             return False
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             # Not execute(), which would stop after the first page
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
@@ -343,7 +347,7 @@ class Database:
 
     async def count_turns(self, day: int, turns: int) -> int:
         """Adds `turns` to the count of a day, and returns the new count."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             counted = await connection.execute(COUNT_TURNS, {"day": day, "turns": turns})
             return int(counted.scalar_one())
 
@@ -353,8 +357,33 @@ class Database:
         self._threads.close()
         await self._engine.dispose()
 
+    async def owners(self, ids: Collection[str]) -> dict[str, str]:
+        """Returns the owners of those of these conversations that are stored."""
+        asked = select(conversations.c.id, conversations.c.owner).where(conversations.c.id.in_(ids))
+        async with self.transaction() as connection:
+            return {row.id: row.owner for row in await connection.execute(asked)}
+
+    async def notifications(self, channel: str) -> AsyncGenerator[str | None]:
+        """Yields the messages that Postgres sends on this channel, on a connection of its own; first None, once it is
+        connected. Raises StoreError if the connection breaks."""
+        import psycopg  # a process on SQLite need not load it
+
+        _, arguments = self._engine.dialect.create_connect_args(self._url)
+        defaults = {name: value for name, value in POSTGRES.items() if name not in self._url.query}
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                **{**defaults, **arguments}, autocommit=True
+            ) as connection:
+                await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                yield None
+                async for notification in connection.notifies():
+                    yield notification.payload
+        except (psycopg.Error, OSError) as error:
+            raise StoreError(self._reason(error)) from None
+
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Returns a connection in a transaction, which commits unless the block raises an error. Raises StoreError."""
         with self._store_errors():
             async with aclosing(await self._connect()) as connection, connection.begin():
                 yield connection
@@ -481,7 +510,21 @@ async def _calls_of(connection: AsyncConnection, id: str) -> tuple[CallRecord, .
 
 
 async def _record_of(connection: AsyncConnection, id: str) -> ConversationRecord:
-    return ConversationRecord(await history_of(connection, id), await _calls_of(connection, id))
+    history, calls = await history_of(connection, id), await _calls_of(connection, id)
+    row = (await connection.execute(select(conversations).where(conversations.c.id == id))).first()
+    if row is None or row.unfinished_text is None:  # another server may have deleted it just now
+        return ConversationRecord(history, calls)
+    unfinished = UnfinishedReply(row.unfinished_text, row.unfinished_begun, row.unfinished_counted)
+    return ConversationRecord(history, calls, unfinished, row.unfinished_at)
+
+
+def _unfinished_columns(unfinished: UnfinishedReply | None, now_s: float) -> dict[str, Any]:
+    return {
+        "unfinished_text": None if unfinished is None else _storable(unfinished.text),
+        "unfinished_begun": None if unfinished is None else unfinished.begun,
+        "unfinished_counted": None if unfinished is None else unfinished.counted,
+        "unfinished_at": None if unfinished is None else now_s,
+    }
 
 
 async def _write_messages(connection: AsyncConnection, id: str, tail: Tail[Message]) -> None:

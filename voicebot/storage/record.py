@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from voicebot.dialogue.history import History, Message
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord
 from voicebot.runtime.limits import STORED_CALL_BYTES, STORED_MESSAGE_BYTES
 
@@ -20,6 +21,10 @@ class ConversationRecord:
     history: History = ()
     calls: tuple[CallRecord, ...] = ()
     """The calls of tools with effects, the oldest first."""
+    unfinished: UnfinishedReply | None = None
+    """What the last session still had to say when this was stored."""
+    unfinished_at_s: float = 0.0
+    """When that was stored, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ def call_bytes(calls: Iterable[CallRecord]) -> int:
         STORED_CALL_BYTES + sum(_bytes(text) for text in (call.id, call.tool, call.arguments, call.result))
         for call in calls
     )
+
+
+def unfinished_bytes(unfinished: UnfinishedReply | None) -> int:
+    """Returns the approximate space that the rest of a reply takes in the database."""
+    return 0 if unfinished is None else _bytes(unfinished.text)
 
 
 def _bytes(text: str) -> int:

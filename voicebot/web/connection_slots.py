@@ -30,7 +30,7 @@ class ConnectionSlot:
         self.address = address
         self.holder = holder
         self.probes_only = probes_only
-        """The connection is beyond the limit, and may only ask for `/health` and `/metrics`."""
+        """The connection is beyond the limit, and may only ask for `/health`, `/ready` and `/metrics`."""
 
     def mark_idle(self) -> None:
         """Marks the connection as idle. Connections that have been idle for longer are evicted before it."""

@@ -12,7 +12,6 @@ from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
-from voicebot.engines.conversation import HandoverEnd
 from voicebot.session.conversation import conversation_key
 from voicebot.session.services import AppServices
 from voicebot.storage.conversations import ID_PATTERN, RETRY_S
@@ -48,7 +47,7 @@ def add_conversations(app: FastAPI, services: AppServices) -> None:
     async def delete_conversation(conversation: Name, request: Request) -> None:
         """Answers in the same way if there is no such conversation, because the result is the same."""
         count(request)
-        services.invitations.end(conversation_key(conversation), HandoverEnd.CLEARED)
+        services.invitations.clear(conversation_key(conversation))
         try:
             await conversations.delete(conversation)
         except StoreError:

@@ -29,7 +29,7 @@ from voicebot.web.connection_slots import ConnectionSlot, ConnectionSlots
 
 logger = logging.getLogger(__name__)
 
-PROBES = ("/health", "/metrics")
+PROBES = ("/health", "/ready", "/metrics")
 """Connections beyond the limit may only ask for these paths."""
 
 LIMITED_MESSAGES = ("Invalid HTTP request received.", "Unsupported upgrade request.")

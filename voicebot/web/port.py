@@ -10,6 +10,13 @@ PORTS_TRIED = 100
 """The number of ports, from the default upwards, that are tried if the settings name none, as Gradio does."""
 
 
+def address_of(listener: socket.socket) -> str:
+    """Returns the address at which a browser on this machine reaches the server."""
+    host, port = listener.getsockname()[:2]
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
 def bind(host: str, port: int | None) -> socket.socket:
     """Returns a socket that listens on `port`, or on the first free one from the default upwards. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
-from contextlib import AsyncExitStack
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Path, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -24,7 +23,7 @@ from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.engines.health import MCP, EngineHealth, Health
-from voicebot.recording.recorder import GRACE_S
+from voicebot.recording.recorder import GRACE_S, Recordings
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
 from voicebot.settings.destinations import EMBEDDED, host_of, is_this_machine
@@ -32,17 +31,25 @@ from voicebot.settings.registry import LOCAL, SERVICES
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.transports.websocket import add_websocket
-from voicebot.web.application import Application
+from voicebot.web.application import Application, Readiness
 from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
+from voicebot.web.ending import Ending
+from voicebot.web.forwarding import Loads, OfferForwarding, processes, session_lives
 from voicebot.web.http_server import BoundedServer, ConnectionRules
+from voicebot.web.internal import internal_app
+from voicebot.web.port import address_of
 from voicebot.web.recordings import add_recordings
 from voicebot.web.say import add_say
+from voicebot.web.sibling_server import answering_siblings
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
+from voicebot.workers.link import SupervisorLink, WorkerState
 
 logger = logging.getLogger(__name__)
+
+SessionId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
 UVICORN: dict[str, Any] = {
     "ws": WebSocketServerProtocol,
@@ -62,13 +69,16 @@ def create_app(application: Application) -> FastAPI:
 
     services, ice = application.services, application.webrtc.ice
     settings, engine_health, counted = services.settings, services.health, services.telemetry.metrics
-    engines, turns = services.engines, services.turns
+    engines = services.engines
+    loads = Loads(application)
+    offers = OfferForwarding(application, loads, counted)
 
     @app.get("/health")
     async def health(request: Request) -> dict[str, Any]:
         status = "healthy" if engine_health.problem is None else "unhealthy"
         if not is_logged_in(request.scope):
             return {"status": status}
+        workers = await loads.all()
         return {
             "status": status,
             "version": voicebot.__version__,
@@ -82,16 +92,30 @@ def create_app(application: Application) -> FastAPI:
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
-            "sessions": services.admission.sessions,
+            "sessions": sum(each.sessions for each in workers),
             "max_sessions": settings.max_sessions,
-            "turns_per_day": turns.limit,
-            "turns_today": turns.used,
-            "underruns": sum(session.underruns for session in services.sessions),
+            "turns_per_day": services.turns_per_day,
+            "turns_today": max(each.turns_today for each in workers),
+            "underruns": sum(each.underruns for each in workers),
+            "workers": [] if services.place is None else workers,
         }
+
+    @app.get("/ready")
+    async def ready() -> JSONResponse:
+        every = await loads.all()
+        readiness = application.readiness
+        if any(each.status is Readiness.READY for each in every):  # another worker takes the next session
+            is_full = sum(each.sessions for each in every) >= settings.max_sessions
+            readiness = Readiness.FULL if is_full else Readiness.READY
+        return JSONResponse({"status": readiness}, 200 if readiness is Readiness.READY else 503)
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
+        if services.place is None:
+            page = counted.exposition()
+        else:
+            page = await counted.exposition_of_all(processes(await loads.all()))
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
 
     preflight_rates = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
@@ -120,21 +144,30 @@ def create_app(application: Application) -> FastAPI:
         }
 
     @app.post("/webrtc/offer")
-    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Any:
-        return await application.webrtc.answer(offer, client_address(request.scope, settings.trusted_proxies))
+    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Response:
+        return await offers.answer(offer, client_address(request.scope, settings.trusted_proxies))
+
+    session_rates = AddressBuckets(limits.SESSION_CHECKS_PER_S, limits.SESSION_CHECKS)
+
+    @app.get("/webrtc/sessions/{session_id}", status_code=204)
+    async def session_goes_on(session_id: SessionId, request: Request) -> None:
+        """Answers 204 while the session goes on, in any worker, and 404 otherwise."""
+        bucket = session_rates.of(client_address(request.scope, settings.trusted_proxies))
+        if not bucket.take():
+            message = "You are asking for sessions too often. Please wait a little."
+            raise RefusedError(429, Reason.RATE, message, bucket.wait_s)
+        if not await session_lives(services, session_id):
+            raise RefusedError(404, Reason.REQUEST, "session: none with this name goes on")
 
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
-    add_recordings(app, services, application.threads)
+    add_recordings(app, application)
     add_say(app, services)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
         counted.count_refusal(error.reason)
-        content = {"error": str(error), "code": error.reason}
-        if error.problem_code is not None:
-            content["problem_code"] = error.problem_code
-        return JSONResponse(content, error.status, error.headers)
+        return JSONResponse(error.content, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -143,7 +176,8 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.tuning.max_text_chars)
-    app.state.own_names = guard(app, settings, counted)
+    process_count = 1 if services.place is None else services.place.count
+    app.state.own_names = guard(app, settings, counted, services.conversations.leases, process_count)
     return app
 
 
@@ -231,75 +265,115 @@ class Server(BoundedServer):
         super().__init__(app, rules, ws_max_size=max_message_bytes(settings), **UVICORN, **options)
         self._application = application
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `Ending`, which heeds them until everything is closed."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._application.ending.begun.is_set()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()  # refuses new connections; uvicorn closes the servers again
         await self._application.end_sessions()
-        await super().shutdown(sockets)
+        hurry = asyncio.create_task(self._hurry(), name="hurry")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            await _cancel(hurry)
+
+    async def _hurry(self) -> None:
+        await self._application.ending.hurried.wait()
+        self.force_exit = True
 
 
-async def serve(application: Application, listener: socket.socket, *, share: bool) -> None:
-    """Serves until interrupted. Starts and closes the engines. Raises EngineError if they can't be started."""
-    services = application.services
+async def serve(
+    application: Application, listener: socket.socket, *, share: bool, link: SupervisorLink | None = None
+) -> None:
+    """Serves until the process is asked to end. Starts and closes the engines.
+
+    A worker has a `link` to its supervisor. Raises EngineError if the engines can't be started.
+    """
+    services, ending = application.services, application.ending
     memory.return_large_pieces()
     memory.read_small_pieces()
     aiortc_tuning.apply()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(services.engines.close)
-        await services.engines.start()
-        stack.push_async_callback(application.close)
-        app = create_app(application)
-        await services.conversations.start()
-        await services.turns.refresh()
-        application.webrtc.ice.start()
-        await _log_engines(services.health)
-        host, port = listener.getsockname()[:2]
-        name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-        services.invitations.base_url = services.settings.public_address or address
-        logger.info("open %s in a browser", address)
-        memory.settle()
-        background = {
-            "loop lag": services.telemetry.metrics.time_loop(),
-            "memory": memory.tidy_up(services.admission),
-        }
-        if share:
-            background["share"] = open_link(host, port, services.settings, app.state.own_names)
-        for name, work in background.items():
-            stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
-        web = Server(app, application, timeout_graceful_shutdown=3)
-        _ignore_repeated_signals()
-        await web.serve(sockets=[listener])
+        stack.callback(ending.forget_signals)
+        stack.callback(application.close_recordings)
+        async with AsyncExitStack() as parts:
+            parts.push_async_callback(services.engines.close)
+            await services.engines.start()
+            parts.push_async_callback(application.close_service)
+            app = create_app(application)
+            await services.conversations.start()
+            await services.turns.refresh()
+            application.webrtc.ice.start()
+            await _log_engines(services.health, only_problems=services.place is not None and services.place.number > 0)
+            address = address_of(listener)
+            services.invitations.base_url = services.settings.public_address or address
+            memory.settle()
+            background = {
+                "loop lag": services.telemetry.metrics.time_loop(),
+                "memory": memory.tidy_up(services.admission),
+            }
+            if share:
+                host, port = listener.getsockname()[:2]
+                background["share"] = open_link(host, port, services.settings, app.state.own_names)
+            for name, work in background.items():
+                parts.push_async_callback(_cancel, asyncio.create_task(work, name=name))
+            web = Server(app, application, timeout_graceful_shutdown=3)
+            if services.place is not None:
+                await stack.enter_async_context(answering_siblings(internal_app(application), services.place))
+            ending.heed_signals()
+            if link is None:
+                logger.info("open %s in a browser", address)
+            else:
+                stack.callback(link.close)
+                link.listen(ending.obey, app.state.own_names.add)
+                link.report(WorkerState.SERVING)
+                parts.push_async_callback(
+                    _cancel, asyncio.create_task(_report_end(link, ending), name="report the end")
+                )
+            await web.serve(sockets=[listener])
+        if services.place is not None:
+            await _outlast_recordings(services.recordings, ending)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _report_end(link: SupervisorLink, ending: Ending) -> None:
+    """Tells the supervisor as soon as the end begins, so that a replacement starts at once."""
+    await ending.begun.wait()
+    link.report(WorkerState.ENDING)
+
+
+async def _outlast_recordings(recordings: Recordings, ending: Ending) -> None:
+    """Stays until the recordings of this worker's sessions are too old for its siblings to fetch them."""
+    if not len(recordings) or ending.stopped.is_set():
+        return
+    logger.info("has no sessions any more, and keeps %d recordings for %g s at most", len(recordings), GRACE_S)
+    memory.return_free_memory()
+    waits = {asyncio.create_task(each) for each in (recordings.wait_until_gone(), ending.stopped.wait())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        await _cancel(each)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
 
-def _ignore_repeated_signals() -> None:
-    """Ignores one SIGINT and one SIGTERM.
-
-    uvicorn raises the signal that ended it once more, which would end the process before everything is closed. A second
-    signal from outside has its usual effect.
-    """
-    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-
-    def ignore_once(number: int, _: FrameType | None) -> None:
-        signal.signal(number, usual[signal.Signals(number)])
-
-    for each in usual:
-        signal.signal(each, ignore_once)
-
-
-async def _log_engines(engine_health: EngineHealth) -> None:
-    """Probes all engines and logs which of them are ready."""
+async def _log_engines(engine_health: EngineHealth, *, only_problems: bool) -> None:
+    """Probes all engines and logs which of them are ready, or only those that are not."""
     for stage, engines in (await engine_health.check()).items():
         if stage == MCP:
             continue  # they are starting, and log themselves when they are ready
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
             name = f"{name} in {engine.graph}" if engine.graph not in (None, engine.name) else name
+            if engine.ready and only_problems:
+                continue
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:

@@ -6,12 +6,23 @@ import asyncio
 
 import pytest
 
-from tests.support.machine_session import Session, bot, user
+from tests.support.machine_session import Session, bot, speaking, user
+from tests.support.manual_clock import Clock
 from tests.support.replica import goes_on, replica, state, stored_history, talk
-from voicebot.dialogue.events import FinalTranscript, ReplyEnded, SpeechEnded, SpeechStarted, Timer, WordsHeard
+from voicebot.dialogue.events import (
+    FinalTranscript,
+    PlaybackFinished,
+    ReplyEnded,
+    SentencePlayed,
+    SpeechEnded,
+    SpeechStarted,
+    Timer,
+    WordsHeard,
+)
 from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.state import State
-from voicebot.storage.conversations import is_id
+from voicebot.storage.conversations import GOES_ON_S, is_id
 
 ONE, TWO = "tell me a joke", "A horse walks into a bar."
 LONG_AGO_S = 1_000_000.0
@@ -31,6 +42,43 @@ async def test_another_server_continues_a_conversation_where_its_session_ended(u
         assert again.id == first.id
         assert again.notice is None
         assert again.history == (*talk(ONE, TWO), Message(Role.ASSISTANT, "Another one", interrupted=True))
+
+
+async def test_another_server_gets_what_was_left_unsaid_unless_that_was_long_ago(url: str) -> None:
+    clock = Clock(LONG_AGO_S)
+    session = speaking("Once upon a time.", "There was a cat.")
+    session.post(WordsHeard(1, 0, 2))
+    rest = UnfinishedReply("a time. There was a cat.", begun=True)
+    async with replica(url, clock) as here, replica(url, clock) as there:
+        first = await here.open(None)
+        assert first.id is not None
+        await goes_on(first, session.state)
+        clock.now_s += GOES_ON_S - 1
+        again = await there.open(first.id)
+        assert again.unfinished == rest
+        again.end()  # its client never connected
+        third = await there.open(first.id)
+        assert third.unfinished == rest
+        await goes_on(third, State(history=third.history, unfinished=third.unfinished))
+        clock.now_s += GOES_ON_S + 1
+        late = await here.open(first.id)
+        assert late.unfinished is None
+        assert [message.text for message in late.history[-1:]] == ["Once upon"]
+
+
+async def test_nothing_is_left_of_a_reply_that_has_ended_or_must_be_given_again(url: str) -> None:
+    session = Session()
+    session.ask(ONE)
+    async with replica(url) as here:
+        conversation = await here.open(None)
+        await goes_on(conversation, session.state)
+        again = await here.open(conversation.id)
+        assert again.unfinished == UnfinishedReply(counted=True)
+        session.answer(TWO)
+        session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+        await goes_on(again, session.state)
+        last = await here.open(conversation.id)
+        assert (last.history, last.unfinished) == (talk(ONE, TWO), None)
 
 
 async def test_the_stored_conversation_follows_every_change_and_is_empty_once_cleared(url: str) -> None:

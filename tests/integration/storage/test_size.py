@@ -215,7 +215,7 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     written: list[int] = []
 
     class MeasuringStore:
-        async def save(self, _: object, last_messages: Tail[Message], __: object, *, new: bool) -> bool:
+        async def save(self, _: object, last_messages: Tail[Message], *__: object, new: bool) -> bool:
             written.append(message_bytes(last_messages.items))
             return True
 

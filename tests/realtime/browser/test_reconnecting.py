@@ -17,7 +17,9 @@ from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.waiting import until
 from voicebot.session.player import FrameClock
+from voicebot.session.session import Session
 from voicebot.settings import config
 
 ROOM = Path(__file__).with_name("room.js")
@@ -25,6 +27,8 @@ ROOM = Path(__file__).with_name("room.js")
 PLAYING = "(({ srcObject, paused }) => srcObject?.active && !paused)(document.querySelector('#bot-voice'))"
 
 BACK_S = 15.0
+
+STORY = ["Once upon a time there was a cat. ", "It lived on a ship. ", "It was grey."]
 
 Serve = Callable[..., AbstractAsyncContextManager[LiveServer]]
 
@@ -102,6 +106,32 @@ async def test_the_page_reconnects_by_itself_with_conversation_microphone_and_mu
             await visitor.page.evaluate("dispatchEvent(new Event('online'))")
             await visitor.page.wait_for_timeout(700)  # a reconnection would begin after half a second
             await visitor.sees("off")
+
+
+async def test_the_page_notices_that_its_session_is_gone_and_the_bot_goes_on_with_its_answer(
+    context: BrowserContext,
+) -> None:
+    agent = ScriptedAgent(scripts=[STORY])
+    engines = scripted(ScriptedStt(), agent, ToneTts(letter_s=0.05))
+    async with serving(engines, config.load()) as server, Visitor(context, server.url) as visitor:
+        visitor.may_fail("status of 404")
+        await visitor.types("tell me a story")
+        await expect(visitor.answers.last).to_contain_text("Once upon")
+        (before,) = server.sessions("webrtc")
+        assert isinstance(before, Session)
+        await until(lambda: before.state.reply is not None and len(before.state.reply.heard.split()) > 2)
+        (peer,) = server.webrtc.peers
+        async with visitor.page.expect_response(f"**/webrtc/sessions/{before.id}") as asked:
+            # As if its process had been killed: no more sound comes, and nobody says why.
+            server.services.sessions.remove(before)
+            peer.connection.tick = lambda: None  # type: ignore[method-assign]
+        assert (await asked.value).status == 404
+        await expect(visitor.answers.locator(".vb-words")).to_have_text(["".join(STORY)], timeout=1000 * BACK_S)
+        (after,) = server.sessions("webrtc")
+        assert isinstance(after, Session)
+        await until(lambda: after.state.is_idle)
+        assert [message.text for message in after.state.history] == ["tell me a story", "".join(STORY)]
+        assert len(agent.asked) == 1, "the rest of the first answer was said"
 
 
 async def test_a_conversation_moves_to_the_newer_tab_and_back_only_when_a_button_is_pressed(

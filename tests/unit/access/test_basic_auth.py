@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.refusals import Refusals
+from tests.support.shared_places import SharedInMemory
 from voicebot.access.basic_auth import COOKIE, BasicAuth, is_logged_in
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
@@ -37,7 +38,8 @@ async def settle() -> None:
 class ProtectedServer:
     """A server that requires a login, and records of the requests that got through."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, shared: SharedInMemory | None = None, processes: int = 1, **settings: Any) -> None:
+        self._shared, self._processes = shared, processes
         self.refused = Refusals()
         self.as_owner: list[bool] = []
         self.cookies: list[str] = []
@@ -46,7 +48,7 @@ class ProtectedServer:
     def restart(self, **settings: Any) -> None:
         """Creates the login check anew, as a restart of the server does."""
         settings = LOGIN | settings
-        self.auth = BasicAuth(self._app, config.load(**settings), self.refused)
+        self.auth = BasicAuth(self._app, config.load(**settings), self.refused, self._shared, self._processes)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.as_owner.append(is_logged_in(scope))
@@ -300,3 +302,29 @@ async def test_the_login_cookie_fits_the_connection_and_holds_no_password(
     assert not lacks & set(first)
     assert first[0] != second[0], "each browser must get a cookie of its own"
     assert PASSWORD not in server.cookies[0]
+
+
+async def test_wrong_passwords_count_in_all_processes_together_and_the_processes_share_one_rate() -> None:
+    shared = SharedInMemory()
+    first, second = ProtectedServer(shared, 2), ProtectedServer(shared, 2)
+    await first.guess(limits.GUESSES)
+    assert await second.request(RIGHT) == 200, "it has seen no guess yet"
+    await second.guess(1)
+    waiting = second.request(RIGHT)
+    await pass_time(limits.TURN_S)
+    assert not waiting.done(), "two processes that let one pass in each interval would allow twice as many guesses"
+    await pass_time(limits.TURN_S)
+    assert await waiting == 200
+    assert await second.request(RIGHT, address=HOME) == 200
+    await pass_time(limits.GUESS_S)
+    waiting = second.request(RIGHT)
+    await settle()
+    assert not waiting.done(), "eleven guesses were made, so a second token has to come back"
+
+
+async def test_a_process_counts_wrong_passwords_alone_while_the_database_is_away() -> None:
+    server = ProtectedServer(SharedInMemory(away=True), 2)
+    await server.guess(limits.GUESSES)
+    waiting = server.request(RIGHT)
+    await settle()
+    assert not waiting.done()

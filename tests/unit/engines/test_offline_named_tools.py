@@ -1,4 +1,7 @@
-"""The offline model calls a builder's own tools by their names, so that they can be tried without a key."""
+"""The offline model calls a builder's own tools by their names, so that they can be tried without a key.
+
+The tools are coroutines: the simulated clock would not wait for a function in a thread.
+"""
 
 from __future__ import annotations
 
@@ -13,31 +16,31 @@ from voicebot.engines.llm.offline.answers import NO_TOOLS
 
 
 @pure
-def dice(sides: int = 6) -> str:
+async def dice(sides: int = 6) -> str:
     """Roll a die."""
     return f"{sides - 2}"
 
 
 @pure
-def add_to_list(thing: str) -> str:
+async def add_to_list(thing: str) -> str:
     """Put something on the list."""
     return f"{thing} is on the list"
 
 
 @pure
-def add(number: int) -> str:
+async def add(number: int) -> str:
     """Count something."""
     return f"{number + 1} now"
 
 
 @pure
-def weigh(kilos: float) -> str:
+async def weigh(kilos: float) -> str:
     """Weigh something."""
     return f"{kilos:.1f} kilos"
 
 
 @pure
-def order(things: list[str]) -> str:
+async def order(things: list[str]) -> str:
     """Order things."""
     if "nothing" in things[0]:
         raise ToolException("The shop is closed.")
@@ -45,7 +48,7 @@ def order(things: list[str]) -> str:
 
 
 @pure
-def move(here: str, there: str) -> str:
+async def move(here: str, there: str) -> str:
     """Move something, which needs two arguments."""
     raise AssertionError
 

@@ -24,7 +24,7 @@ class NotedSpeaker:
     texts: list[str] = field(default_factory=list)
     handed_over: list[bool] = field(default_factory=list)
 
-    def say(self, text: str) -> None:
+    async def say(self, text: str) -> None:
         self.texts.append(text)
 
     def set_handed_over(self, *, to_person: bool) -> None:
@@ -45,17 +45,17 @@ def capability(url: str) -> str:
     return found
 
 
-def is_unknown(invitations: Invitations, url: str) -> None:
+async def is_unknown(invitations: Invitations, url: str) -> None:
     """Checks that the invitation looks as if it had never been."""
     with pytest.raises(UnknownInvitationError):
-        invitations.say_by(capability(url), "hello")
+        await invitations.say_by(capability(url), "hello")
 
 
 async def test_an_invitation_lets_its_owner_speak_in_one_conversation() -> None:
     invitations, ann = here()
     bob = NotedSpeaker("bob")
     invitations.session_began(bob)
-    invitations.say_by(capability(invitations.invite("ann")), "hello Ann")
+    await invitations.say_by(capability(invitations.invite("ann")), "hello Ann")
     assert (ann.texts, bob.texts) == (["hello Ann"], [])
     assert ann.handed_over == []
 
@@ -67,14 +67,14 @@ async def test_invitations_differ_and_a_wrong_one_is_unknown() -> None:
     assert all(len(capability(url)) == 32 for url in urls)
     for wrong in ("", "x", "A" * 32, "ann"):
         with pytest.raises(UnknownInvitationError):
-            invitations.say_by(wrong, "hello")
+            await invitations.say_by(wrong, "hello")
 
 
 async def test_an_invitation_that_was_withdrawn_is_unknown() -> None:
     invitations, ann = here()
     url = invitations.invite("ann")
     invitations.withdraw(capability(url))
-    is_unknown(invitations, url)
+    await is_unknown(invitations, url)
     assert ann.handed_over == []
 
 
@@ -83,10 +83,10 @@ async def test_an_invitation_outlives_a_reload_and_reaches_the_new_session() -> 
     url = invitations.invite("ann")
     invitations.session_ended(before)
     with pytest.raises(UserAwayError):
-        invitations.say_by(capability(url), "hello")
+        await invitations.say_by(capability(url), "hello")
     after = NotedSpeaker()
     invitations.session_began(after)
-    invitations.say_by(capability(url), "hello again")
+    await invitations.say_by(capability(url), "hello again")
     assert (before.texts, after.texts) == ([], ["hello again"])
 
 
@@ -96,7 +96,7 @@ async def test_a_session_that_takes_a_conversation_over_keeps_its_invitations() 
     after = NotedSpeaker()
     invitations.session_began(after)
     invitations.session_ended(before)
-    invitations.say_by(capability(url), "hello")
+    await invitations.say_by(capability(url), "hello")
     assert after.texts == ["hello"]
 
 
@@ -107,8 +107,8 @@ async def test_invitations_end_when_the_user_stays_away(monkeypatch: pytest.Monk
     invitations.session_ended(speaker)
     assert [message async for message in handover] == []
     assert handover.ended is HandoverEnd.LEFT
-    is_unknown(invitations, url)
-    is_unknown(invitations, handover.say_url)
+    await is_unknown(invitations, url)
+    await is_unknown(invitations, handover.say_url)
 
 
 async def test_a_user_who_comes_back_in_time_keeps_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,17 +131,17 @@ async def test_nobody_is_invited_where_no_user_is() -> None:
         with pytest.raises(UserAwayError):
             invite("ann")
     with pytest.raises(UserAwayError):
-        invitations.say("ann", "hello")
+        await invitations.say("ann", "hello")
 
 
 async def test_each_invitation_has_the_rate_of_a_user_who_types() -> None:
     invitations, speaker = here()
     one, other = (capability(invitations.invite("ann")) for _ in range(2))
     for _ in range(limits.TEXTS_AT_ONCE):
-        invitations.say_by(one, "hello")
+        await invitations.say_by(one, "hello")
     with pytest.raises(TooManyTextsError):
-        invitations.say_by(one, "hello")
-    invitations.say_by(other, "hello")
+        await invitations.say_by(one, "hello")
+    await invitations.say_by(other, "hello")
     assert len(speaker.texts) == limits.TEXTS_AT_ONCE + 1
 
 
@@ -149,9 +149,9 @@ async def test_one_invitation_too_many_ends_the_oldest_but_never_the_handover() 
     invitations, _ = here()
     handover = invitations.hand_over("ann")
     first, *others = [invitations.invite("ann") for _ in range(MAX_INVITATIONS)]
-    is_unknown(invitations, first)
+    await is_unknown(invitations, first)
     for url in (handover.say_url, *others):
-        invitations.say_by(capability(url), "hello")
+        await invitations.say_by(capability(url), "hello")
 
 
 async def test_a_handover_tells_the_session_and_ends_with_it_given_back() -> None:
@@ -159,12 +159,12 @@ async def test_a_handover_tells_the_session_and_ends_with_it_given_back() -> Non
     handover = invitations.hand_over("ann")
     with pytest.raises(HandedOverError):
         invitations.hand_over("ann")
-    invitations.say_by(capability(handover.say_url), "this is Mia")
+    await invitations.say_by(capability(handover.say_url), "this is Mia")
     handover.end()
     assert speaker.texts == ["this is Mia"]
     assert speaker.handed_over == [True, False]
     assert handover.ended is HandoverEnd.GIVEN_BACK
-    is_unknown(invitations, handover.say_url)
+    await is_unknown(invitations, handover.say_url)
     assert invitations.hand_over("ann").say_url != handover.say_url
 
 
@@ -198,5 +198,5 @@ async def test_a_closed_server_ends_every_handover() -> None:
     invitations.session_began(stays)
     there = invitations.hand_over("bob")
     invitations.session_ended(speaker)
-    invitations.close()
+    await invitations.close()
     assert (left.ended, there.ended) == (HandoverEnd.LEFT, HandoverEnd.LEFT)

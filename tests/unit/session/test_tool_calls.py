@@ -16,10 +16,11 @@ from langchain_core.tools import BaseTool
 from tests.support.conversation import conversation
 from tests.support.engines import ScriptedStt, ToneTts
 from tests.support.orchestrated import Session, idle, running
+from tests.support.orders import ORDER, Orders
 from tests.support.scripted_model import Script, brief, call
 from tests.support.waiting import until
 from voicebot.agent.agent import GraphAgent
-from voicebot.agent.tools import confirm, effects
+from voicebot.agent.tools import confirm
 from voicebot.dialogue.events import ConfirmationAsked, InterruptPressed, TextTyped, ToolCallBegun, ToolCallEnded
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus, ConfirmationRequest
 from voicebot.engines.llm.messages import STILL_RUNNING
@@ -42,30 +43,6 @@ class ToolAgent(GraphAgent):
     @property
     def requests(self) -> list[list[BaseMessage]]:
         return self.model_script.given
-
-
-@dataclass
-class Orders:
-    """A tool with effects that works until the test lets it end."""
-
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
-    made: list[str] = field(default_factory=list)
-
-    @property
-    def tool(self) -> BaseTool:
-        @effects
-        async def order(what: str) -> str:
-            """Order something."""
-            self.begun.set()
-            await self.let_go.wait()
-            self.made.append(what)
-            return f"ordered {what}"
-
-        return order
-
-
-ORDER = [call("order", '{"what": "tea"}')]
 
 
 def talk(agent: ToolAgent, **options: Any) -> Any:

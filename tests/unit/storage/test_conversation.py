@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.replica import state, talk
 from tests.support.steps import taken
-from voicebot.dialogue.events import ToolCallBegun, ToolCallEnded
+from voicebot.dialogue.events import TextEnded, ToolCallBegun, ToolCallEnded
 from voicebot.dialogue.history import History, Message
+from voicebot.dialogue.reply_state import UnfinishedReply
 from voicebot.dialogue.tool_calls import CallRecord, CallStatus
 from voicebot.storage import conversation as module
 from voicebot.storage.conversation import StoredConversation
@@ -28,6 +29,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.history: History = ()
         self.calls: tuple[CallRecord, ...] = ()
+        self.unfinished: UnfinishedReply | None = None
         self.writes: list[tuple[int, float]] = []
         """A pair for each write: the index of the first message that it wrote, and the time of the write."""
         self.down = False
@@ -40,6 +42,7 @@ class FakeStore:
         _: StoredConversation,
         last_messages: Tail[Message],
         last_calls: Tail[CallRecord] | None,
+        unfinished: UnfinishedReply | None,
         *,
         new: bool,
     ) -> bool:
@@ -50,6 +53,7 @@ class FakeStore:
             raise StoreError("is down")
         if self.ours:
             self.history = (*self.history[: last_messages.start], *last_messages.items)
+            self.unfinished = unfinished
             if last_calls is not None:
                 self.calls = (*self.calls[: last_calls.start], *last_calls.items)
         return self.ours
@@ -186,3 +190,35 @@ async def test_a_change_of_a_call_is_written_at_once(
     conversation.stepped(taken(begun.state, ToolCallEnded("call_1", CallStatus.DONE, "It is ordered.")))
     await asyncio.sleep(SOON_S)
     assert [(call.status, call.result) for call in stored.calls] == [(CallStatus.DONE, "It is ordered.")]
+
+
+async def test_the_rest_of_a_reply_is_written_once_its_text_is_complete_and_again_when_the_session_breaks_off(
+    stored: FakeStore, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 60.0)
+    telling = state(ONE, telling=TWO, words=2)
+    conversation.keep(telling, at_once=True)
+    await conversation.flush()
+    assert stored.unfinished is None, "it is a fixed text, of which more may come"
+    conversation.stepped(taken(telling, TextEnded(1)))
+    await asyncio.sleep(SOON_S)
+    assert stored.unfinished == UnfinishedReply("walks into a bar and orders.", begun=True)
+    writes = len(stored.writes)
+    conversation.end()
+    assert conversation.writer is not None
+    await asyncio.wait_for(conversation.writer, 0.5)
+    assert len(stored.writes) == writes + 1, "the next session measures how long ago this one broke off"
+
+
+async def test_nothing_is_left_of_a_session_that_was_ended_on_purpose(
+    stored: FakeStore, conversation: StoredConversation
+) -> None:
+    conversation.stepped(taken(state(ONE, telling=TWO, words=2), TextEnded(1)))
+    await conversation.flush()
+    assert stored.unfinished is not None
+    conversation.end(goes_on=False)
+    conversation.end()
+    assert conversation.writer is not None
+    await asyncio.wait_for(conversation.writer, 0.5)
+    assert stored.unfinished is None
+    assert stored.history[-1].text == "A horse"

@@ -307,7 +307,7 @@ class McpServer:
     async def _shake_hands(self, client: Client, stack: AsyncExitStack) -> None:
         try:
             await stack.enter_async_context(client)
-        except Exception as error:
+        except Exception as error:  # raised again: whatever it is, it may hold the server's refusal of this handshake
             answers = [each for each in leaves(error) if isinstance(each, MCPError)]
             if any(answer.code != types.CONNECTION_CLOSED for answer in answers):
                 self._refuses_initialize = not self._refuses_initialize

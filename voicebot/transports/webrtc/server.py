@@ -103,7 +103,8 @@ class WebRtcServer:
 
     async def answer(self, offer: Offer, address: str) -> dict[str, str]:
         """Returns the answer to an offer of a client at `address`, in FastRTC's form. Raises RefusedError."""
-        slot = self._services.admission.add_pending(address, self._services.sessions.place_of(offer.conversation))
+        replaced = self._services.sessions.place_of(offer.conversation)
+        slot = await self._services.admission.add_pending(address, replaced, offer.conversation)
         for peer in tuple(self.peers):
             if peer.slot.displaced:  # the new slot has displaced it
                 self._end(peer)
@@ -120,7 +121,7 @@ class WebRtcServer:
         except SdpError as error:
             raise _refused(str(error)) from None
         servers = [RTCIceServer(**server.as_json()) for server in await self.ice.for_server()]
-        conversation = await self._services.conversations.open(offer.conversation)
+        conversation = await self._services.conversations.open(offer.conversation, slot.place)
         try:
             await self._wait_to_compute()
             return await self._handle(offer.webrtc_id, checked_offer, slot, conversation, RTCConfiguration(servers))
@@ -193,11 +194,14 @@ class WebRtcServer:
         try:
             peer.slot.occupy()
         except RefusedError as refused:
-            self._services.telemetry.metrics.count_refusal(refused.reason)
-            peer.connection.refuse(refused)
+            self._refuse(peer, refused)
             peer.connected.set_result(False)
         else:
             peer.connected.set_result(True)
+
+    def _refuse(self, peer: Peer, refused: RefusedError) -> None:
+        self._services.telemetry.metrics.count_refusal(refused.reason)
+        peer.connection.refuse(refused)
 
     async def _run_session(self, peer: Peer) -> None:
         """Waits for the client to connect, and runs its session until it ends."""
@@ -207,13 +211,22 @@ class WebRtcServer:
             await asyncio.wait(either, timeout=limits.CONNECTING_S, return_when=asyncio.FIRST_COMPLETED)
             if peer.connected.done():
                 delay_s = GOODBYE_S
-                if peer.connected.result():
+                if peer.connected.result() and await self._confirm(peer):
                     await peer.connection.run()
         except Exception:  # the transport boundary: an error ends only this connection
             logger.exception("a session over WebRTC failed")
         finally:
             session.conversation.end()
             self._end(peer, delay_s)
+
+    async def _confirm(self, peer: Peer) -> bool:
+        """Returns whether there is a place for the session among those of all processes. Otherwise tells the client."""
+        try:
+            await peer.slot.confirm(peer.connection.session.conversation_id)
+        except RefusedError as refused:
+            self._refuse(peer, refused)
+            return False
+        return True
 
     def _end(self, peer: Peer, delay_s: float = 0.0) -> None:
         """Closes a connection in the background, unless it is being closed already."""

@@ -41,10 +41,15 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
             return
         try:
             address = client_address(socket.scope, proxies)
-            slot = services.admission.take_slot(address, services.sessions.place_of(wanted))
+            slot = await services.admission.take_slot(address, services.sessions.place_of(wanted), wanted)
             try:
                 await services.must_be_able_to_answer()
-                conversation = await services.conversations.open(wanted)
+                conversation = await services.conversations.open(wanted, slot.place)
+                try:
+                    await slot.confirm(conversation.id)
+                except BaseException:
+                    conversation.end()
+                    raise
                 connection = WebSocketConnection(
                     *(socket, services, slot, conversation, decoder),
                     rate_hz=int(rate),

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
 from gradio.networking import setup_tunnel
 
-from voicebot.access.request_checks import OwnNames
 from voicebot.settings.config import Settings
 from voicebot.transports.webrtc.ice.credentials import choose_provider
 
 logger = logging.getLogger(__name__)
 
 
-async def open_link(host: str, port: int, settings: Settings, names: OwnNames) -> None:
+class Names(Protocol):
+    """The names under which the server answers."""
+
+    def add(self, name: str) -> None: ...
+
+
+async def open_link(host: str, port: int, settings: Settings, names: Names) -> None:
     """Open it, add its host to the server's names, and say in the log what the link is and what it lacks.
 
     Without one the bot works on, and the log says why.

@@ -54,7 +54,12 @@ async def test_the_session_of_a_client_that_does_not_read_ends() -> None:
     application = bootstrap.application(config.load(media_timeout_s=1), engines)
     services = application.services
     deaf = WebSocketConnection(
-        *(cast(WebSocket, DeafSocket()), services, services.admission.take_slot("192.0.2.1"), StoredConversation()),
+        *(
+            cast(WebSocket, DeafSocket()),
+            services,
+            await services.admission.take_slot("192.0.2.1"),
+            StoredConversation(),
+        ),
         application.decoder,
         rate_hz=16_000,
         can_pause=False,

@@ -31,6 +31,8 @@ export class Connection {
     this._peer = undefined;
     /** What is sent. @type {MediaStreamTrack | undefined} */
     this._track = undefined;
+    /** Whether the next retry uses the ICE servers that are known, so that it takes less time. */
+    this._hurries = false;
     /** Changes with each `open` and `close`. @type {symbol | undefined} */
     this._attempt = undefined;
     this._reconnection = new Reconnection({
@@ -63,12 +65,12 @@ export class Connection {
     this._attempt = this._track = undefined;
     this._conversation = null;
     this._reconnection.cancel();
-    this._drop();
+    this._drop({ comesBack: false });
   }
 
   /** Continues the conversation in a new session. */
   renew() {
-    this._lose();
+    this._lose({ atOnce: true });
     this._reconnection.retryNow();
   }
 
@@ -89,12 +91,15 @@ export class Connection {
     await this._peer?.replaceTrack(track);
   }
 
-  /** Asks for the ICE servers again: credentials may have expired, and another server may answer. */
+  /** Asks for the ICE servers again, unless it hurries: credentials may have expired, and another server may answer. */
   async _reconnect() {
     const attempt = this._attempt;
-    const config = await fetchJson("webrtc/config");
-    if (attempt !== this._attempt) return;
-    this._iceServers.update(config);
+    if (!this._hurries) {
+      const config = await fetchJson("webrtc/config");
+      if (attempt !== this._attempt) return;
+      this._iceServers.update(config);
+    }
+    this._hurries = false;
     await this._connect();
   }
 
@@ -106,7 +111,7 @@ export class Connection {
       {
         message: (message) => this._receive(message),
         voice: (voice) => this._events.voice(voice),
-        lost: () => this._lose(),
+        lost: (gone) => this._lose({ atOnce: gone }),
       },
       iceServers,
       this._conversation ?? rememberedConversation(),
@@ -116,7 +121,7 @@ export class Connection {
     try {
       await peer.open(track);
     } catch (error) {
-      peer.close();
+      peer.close({ comesBack: true });
       if (this._peer === peer) this._peer = undefined;
       throw error;
     }
@@ -130,13 +135,15 @@ export class Connection {
   _receive(message) {
     if (message.type === "connected") this._conversation = message.conversation;
     if (message.type !== "closed") this._events.message(message);
-    else if (canReconnectAfter(message.code)) this._lose();
+    else if (canReconnectAfter(message.code)) this._lose({ atOnce: message.code === "moving" });
     else this._end(closedProblem(message.code, message.reason, this._conversation !== null));
   }
 
-  _lose() {
-    this._drop();
-    this._reconnection.start(Date.now() - this._connected_ms);
+  /** @param {{ atOnce: boolean }} options `atOnce`: another session can begin without a pause */
+  _lose({ atOnce }) {
+    this._drop({ comesBack: true });
+    this._hurries = atOnce;
+    this._reconnection.start(Date.now() - this._connected_ms, atOnce);
   }
 
   /** @param {Problem} problem */
@@ -145,8 +152,9 @@ export class Connection {
     this._events.ended(problem);
   }
 
-  _drop() {
-    this._peer?.close();
+  /** @param {{ comesBack: boolean }} options whether the page connects again */
+  _drop(options) {
+    this._peer?.close(options);
     this._peer = undefined;
   }
 }

@@ -6,13 +6,17 @@ import { Refused, Unreachable, fetchJson } from "./http.js";
 
 const GATHERING_MS = 2_000;
 const OPENING_MS = 15_000;
-const CHECK_INTERVAL_MS = 1_000;
+const CHECK_INTERVAL_MS = 500;
+
+/** How long the server may take to say whether the session lives. After that it is asked again. */
+const LIVES_MS = 2_000;
 
 /**
  * @typedef {object} PeerEvents
  * @property {(message: ServerMessage) => void} message a message came from the server
  * @property {(voice: MediaStream) => void} voice the stream of the bot's voice has begun
- * @property {() => void} lost the connection, which had been open, broke down by itself
+ * @property {(gone: boolean) => void} lost the connection, which had been open, broke down by itself; `gone`: the
+ *   server does not know the session any more
  */
 
 export class Peer {
@@ -29,6 +33,10 @@ export class Peer {
     });
     /** @type {RTCRtpSender | undefined} */
     this._sender = undefined;
+    /** The name of the session, once it has begun. */
+    this._session = "";
+    /** Whether the server is being asked if the session lives. */
+    this._asking = false;
     /** @type {PacketWatch | undefined} */
     this._watch = undefined;
     /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -74,10 +82,11 @@ export class Peer {
     return true;
   }
 
-  /** Tells the server, so that it need not find out by itself, and ends the connection. */
-  close() {
+  /** Tells the server, so that it need not find out by itself, and ends the connection.
+   * @param {{ comesBack?: boolean }} [options] `comesBack`: the page connects again, to hear what is still to be said */
+  close({ comesBack = false } = {}) {
     if (this._closed) return;
-    this.send({ type: "bye" });
+    this.send({ type: "bye", comes_back: comesBack });
     this._closed = true;
     this._settle();
     clearInterval(this._timer);
@@ -117,6 +126,7 @@ export class Peer {
     const message = JSON.parse(text);
     if (message.type === "connected") {
       this._connected = true;
+      this._session = message.session_id;
       this._settle();
     }
     this._events.message(message);
@@ -128,7 +138,23 @@ export class Peer {
 
   async _checkPackets() {
     const packets = await this._packetsReceived();
-    if (!this._closed && this._watch?.hasStopped(packets, Date.now())) this._lose();
+    if (this._closed || !this._watch) return;
+    const now_ms = Date.now();
+    if (this._watch.hasStopped(packets, now_ms)) this._lose();
+    else if (this._watch.isQuiet(now_ms)) await this._askWhetherItLives();
+  }
+
+  /** Asks the server whether it still knows the session. Without an answer, the packets decide. */
+  async _askWhetherItLives() {
+    if (this._asking) return;
+    this._asking = true;
+    try {
+      await fetchJson(`webrtc/sessions/${this._session}`, {}, LIVES_MS);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) this._lose(true);
+    } finally {
+      this._asking = false;
+    }
   }
 
   async _packetsReceived() {
@@ -139,16 +165,20 @@ export class Peer {
     return packets;
   }
 
-  /** The connection broke by itself. If it was still opening, `open` throws instead. */
-  _lose() {
+  /** The connection broke by itself. If it was still opening, `open` throws instead.
+   * @param {boolean} gone whether the server does not know the session any more */
+  _lose(gone = false) {
     if (this._closed) return;
-    this.close();
-    if (this._connected) this._events.lost();
+    this.close({ comesBack: true });
+    if (this._connected) this._events.lost(gone);
   }
 }
 
 /** The connection is dead after this long without a packet: the server sends one every 20 ms, also of silence. */
 const SILENCE_MS = 4_000;
+
+/** After this long without a packet, the server is asked whether the session lives. */
+const QUIET_MS = 1_000;
 
 /** After a sleep, or when the connection may be broken, a packet has to come within this time. */
 const PROOF_MS = 1_500;
@@ -162,16 +192,24 @@ export class PacketWatch {
   constructor(now_ms) {
     this._packets = -1;
     this._checked_ms = now_ms;
+    this._changed_ms = now_ms;
     this._deadline_ms = now_ms + SILENCE_MS;
   }
 
   /** Returns whether packets have stopped. @param {number} packets received up to now @param {number} now_ms */
   hasStopped(packets, now_ms) {
-    if (packets !== this._packets) this._deadline_ms = now_ms + SILENCE_MS;
-    else if (now_ms - this._checked_ms > ASLEEP_MS) this.demandProof(now_ms);
+    if (packets !== this._packets) {
+      this._changed_ms = now_ms;
+      this._deadline_ms = now_ms + SILENCE_MS;
+    } else if (now_ms - this._checked_ms > ASLEEP_MS) this.demandProof(now_ms);
     this._packets = packets;
     this._checked_ms = now_ms;
     return now_ms > this._deadline_ms;
+  }
+
+  /** Returns whether no packet has come for a while. @param {number} now_ms of the last check */
+  isQuiet(now_ms) {
+    return now_ms - this._changed_ms >= QUIET_MS;
   }
 
   /** Packets have to come soon from now on. @param {number} now_ms */

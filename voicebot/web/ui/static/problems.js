@@ -138,7 +138,7 @@ export function enginesProblem(message, code) {
 /** Returns whether a new session may last after the server ended one for this reason.
  * @param {string | undefined} code */
 export function canReconnectAfter(code) {
-  return code === "fault" || code === "media" || code === "shutdown";
+  return code === "fault" || code === "media" || code === "moving" || code === "shutdown";
 }
 
 /** The server ended the session. @param {string | undefined} code @param {string} reason

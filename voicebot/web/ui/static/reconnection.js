@@ -21,7 +21,8 @@ export function backoff_ms(retries, random) {
 /** Returns whether a retry may succeed. It cannot if the server gave a reason that stays. @param {unknown} error */
 export function isTemporary(error) {
   if (!(error instanceof Refused)) return true;
-  return error.code === "rate" || (error.code === undefined && (error.status >= 500 || error.status === 429));
+  if (error.code === "rate" || error.code === "moving") return true;
+  return error.code === undefined && (error.status >= 500 || error.status === 429);
 }
 
 /**
@@ -41,11 +42,13 @@ export class Reconnection {
     this._run = undefined;
   }
 
-  /** Starts to retry. @param {number} lasted_ms how long the connection lasted that has just broken */
-  start(lasted_ms) {
+  /** Starts to retry.
+   * @param {number} lasted_ms how long the connection lasted that has just broken
+   * @param {boolean} [atOnce] the first retry needs no pause, unless the connection before broke soon too */
+  start(lasted_ms, atOnce = false) {
     if (lasted_ms >= STABLE_MS) this._retries = 0;
     this._run = Symbol("run");
-    void this._retry(this._run);
+    void this._retry(this._run, atOnce && this._retries === 0);
   }
 
   /** Retries at once, and counts retries anew, because something has changed. */
@@ -60,14 +63,16 @@ export class Reconnection {
     this._endPause();
   }
 
-  /** @param {symbol} run */
-  async _retry(run) {
+  /** @param {symbol} run @param {boolean} atOnce */
+  async _retry(run, atOnce) {
     /** @type {unknown} */
     let failure = null;
     while (this._retries < RETRIES) {
       this._events.waiting(this._retries + 1);
       const asked_ms = failure instanceof Refused ? failure.retryAfter_s * 1000 : 0;
-      await this._pause(Math.max(asked_ms, backoff_ms(this._retries, Math.random())));
+      if (!atOnce || this._retries > 0) {
+        await this._pause(Math.max(asked_ms, backoff_ms(this._retries, Math.random())));
+      }
       if (run !== this._run) return;
       this._retries += 1;
       try {

@@ -1,0 +1,235 @@
+"""What one worker answers for another: offers, recordings, invitations, whether a session lives, the health of all."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_workers import LiveWorker, workers
+from tests.support.metrics_page import samples
+from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.waiting import until
+from tests.support.ws_client import WsClient, plays_until, ws_client
+from voicebot.dialogue.history import Message, Role
+from voicebot.engines.protocols import Engines
+from voicebot.session.session import Session
+from voicebot.settings import config
+
+OPEN: dict[str, Any] = {"max_sessions_per_address": 0, "offers_per_minute": 200}
+
+
+def quick(*answers: list[str]) -> Engines:
+    return scripted(ScriptedStt(), ScriptedAgent(scripts=list(answers)), ToneTts())
+
+
+@asynccontextmanager
+async def three(**settings: Any) -> AsyncIterator[list[LiveWorker]]:
+    async with workers([quick(), quick(["Well, well."]), quick()], config.load(**(OPEN | settings))) as found:
+        yield found
+
+
+async def ask(method: str, worker: LiveWorker, path: str, **options: Any) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        return await http.request(method, worker.url + path, **options)
+
+
+def sessions(found: list[LiveWorker]) -> list[int]:
+    return [worker.services.admission.sessions for worker in found]
+
+
+def refusals(worker: LiveWorker) -> dict[str, float]:
+    page = samples(worker.services.telemetry.metrics.exposition())
+    counts = {key[1]: value for key, value in page.items() if key[0] == "voicebot_refusals_total"}
+    return {reason: count for reason, count in counts.items() if count}
+
+
+async def test_the_worker_with_the_fewest_sessions_answers_an_offer() -> None:
+    async with three(max_sessions=1) as found, AsyncExitStack() as stack:
+        first, second, third = found
+        await stack.enter_async_context(RtcClient(first.url))
+        assert sessions(found) == [1, 0, 0], "a tie stays where it is"
+        caller = await stack.enter_async_context(RtcClient(first.url))
+        assert sorted(sessions(found)) == [0, 1, 1]
+        caller.send({"type": "bye"})
+        await caller.wait_for_message(lambda message: message["type"] == "closed")
+        await until(lambda: sum(sessions(found)) == 1)
+        await second.vanish()
+        await stack.enter_async_context(RtcClient(first.url))
+        assert sessions(found) == [1, 0, 1], "a dead worker is passed over"
+        with pytest.raises(OfferRefusedError, match="All 1 places are taken") as refused:
+            await stack.enter_async_context(RtcClient(third.url))
+        assert refused.value.status == 503
+        assert [refusals(worker) for worker in found] == [{}, {}, {"full": 1}], "the worker that was asked counts once"
+
+
+async def test_an_offer_goes_to_the_worker_that_has_its_conversation() -> None:
+    async with (
+        three() as found,
+        talked(found[1]) as (client, connected),
+        RtcClient(found[0].url, conversation=connected["conversation"]) as caller,
+    ):
+        again = await caller.wait_for_message(lambda message: message["type"] == "connected")
+        assert again["conversation"] == connected["conversation"]
+        assert (await client.next("closed"))["code"] == "elsewhere"
+        assert len(found[1].server.sessions("webrtc")) == 1
+
+
+async def test_a_sibling_refuses_an_offer_as_this_worker_would() -> None:
+    async with three(offers_per_minute=2) as found, AsyncExitStack() as stack:
+        await stack.enter_async_context(RtcClient(found[0].url))
+        offer = {"type": "offer", "sdp": "nonsense", "webrtc_id": "a-name"}
+        wrong = await ask("POST", found[0], "/webrtc/offer", json=offer)
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "request")
+        assert wrong.json()["error"].startswith("sdp: ")
+        for _ in range(6):
+            answer = await ask("POST", found[0], "/webrtc/offer", json=offer)
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "voicebot-refusal" not in answer.headers
+        assert sum(sum(refusals(worker).values()) for worker in found) == 7
+
+
+async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none() -> None:
+    async with three() as found, AsyncExitStack() as stack:
+        await stack.enter_async_context(RtcClient(found[0].url))
+        with found[1].stopped():
+            await stack.enter_async_context(RtcClient(found[0].url))
+        assert sessions(found) == [1, 0, 1]
+
+
+def session_of(worker: LiveWorker) -> Session:
+    """Returns the worker's only session over `/ws`."""
+    (session,) = worker.server.sessions("ws")
+    assert isinstance(session, Session)
+    return session
+
+
+@asynccontextmanager
+async def talked(worker: LiveWorker) -> AsyncIterator[tuple[WsClient, dict[str, Any]]]:
+    """Runs a session over `/ws` with one answer."""
+    async with ws_client(worker.server) as client:
+        connected = await client.next("connected")
+        await client.send("text", text="and now")
+        await plays_until(client, "state", phase="idle")
+        yield client, connected
+
+
+async def test_a_recording_is_downloaded_and_deleted_through_any_worker() -> None:
+    async with three() as found:
+        async with talked(found[1]) as (_, connected):
+            path = f"/recordings/{connected['recording']}.zip"
+            here, there = await ask("HEAD", found[1], path), await ask("HEAD", found[2], path)
+            assert here.status_code == there.status_code == 200
+            for name in ("content-type", "content-disposition", "cache-control"):
+                assert here.headers[name] == there.headers[name]
+        download = await ask("GET", found[0], path)
+        assert download.headers["content-disposition"] == here.headers["content-disposition"]
+        with zipfile.ZipFile(io.BytesIO(download.content)) as archive:
+            words = [message["text"] for message in json.loads(archive.read("transcript.json"))["messages"]]
+            assert words == ["and now", "Well, well."]
+            assert len(archive.read("conversation.wav")) > 10_000
+        with found[1].stopped():
+            assert (await ask("HEAD", found[2], path)).status_code == 503, "the stopped worker may have it"
+        assert (await ask("DELETE", found[0], path)).status_code == 204
+        for worker in found[:2]:
+            gone = await ask("GET", worker, path)
+            assert (gone.status_code, gone.json()["code"]) == (404, "request")
+
+
+async def test_downloads_through_several_workers_count_once_each_where_the_client_asks() -> None:
+    async with three(offers_per_minute=3) as found:
+        path = f"/recordings/{'A' * 32}.zip"
+        statuses = [(await ask("HEAD", found[0], path)).status_code for _ in range(4)]
+        assert statuses == [404, 404, 404, 429]
+        assert (await ask("HEAD", found[1], path)).status_code == 404
+
+
+async def test_a_person_outside_speaks_through_any_worker() -> None:
+    async with three() as found, talked(found[1]) as (client, _):
+        path = f"/say/{found[1].services.invitations.invite(session_of(found[1]).conversation_key).rpartition('/')[2]}"
+        assert (await ask("POST", found[2], path, json={"text": "Your table is booked."})).status_code == 202
+        assert (await client.next("play_audio"))["text"] == "Your table is booked."
+        empty = await ask("POST", found[0], path, json={"text": " "})
+        assert (empty.status_code, empty.json()) == (422, {"error": "text: it is empty", "code": "request"})
+        assert (await ask("DELETE", found[0], path)).status_code == 204
+        for worker in found:
+            ended = await ask("POST", worker, path, json={"text": "Hello?"})
+            assert (ended.status_code, ended.json()["code"]) == (404, "request")
+
+
+async def test_a_person_who_has_taken_over_goes_on_when_the_user_comes_back_to_another_worker() -> None:
+    async with workers([quick(["Well, well."]), quick(["I am the bot."])], config.load(**OPEN)) as (first, second):
+        async with talked(first) as (client, connected):
+            conversation = connected["conversation"]
+            key = session_of(first).conversation_key
+            handover = first.services.invitations.hand_over(key)
+            path = f"/say/{handover.say_url.rpartition('/')[2]}"
+        async with ws_client(second.server, f"?conversation={conversation}") as client:
+            await client.next("connected")
+            session = session_of(second)
+            await until(lambda: session.state.handed_over)
+            await client.send("text", text="are you there")
+            assert await anext(handover) == Message(Role.USER, "are you there")
+            said = await ask("POST", second, path, json={"text": "Yes, I am Mia."})
+            assert said.status_code == 202
+            await plays_until(client, "state", phase="idle")
+            assert await anext(handover) == Message(Role.ASSISTANT, "Yes, I am Mia.")
+            await until(lambda: not first.services.invitations.has_session(key))
+            handover.end()
+            await until(lambda: not session.state.handed_over)
+            await client.send("text", text="and now")
+            assert (await client.next("play_audio"))["text"] == "I am the bot."
+            first.services.invitations.hand_over(key)
+            await until(lambda: session.state.handed_over)
+            await first.vanish()
+            await client.send("text", text="hello?")
+            await until(lambda: not session.state.handed_over)
+
+
+async def test_an_invitation_ends_with_its_conversation_in_another_worker() -> None:
+    async with workers([quick(["Well, well."]), quick()], config.load(**OPEN)) as (first, second):
+        async with talked(first) as (client, connected):
+            conversation = connected["conversation"]
+            invitations, key = first.services.invitations, session_of(first).conversation_key
+            url = invitations.invite(key)
+        async with ws_client(second.server, f"?conversation={conversation}") as client:
+            await client.next("connected")
+            await until(lambda: not invitations.has_session(key))
+            await client.send("clear")
+            await until(lambda: not invitations.know(key))
+            path = f"/say/{url.rpartition('/')[2]}"
+            assert (await ask("POST", first, path, json={"text": "Hello?"})).status_code == 404
+
+
+async def test_whether_a_session_goes_on_is_known_through_any_worker() -> None:
+    async with three() as found:
+        async with talked(found[1]) as (_, connected):
+            path = f"/webrtc/sessions/{connected['session_id']}"
+            assert [(await ask("GET", worker, path)).status_code for worker in found] == [204] * 3
+            with found[1].stopped():
+                assert (await ask("GET", found[0], path)).status_code == 503, "nobody can tell"
+            await found[1].vanish()
+            assert (await ask("GET", found[2], path)).status_code == 404, "it ended with its worker"
+        await until(lambda: found[1].services.admission.sessions == 0)
+        assert (await ask("GET", found[1], path)).status_code == 404
+        assert (await ask("GET", found[1], "/webrtc/sessions/x")).status_code == 422
+
+
+async def test_the_health_of_one_worker_names_all_of_them() -> None:
+    async with three() as found, talked(found[1]), AsyncExitStack() as stack:
+        await stack.enter_async_context(RtcClient(found[2].url))
+        health = (await ask("GET", found[0], "/health")).json()
+        assert health["sessions"] == 2
+        assert [(each["worker"], each["status"], each["sessions"]) for each in health["workers"]] == [
+            (0, "ready", 0),
+            (1, "ready", 1),
+            (2, "ready", 1),
+        ]

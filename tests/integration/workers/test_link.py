@@ -1,0 +1,41 @@
+"""The pipe between a supervisor and its worker."""
+
+from __future__ import annotations
+
+import asyncio
+from multiprocessing import Pipe
+
+from tests.support.waiting import until
+from voicebot.web.ending import Ending
+from voicebot.workers.link import NewName, Order, Ping, StartFailure, SupervisorLink, WorkerState
+
+
+async def test_a_worker_answers_pings_with_its_state_and_obeys_orders_and_the_death_of_its_supervisor() -> None:
+    supervisor, own = Pipe()
+    link, ending = SupervisorLink(own), Ending()
+    names: list[str] = []
+    supervisor.send(NewName("07ff8706ab.gradio.live"))  # before it listens, as a worker that is starting
+    link.listen(ending.obey, names.append)
+    link.report(WorkerState.SERVING)
+    supervisor.send(Ping())
+    await until(lambda: names)
+    assert names == ["07ff8706ab.gradio.live"]
+    for _ in range(2):  # its report, and its answer
+        await until(supervisor.poll)
+        assert supervisor.recv() is WorkerState.SERVING
+    supervisor.send(Order.DRAIN)
+    await asyncio.wait_for(ending.begun.wait(), 5)
+    assert not ending.stopped.is_set()
+    supervisor.close()
+    await asyncio.wait_for(ending.stopped.wait(), 5)
+    link.report(WorkerState.ENDING)  # nobody hears it
+    link.fail("no more")
+    link.close()
+    own.close()
+
+
+async def test_a_supervisor_learns_why_its_worker_cannot_start() -> None:
+    supervisor, own = Pipe()
+    with supervisor, own:
+        SupervisorLink(own).fail("TOOLS: There is no module 'shop'")
+        assert supervisor.recv() == StartFailure("TOOLS: There is no module 'shop'")

@@ -1,0 +1,104 @@
+"""Real workers under a real supervisor: they share one port, are replaced when they die, drained and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.app_process import App, running_app
+from tests.support.waiting import until
+
+START_S = 90.0
+"""How long a worker may take to start while other tests use the cores."""
+
+
+def workers(app: App) -> dict[int, psutil.Process]:
+    """Returns the newest process of each worker that serves, or has served."""
+    lines = re.findall(r"worker (\d) serves \(process (\d+)\)", app.log.read_text("utf-8"))
+    return {int(number): psutil.Process(int(process)) for number, process in lines if psutil.pid_exists(int(process))}
+
+
+def serves(app: App, starts: int) -> Callable[[], bool]:
+    """Returns a check whether this many workers have started to serve so far."""
+    return lambda: app.log.read_text("utf-8").count(" serves (process ") == starts
+
+
+def private_folder(process: psutil.Process) -> Path:
+    """Returns the folder of the Unix socket on which a worker answers the others."""
+    (path,) = {each.laddr for each in process.net_connections("unix") if ".sock" in each.laddr}
+    assert isinstance(path, str)
+    return Path(path).parent
+
+
+def has_connection(process: psutil.Process, socket: ClientConnection) -> bool:
+    return any(each.raddr and each.raddr.port == socket.local_address[1] for each in process.net_connections("tcp"))
+
+
+async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
+    """Returns all messages until the connection is closed, and the close code; None if it broke."""
+    came = []
+    try:
+        while True:
+            came.append(json.loads(await socket.recv()))
+    except ConnectionClosed as closed:
+        return came, None if closed.rcvd is None else closed.rcvd.code
+
+
+async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_by_their_supervisor(
+    tmp_path: Path,
+) -> None:
+    with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline") as app:
+        await until(serves(app, 2), START_S)
+        first, second = workers(app).values()
+        folder = private_folder(first)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        async with AsyncExitStack() as stack:
+            killed_socket = drained_socket = None
+            async with asyncio.timeout(60):
+                while killed_socket is None or drained_socket is None:
+                    socket = await stack.enter_async_context(
+                        connect(f"{app.url.replace('http', 'ws')}/ws", max_size=None, proxy=None)
+                    )
+                    assert json.loads(await socket.recv())["event"] == "connected"
+                    if has_connection(first, socket):
+                        killed_socket = socket
+                    else:
+                        assert has_connection(second, socket)
+                        drained_socket = socket
+
+            first.send_signal(signal.SIGKILL)
+            came, code = await asyncio.wait_for(rest(killed_socket), 20)
+            assert code is None, "nobody could tell it why"
+            await drained_socket.send(json.dumps({"type": "text", "text": "hello"}))
+            while json.loads(await asyncio.wait_for(drained_socket.recv(), 20))["event"] != "llm.final":
+                pass
+            await until(serves(app, 3), START_S)
+
+            second.send_signal(signal.SIGTERM)
+            came, code = await asyncio.wait_for(rest(drained_socket), 20)
+            assert (came[-1]["event"], came[-1]["code"], code) == ("closed", "moving", 1000)
+            await until(serves(app, 4), START_S)
+            assert second.is_running(), "it keeps its recording for its siblings"
+            async with httpx.AsyncClient(trust_env=False) as http:
+                assert (await http.get(f"{app.url}/ready")).json() == {"status": "ready"}
+
+        app.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(app.process.wait, 40) == 0
+        assert not folder.exists()
+        log = app.log.read_text("utf-8")
+        assert not any(psutil.pid_exists(int(each)) for each in re.findall(r"\(process (\d+)\)", log))
+        assert "Traceback" not in log
+        assert [line for line in log.splitlines() if " ERROR " in line] == [
+            line for line in log.splitlines() if "was ended by SIGKILL" in line
+        ]

@@ -1,0 +1,79 @@
+"""The folder in which several workers share their metrics, as prometheus-client's multiprocess mode writes them.
+
+Each process has a file for its counters, one for its histograms and one for each kind of gauge. The library has no
+function that joins the files of ended processes, so they would pile up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client.core import Metric
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+COUNTING = ("counter", "histogram")
+"""The kinds of metrics that outlive their process."""
+
+ENDED = "ended"
+"""Takes the place of the process id in the names of the files that have what all ended processes have counted."""
+
+
+class SharedMetrics(Collector):
+    """The metrics of all processes together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        with _locked(self._folder, fcntl.LOCK_SH):
+            written = [str(each) for each in self._folder.glob("*.db") if each.stat().st_size]  # one may just be begun
+            metrics: Iterable[Metric] = MultiProcessCollector.merge(written)
+            return metrics
+
+
+def forget_worker(folder: Path, pid: int) -> None:
+    """Removes the gauges of a worker that has ended, and adds what it has counted to that of earlier ones.
+
+    Takes a few milliseconds. The process must have ended. May be called again, and for one that has counted nothing.
+    """
+    if not folder.exists():  # no worker has come as far as counting
+        return
+    with _locked(folder, fcntl.LOCK_EX):
+        mark_process_dead(pid, str(folder))
+        for kind in COUNTING:
+            last = folder / f"{kind}_{pid}.db"
+            if last.exists():
+                _join(folder / f"{kind}_{ENDED}.db", last)
+
+
+def _join(total: Path, last: Path) -> None:
+    """Adds the counts of one file to those of `total`, which may be missing, and deletes it."""
+    joined = total.with_suffix(".joined")
+    joined.unlink(missing_ok=True)
+    values = MmapedDict(str(joined))
+    sources = [str(each) for each in (total, last) if each.exists()]
+    for metric in MultiProcessCollector.merge(sources, accumulate=False):
+        for sample in metric.samples:
+            labels = sample.labels
+            key = mmap_key(metric.name, sample.name, list(labels), list(labels.values()), metric.documentation)
+            values.write_value(key, sample.value, 0.0)
+    values.close()
+    joined.replace(total)
+    last.unlink()
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Keeps readers from files that are being joined. The lock ends with the process that holds it."""
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)

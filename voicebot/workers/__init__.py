@@ -1,0 +1,1 @@
+"""Several worker processes that serve one address, and what they know of one another."""
