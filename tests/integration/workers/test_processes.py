@@ -20,6 +20,9 @@ from tests.support.app_process import App, running_app
 from tests.support.metrics_page import samples
 from tests.support.waiting import until
 
+OPEN = {"max_sessions": 60, "max_sessions_per_address": 0, "offers_per_minute": 600}
+"""Sockets are opened until each worker has accepted one, and the system decides which one accepts."""
+
 START_S = 90.0
 """How long a worker may take to start while other tests use the cores."""
 
@@ -59,7 +62,7 @@ async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | No
 async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_by_their_supervisor(
     tmp_path: Path,
 ) -> None:
-    with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline") as app:
+    with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline", **OPEN) as app:
         await until(serves(app, 2), START_S)
         first, second = workers(app).values()
         folder = private_folder(first)

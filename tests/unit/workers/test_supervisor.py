@@ -65,7 +65,7 @@ class FakeWorker(Worker):
     def kill(self) -> None:
         self.lives, self.killed = False, True
 
-    def forget(self, *, with_all: bool) -> None:
+    def forget(self) -> None:
         self.forgotten = True
 
     def forget_metrics(self) -> None:
