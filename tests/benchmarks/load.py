@@ -18,8 +18,9 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -138,11 +139,11 @@ async def delivered(logs: Path, workers: int) -> AsyncIterator[DeliveredApp]:
 
 
 @contextmanager
-def held_to(app: LoadedApp, cores: float) -> Iterator[None]:
-    """Holds each process of the app that serves users to a share of a core, by Linux's control groups (version 1)."""
-    workers = app.process.children() or [app.process]
-    groups = [CGROUP / f"voicebot-{worker.pid}" for worker in workers]
-    for group, worker in zip(groups, workers, strict=True):
+def held_to(app: LoadedApp, workers: int, cores: float) -> Iterator[None]:
+    """Holds each worker of the app to a share of a core, by Linux's control groups (version 1)."""
+    serving = [app.process] if workers == 1 else app.process.children()
+    groups = [CGROUP / f"voicebot-{worker.pid}" for worker in serving]
+    for group, worker in zip(groups, serving, strict=True):
         group.mkdir()
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US)))
@@ -195,7 +196,7 @@ def is_full(measured: dict[str, Any], first: dict[str, Any]) -> bool:
     return bool(troubled) or p95(measured["gaps_ms"]) > GROWTH * p95(first["gaps_ms"])
 
 
-async def fill(app: LoadedApp, transport: str, steps: list[int], seconds: float) -> list[str]:
+async def fill(app: LoadedApp, transport: str, steps: Sequence[int], seconds: float) -> list[str]:
     """Returns the table of one transport."""
     lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"]
     first: dict[str, Any] | None = None
@@ -227,17 +228,46 @@ async def profile(transport: str, sessions: int, seconds: float, logs: Path) -> 
     return path
 
 
-async def measure(options: argparse.Namespace, engines: str, transport: str, logs: Path) -> list[str]:
-    title = f"### {transport}, {engines}"
-    if options.workers > 1:
-        title += f", {options.workers} workers"
-    if options.cores:
-        title += f", each held to {options.cores:g} of a core"
-    async with stubbed(logs) if engines == "stubs" else delivered(logs, options.workers) as app:
-        with held_to(app, options.cores) if options.cores else nullcontext():
-            if options.quiet:
-                return [title, "", *await quiet(app, transport, options.quiet, options.seconds)]
-            return [title, "", *await fill(app, transport, options.steps, options.seconds)]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One measurement: the app, the users, and the numbers of sessions of its steps."""
+
+    transport: str
+    engines: str
+    steps: tuple[int, ...]
+    workers: int = 1
+    cores: float | None = None
+    """Each worker is held to this share of a core."""
+    quiet: bool = False
+    """Nobody talks."""
+
+    def __str__(self) -> str:
+        workers = f", {self.workers} workers" if self.workers > 1 else ""
+        cores = f", each held to {self.cores:g} of a core" if self.cores else ""
+        return f"{self.transport}, {self.engines}{workers}{cores}"
+
+
+KNEE_S = 25.0
+KNEE = (
+    Load("webrtc", "services", (2, 12, 14, 16, 18, 20, 22)),
+    Load("webrtc", "stubs", (2, 12, 16, 18, 20, 22, 24)),
+    Load("webrtc", "services", (2, 4, 5, 6, 7, 8, 9, 10), cores=0.5),
+    Load("webrtc", "services", (4, 8, 10, 12, 14, 16, 18), workers=2, cores=0.5),
+    Load("webrtc", "services", (16,), quiet=True),
+)
+"""How many people one process holds, how many it holds on half a core and two of them on half a core each, and what
+quiet sessions take."""
+
+
+async def measure(load: Load, seconds: float, logs: Path) -> list[str]:
+    async with stubbed(logs) if load.engines == "stubs" else delivered(logs, load.workers) as app:
+        with held_to(app, load.workers, load.cores) if load.cores else nullcontext():
+            lines = [f"### {load}", ""]
+            if load.quiet:
+                for sessions in load.steps:
+                    lines += await quiet(app, load.transport, sessions, seconds)
+                return lines
+            return [*lines, *await fill(app, load.transport, load.steps, seconds)]
 
 
 def main() -> None:
@@ -245,11 +275,12 @@ def main() -> None:
     parser.add_argument("--transports", nargs="+", choices=USERS, default=list(USERS))
     parser.add_argument("--engines", nargs="+", choices=("stubs", "services"), default=["stubs", "services"])
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS), help="numbers of sessions")
-    parser.add_argument("--seconds", type=float, default=60.0, help="the duration of each step")
+    parser.add_argument("--seconds", type=float, help="the duration of each step (default: 60, with --knee 25)")
     parser.add_argument("--workers", type=int, default=1, help="of the app; only with --engines services")
     parser.add_argument("--cores", type=float, help="hold each worker to this share of a core (Linux, as root)")
+    parser.add_argument("--quiet", action="store_true", help="nobody talks")
     parser.add_argument(
-        "--quiet", type=int, metavar="SESSIONS", help="measure only what sessions take in which nobody talks"
+        "--knee", action="store_true", help="run the five measurements of `KNEE` instead, in some ten minutes"
     )
     parser.add_argument(
         "--profile", type=int, metavar="SESSIONS", help="print only a profile with this number of sessions"
@@ -259,14 +290,20 @@ def main() -> None:
         parser.error("only the app as delivered has workers: --engines services")
     logs = Path(tempfile.mkdtemp(prefix="load-"))
     sys.stdout.write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; logs in {logs}.\n\n")
-    for transport in options.transports:
-        if options.profile is not None:
-            path = asyncio.run(profile(transport, options.profile, options.seconds, logs))
+    if options.profile is not None:
+        for transport in options.transports:
+            path = asyncio.run(profile(transport, options.profile, options.seconds or 60.0, logs))
             sys.stdout.write(path.read_text("utf-8"))
-            continue
-        for engines in options.engines:
-            sys.stdout.write("\n".join(asyncio.run(measure(options, engines, transport, logs))) + "\n")
-            sys.stdout.flush()
+        return
+    chosen = [
+        Load(transport, engines, tuple(options.steps), options.workers, options.cores, options.quiet)
+        for transport in options.transports
+        for engines in options.engines
+    ]
+    for load in KNEE if options.knee else chosen:
+        seconds = options.seconds or (KNEE_S if options.knee else 60.0)
+        sys.stdout.write("\n".join(asyncio.run(measure(load, seconds, logs))) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
 from voicebot.bootstrap import application as bootstrap
 from voicebot.bootstrap.engines import voice_activity_detector
 from voicebot.engines.protocols import Engines
+from voicebot.runtime import memory
 from voicebot.settings import config
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.web import server
@@ -31,6 +32,8 @@ async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], 
         vad_name="silero",
         make_vad=voice_activity_detector,
     )
+    memory.return_large_pieces()
+    memory.read_small_pieces()
     aiortc_tuning.apply()
     application = bootstrap.application(settings, engines)
     outer = FastAPI()

@@ -31,6 +31,7 @@ from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
 from tests.support.waiting import until
+from voicebot.audio.sound import Audio
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.storage.record import ConversationRecord
@@ -215,14 +216,14 @@ async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int]
     await client.wait_for_message(is_connected)
     client.silence_microphone()
     heard: list[float] = []
-    connection = connection_of(server)
-    receive = connection.receive
+    session = connection_of(server).session
+    receive = session.receive_audio
 
-    async def counted(frame: tuple[int, Any]) -> None:
-        heard.append(frame[1].size / frame[0])
-        await receive(frame)
+    def counted(audio: Audio) -> None:
+        heard.append(audio.duration_s)
+        receive(audio)
 
-    connection.receive = counted  # type: ignore[method-assign]
+    session.receive_audio = counted  # type: ignore[method-assign]
     for number in range(count):
         await client.send_packet(time=packets(number))
         if number % 20 == 0:

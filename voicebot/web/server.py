@@ -297,6 +297,7 @@ async def serve(
     """
     services, ending = application.services, application.ending
     memory.return_large_pieces()
+    memory.read_small_pieces()
     aiortc_tuning.apply()
     async with AsyncExitStack() as stack:
         stack.callback(ending.forget_signals)

@@ -81,6 +81,9 @@ class FakeWorker(Worker):
     def forget(self) -> None:
         self.forgotten = True
 
+    def forget_metrics(self) -> None:
+        """There are none."""
+
     def how_it_ended(self) -> str:
         return "was ended by SIGKILL"
 
@@ -391,7 +394,7 @@ def test_a_failure_of_any_kind_to_read_the_settings_again_leaves_the_workers_alo
     assert fleet.serving == workers
 
 
-def test_what_a_dead_worker_has_left_behind_can_not_end_the_supervisor(
+def test_broken_metrics_that_a_dead_worker_has_left_behind_are_removed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = WorkerPlace(tmp_path, 0, 2)
@@ -401,8 +404,9 @@ def test_what_a_dead_worker_has_left_behind_can_not_end_the_supervisor(
     broken = place.metrics_folder / f"counter_{Ended.pid}.db"
     broken.write_bytes(struct.pack("iii12sdd", 44, 0, 12, b"nothing know", 1.0, 0.0))
     worker.forget()
+    worker.forget_metrics()
     worker.child_conn.close()
-    assert "worker 0 has left behind" in caplog.text
+    assert "the metrics of process 4711" in caplog.text
     assert not broken.exists(), "with it, no worker could read the metrics of all"
 
 
