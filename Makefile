@@ -63,7 +63,7 @@ attack: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy $(MYPY)
 	$(BIN)/python -m tests.page lint
 
 # Writes what is generated from the code: the settings, the metrics, the protocols and the state diagram.

@@ -24,6 +24,8 @@ from voicebot.session import tool_calls
 from voicebot.settings import config
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
+from voicebot.web import application
+from voicebot.workers.link import Order
 
 
 @pytest.fixture
@@ -112,6 +114,22 @@ async def test_a_call_that_ends_during_the_shutdown_is_stored_with_its_result(
         await closing
     assert orders.made == ["tea"]
     assert await stored_calls(settings, name) == [("order", CallStatus.DONE, "ordered tea")]
+
+
+async def test_a_second_signal_stops_a_call_at_once_and_it_is_stored_as_unknown(
+    orders: Orders, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool_calls, "CLOSE_S", 300)
+    monkeypatch.setattr(application, "CALLS_S", 400)
+    engines, _ = engines_with(orders, ORDER)
+    async with serving(engines, settings) as server, ws_client(server) as client:
+        name = await begun_call(client, orders)
+        server.application.ending.obey(Order.DRAIN)
+        closing = asyncio.create_task(server.application.close())
+        await client.next("closed")
+        server.application.ending.obey(Order.HURRY)
+        await asyncio.wait_for(closing, 20)
+    assert await stored_calls(settings, name) == [("order", CallStatus.UNKNOWN, tool_calls.STOPPED)]
 
 
 async def test_a_call_that_does_not_end_is_stopped_at_the_shutdown_and_stored_as_unknown(

@@ -129,26 +129,6 @@ def test_an_own_engine_is_refused_without_its_key(extended: Path, tmp_path: Path
     assert "BEEPS_API_KEY: The engine beeps needs this key" in ended.stderr
 
 
-def rolls(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
-    """Answers as a model that uses the tool `dice`, if it is offered."""
-    if conversation[-1].role == "tool":
-        return Answer(f"It shows {conversation[-1].text}.")
-    return Answer(calls=(Call("dice", {"sides": 1}),)) if "dice" in tools else Answer("I have no dice.")
-
-
-async def test_an_own_tool_and_persona_answer_a_turn(extended: Path, tmp_path: Path) -> None:
-    async with ChatSimulator(brain=rolls) as service:
-        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "captain"}
-        model["tools"] = str(extended / "my_tools")
-        async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
-            await client.send("text", text="Roll a die with one side.")
-            assert await answer(client) == "It shows 1."
-            assert "A captain" in await page_configuration(url)
-        prompts = [request.body["messages"][0]["content"] for request in service.requests if request.method == "POST"]
-    assert prompts
-    assert all(prompt.startswith("You are the captain of a ferry") for prompt in prompts)
-
-
 def runs_a_shop(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
     """Answers as a model in the graph of the page: one word for the router, which has no tools, then a sentence."""
     return Answer("From nine to six.") if tools else Answer("opening")
@@ -200,32 +180,40 @@ async def test_an_own_mcp_server_answers_a_turn_and_asks_before_it_changes_anyth
                 assert await answer(client) == said
 
 
-def orders(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
-    """Answers as a model that uses the tools `add_to_list` and `order`, and repeats what they say."""
+def uses_tools(conversation: Sequence[ChatMessage], tools: Sequence[str]) -> Answer:
+    """Answers as a model that uses the tools `dice`, `add_to_list` and `order`, and repeats what they say."""
     last = conversation[-1]
     if last.role == "tool":
         return Answer(last.text)
-    if "list" in last.text and "add_to_list" in tools:
-        return Answer(calls=(Call("add_to_list", {"thing": "milk"}),))
-    if "order" in last.text and "order" in tools:
-        return Answer(calls=(Call("order", {"things": ["two lemons", "milk"]}),))
+    for word, name, arguments in (
+        ("die", "dice", {"sides": 1}),
+        ("list", "add_to_list", {"thing": "milk"}),
+        ("order", "order", {"things": ["two lemons", "milk"]}),
+    ):
+        if word in last.text and name in tools:
+            return Answer(calls=(Call(name, arguments),))
     return Answer("All right.")
 
 
-async def test_own_tools_with_effects_and_with_a_question_answer_turns(extended: Path, tmp_path: Path) -> None:
-    async with ChatSimulator(brain=orders) as service:
-        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "tools": str(extended / "my_tools")}
+async def test_own_tools_of_each_kind_and_an_own_persona_answer_turns(extended: Path, tmp_path: Path) -> None:
+    async with ChatSimulator(brain=uses_tools) as service:
+        model = {"llm_engine": "openai", "openai_base_url": f"{service.url}/v1", "persona": "captain"}
+        model["tools"] = str(extended / "my_tools")
         async with running(extended, tmp_path, **EXTENSIONS | model) as url, client_of(url) as client:
-            await client.send("text", text="Put milk on the list.")
-            assert await answer(client) == "The list has 1 things: milk."
-            await client.send("text", text="Now order it.")
-            assert await answer(client) == "Shall I order two lemons, milk?"
-            await client.send("text", text="Yes, please.")
-            assert await answer(client) == "Ordered two lemons, milk."
-            await client.send("text", text="Please order it again.")
-            assert await answer(client) == "Shall I order two lemons, milk?"
-            await client.send("text", text="No, wait.")
-            assert await answer(client) == "All right."
+            assert "A captain" in await page_configuration(url)
+            for text, said in (
+                ("Roll a die with one side.", "1"),
+                ("Put milk on the list.", "The list has 1 things: milk."),
+                ("Now order it.", "Shall I order two lemons, milk?"),
+                ("Yes, please.", "Ordered two lemons, milk."),
+                ("Please order it again.", "Shall I order two lemons, milk?"),
+                ("No, wait.", "All right."),
+            ):
+                await client.send("text", text=text)
+                assert await answer(client) == said
+        prompts = [request.body["messages"][0]["content"] for request in service.completions]
+    assert prompts
+    assert all(prompt.startswith("You are the captain of a ferry") for prompt in prompts)
 
 
 def test_the_check_lists_own_tools_and_a_mistake_in_one_is_named_at_the_start(extended: Path, tmp_path: Path) -> None:

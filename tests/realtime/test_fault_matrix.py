@@ -202,10 +202,11 @@ class User:
         return times[0] if times else None
 
 
-async def conversation(stage: str, service: str, fault: Fault, all_engines: Engines, ready: asyncio.Barrier) -> Cell:
+async def conversation(
+    stage: str, cell: Cell, all_engines: Engines, settings: config.Settings, ready: asyncio.Barrier
+) -> Cell:
     """Asks two questions. Waits first until all servers are `ready`, as their start takes the processor."""
-    cell = Cell(service, fault)
-    async with serving(all_engines, config.load()) as server, ws_client(server, f"?rate={RATE_HZ}") as client:
+    async with serving(all_engines, settings) as server, ws_client(server, f"?rate={RATE_HZ}") as client:
         user = User(client.socket)
         await asyncio.sleep(await ready.wait() * STAGGER_S)
         tasks = [asyncio.create_task(user.talk()), asyncio.create_task(user.listen())]
@@ -260,9 +261,10 @@ async def test_a_conversation_survives_every_kind_of_fault_of_a_service(
     monkeypatch.setattr("voicebot.web.server.add_page", lambda *_: None)  # a page for each server takes half a minute
     async with AsyncExitStack() as running:
         cells, ready = [], asyncio.Barrier(len(Fault))
+        settings = config.load(keep_conversations=False)
         for fault in Fault:
             all_engines = await running.enter_async_context(engines(service, fault, monkeypatch))
-            cells.append(conversation(stage, service, fault, all_engines, ready))
+            cells.append(conversation(stage, Cell(service, fault), all_engines, settings, ready))
         results = await asyncio.gather(*cells)
     sys.stdout.write("\n".join(["", *map(str, results), ""]))
     assert not [str(cell) for cell in results if cell.problems]

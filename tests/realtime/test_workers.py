@@ -61,11 +61,11 @@ async def talking(app: App, query: str = "") -> AsyncIterator[WsClient]:
 
 
 async def until_all_serve(app: App) -> None:
-    async def all_serve() -> bool:
-        return sum(each["status"] == "ready" for each in await asyncio.to_thread(workers, app)) == WORKERS
+    async def serving() -> int:
+        return [each["status"] for each in await asyncio.to_thread(workers, app)].count("ready")
 
-    async with asyncio.timeout(40):
-        while not await all_serve():  # noqa: ASYNC110 (polled over HTTP)
+    async with asyncio.timeout(60):
+        while await serving() < WORKERS:  # noqa: ASYNC110 (polled over HTTP)
             await asyncio.sleep(0.2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 from voicebot.dialogue.history import History, Message, Role
@@ -11,7 +12,4 @@ _CHANCE = random.Random(7)
 
 def incompressible(packed_bytes: int) -> History:
     """Returns a history of one message that takes about `packed_bytes` bytes when `imports.pack` has compressed it."""
-    return (Message(Role.USER, "".join(_CHANCE.choices(_CHARACTERS, k=packed_bytes * 8 // 6))),)
-
-
-_CHARACTERS = [chr(code) for code in range(ord("0"), ord("0") + 64)]
+    return (Message(Role.USER, base64.b64encode(_CHANCE.randbytes(packed_bytes)).decode()),)

@@ -16,10 +16,14 @@ class SharedInMemory:
     processes: int = 2
     away: bool = False
     """Whether the database can't be asked."""
-    taken: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    places: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """The address and the conversation of each place."""
     talked_s: dict[tuple[int, str], float] = field(default_factory=lambda: defaultdict(float))
     guesses: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def taken(self) -> int:
+        return len(self.places)
 
     async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
         await self._turns()
@@ -31,11 +35,11 @@ class SharedInMemory:
             return None
         occupied = self._occupied(place, conversation)
         if limits.allow(occupied):
-            self.taken[place.id] = (place.address, conversation)
+            self.places[place.id] = (place.address, conversation)
         return occupied
 
     def release(self, place: Place) -> None:
-        self.taken.pop(place.id, None)
+        self.places.pop(place.id, None)
 
     def add_talk_time(self, day: int, address: str, seconds: float) -> None:
         self.talked_s[day, address] += seconds
@@ -51,7 +55,7 @@ class SharedInMemory:
     def _occupied(self, place: Place, conversation: str | None) -> Occupancy:
         others = [
             address
-            for id, (address, theirs) in self.taken.items()
+            for id, (address, theirs) in self.places.items()
             if id != place.id and (conversation is None or theirs != conversation)
         ]
         return Occupancy(len(others), others.count(place.address))

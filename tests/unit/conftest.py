@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import looptime
 import pytest
 import urllib3.util.connection  # noqa: F401 - it binds a socket when it is loaded, which a test must not do
 from hypothesis import HealthCheck, settings
+
+from voicebot.runtime.threads import DaemonThreads
 
 TICK_S = 1e-9
 
@@ -36,6 +39,29 @@ class TickingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"own clock": lambda: TickingLoop(resolution=TICK_S)}
+
+
+@pytest.fixture(autouse=True)
+def clock_waits_for_tools_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the simulated clock run no faster than the real one while a tool works in a thread.
+
+    The clock knows only of threads that `run_in_executor` starts. It would jump to the next time limit meanwhile.
+    """
+    run = DaemonThreads.run
+
+    async def watched(self: DaemonThreads, name: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        ended = threading.Event()
+
+        def job(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return work(*args, **kwargs)
+            finally:
+                ended.set()
+
+        asyncio.get_running_loop().run_in_executor(None, ended.wait)
+        return await run(self, name, job, *args, **kwargs)
+
+    monkeypatch.setattr(DaemonThreads, "run", watched)
 
 
 class _NoProcess(subprocess.Popen[Any]):

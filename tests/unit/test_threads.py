@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from voicebot.runtime.threads import Threads
+from voicebot.runtime.threads import DaemonThreads, Threads
 
 
 async def test_work_runs_in_a_thread_named_after_its_pool_and_its_errors_are_raised() -> None:
@@ -68,3 +68,8 @@ async def test_a_thread_rests_after_computing_before_its_next_job() -> None:
     await threads.run(lambda: None)
     assert time.perf_counter() - began_s >= 0.05 * 5
     threads.close()
+
+
+async def test_the_simulated_clock_of_the_tests_waits_for_a_tool_in_a_thread() -> None:
+    async with asyncio.timeout(30):
+        await DaemonThreads(1).run("slow tool", time.sleep, 0.1)

@@ -139,8 +139,9 @@ class Admission:
 
     @property
     def is_full(self) -> bool:
-        """True if no place is left."""
-        return len(self._slots) >= self._max_sessions
+        """True if no place is left, as far as this process knows."""
+        taken = self.sessions if self._shared is None else max(self.sessions, self._shared.taken)
+        return taken >= self._limits.sessions
 
     @property
     def pending(self) -> int:

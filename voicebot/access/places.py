@@ -51,6 +51,11 @@ class SharedPlaces(Protocol):
         """How many processes share the places, as far as this one knows; at least 1."""
         ...
 
+    @property
+    def taken(self) -> int:
+        """How many places are taken in all processes, as far as this one knows. It may be some seconds old."""
+        ...
+
     async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
         """Counts the places that others have. Those of sessions in this conversation, which end, do not count.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -272,14 +273,19 @@ class Metrics:
     async def time_loop(self) -> None:
         """Measures the lag of the event loop until cancelled: four times a second, for 0.04 % of a core.
 
-        A worker of several also writes its gauges once a second, for the worker that is asked for those of all.
+        A worker of several also writes its gauges once a second, for the worker that is asked for those of all. It
+        takes them back at the end, after which it may stay for its recordings.
         """
-        for measurement in itertools.count():
-            if self._folder is not None and measurement % GAUGES_EACH == 0:
-                self._set_gauges()
-            asked_s = time.monotonic()
-            await asyncio.sleep(LAG_INTERVAL_S)
-            self._lag.observe(max(0.0, time.monotonic() - asked_s - LAG_INTERVAL_S))
+        try:
+            for measurement in itertools.count():
+                if self._folder is not None and measurement % GAUGES_EACH == 0:
+                    self._set_gauges()
+                asked_s = time.monotonic()
+                await asyncio.sleep(LAG_INTERVAL_S)
+                self._lag.observe(max(0.0, time.monotonic() - asked_s - LAG_INTERVAL_S))
+        finally:
+            if self._folder is not None:
+                shared_metrics.remove_gauges(self._folder, os.getpid())
 
     def count_session(self, transport: str) -> None:
         self._sessions_started.labels(transport).inc()

@@ -37,6 +37,11 @@ class SharedMetrics(Collector):
             return metrics
 
 
+def remove_gauges(folder: Path, pid: int) -> None:
+    """Removes the gauges of a worker that has ended, or serves no more. What it has counted stays."""
+    mark_process_dead(pid, str(folder))
+
+
 def forget_worker(folder: Path, pid: int) -> None:
     """Removes the gauges of a worker that has ended, and adds what it has counted to that of earlier ones.
 
@@ -45,7 +50,7 @@ def forget_worker(folder: Path, pid: int) -> None:
     if not folder.exists():  # no worker has come as far as counting
         return
     with _locked(folder, fcntl.LOCK_EX):
-        mark_process_dead(pid, str(folder))
+        remove_gauges(folder, pid)
         for kind in COUNTING:
             last = folder / f"{kind}_{pid}.db"
             if last.exists():

@@ -235,11 +235,13 @@ class Session(Observer):
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end(goes_on=goes_on)
                 self._services.invitations.session_ended(self)
-                self._services.sessions.remove(self)
                 self.slot.release()
-                self.over.set()
-            if goes_on and self.conversation.writer is not None:
-                await asyncio.wait({self.conversation.writer}, timeout=STORED_S)
+                try:
+                    if goes_on and self.conversation.writer is not None:
+                        await asyncio.wait({self.conversation.writer}, timeout=STORED_S)
+                finally:
+                    self._services.sessions.remove(self)
+                    self.over.set()
 
     def _greet(self) -> None:
         with self._faults.contained("beginning a recording"):

@@ -105,11 +105,13 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Answer:
-    """What was read: the answers to the requests, sums of talk times, wanted leases, and the number of processes."""
+    """What was read: the answers to the requests, sums of talk times, wanted leases, and how many places are taken, by
+    how many processes."""
 
     occupied: list[Occupancy] = field(default_factory=list)
     talked_s: dict[tuple[int, str], float] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
+    taken: int | None = None
     processes: int | None = None
 
 
@@ -152,6 +154,7 @@ class Leases:
         self._renewal_s = 0.0
         """When to renew, by the clock of the event loop."""
         self._processes = 1 if place is None else place.count
+        self._taken = 0
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -248,6 +251,8 @@ class Leases:
         for request, occupied in zip(batch.requests, answer.occupied, strict=True):
             _settle(request, occupied)
         self._sums_s |= answer.talked_s
+        if answer.taken is not None:
+            self._taken = answer.taken
         if answer.processes is not None:
             self._processes = max(answer.processes, 1 if self._place is None else self._place.count)
         for id in answer.wanted:
@@ -299,6 +304,7 @@ class Leases:
             if batch.renews:
                 answer.talked_s |= await tables.add_talk_times(connection, batch.talked_s)
                 answer.processes = await tables.count_holders(connection)
+                answer.taken = len(await tables.counted(connection))
             answer.wanted = await tables.wanted(connection)
         return answer
 
@@ -322,6 +328,10 @@ class Leases:
     @property
     def processes(self) -> int:
         return self._processes
+
+    @property
+    def taken(self) -> int:
+        return self._taken
 
     async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
         if day is not None:

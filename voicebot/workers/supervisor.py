@@ -61,6 +61,9 @@ LONGEST_PAUSE_S = 30.0
 END_S = 40.0
 """How long the workers may take to end. What each of them waits for has its own limit, 35 s in all."""
 
+FORGETTING_S = 1.0
+"""How long the end waits for the metrics of a worker that has just died. They are in a folder that is then removed."""
+
 HURRIED_END_S = 12.0
 """How long workers in a hurry may take: the last words may take 8 s to be stored."""
 
@@ -142,15 +145,21 @@ class Worker(Process):
         self.process.kill()
 
     def forget(self) -> None:
-        """Closes the pipe of a process that has ended, and removes its socket and its gauges."""
-        from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
-
+        """Closes the pipe of a process that has ended, and removes its socket."""
         self.process.join()
         self.parent_conn.close()
         if self.pid is not None:
-            place = self.assignment.place
-            place.process_socket(self.pid).unlink(missing_ok=True)
-            forget_worker(place.metrics_folder, self.pid)
+            self.assignment.place.process_socket(self.pid).unlink(missing_ok=True)
+
+    def forget_metrics(self) -> None:
+        """Removes the gauges of a process that has ended, and adds what it has counted to that of earlier ones."""
+        from voicebot.observability.shared_metrics import forget_worker  # a worker must not load it with this module
+
+        assert self.pid is not None
+        try:
+            forget_worker(self.assignment.place.metrics_folder, self.pid)
+        except Exception:  # boundary: a process that was killed may leave files that cannot be read, and others go on
+            logger.exception("the metrics of process %d could not be added to those of ended ones", self.pid)
 
     def how_it_ended(self) -> str:
         code = self.exitcode
@@ -218,6 +227,8 @@ class Supervisor(Multiprocess):
         self._kill_at_s = float("inf")
         self._names: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._known_names: tuple[str, ...] = ()
+        self._forgetting: threading.Thread | None = None
+        """The last thread that has added the metrics of a dead worker to those of earlier ones."""
         self.failure: str | None = None
         """Why the supervisor ended by itself."""
 
@@ -234,6 +245,8 @@ class Supervisor(Multiprocess):
             for worker in self.workers():
                 worker.kill()
                 worker.forget()
+            if self._forgetting is not None:
+                self._forgetting.join(FORGETTING_S)
             self.close()
 
     def close(self) -> None:
@@ -333,6 +346,10 @@ class Supervisor(Multiprocess):
             if report is not WorkerState.SERVING:
                 self._reported(worker, report)
         worker.forget()
+        if self._order is None:
+            # Not in this thread, because a worker that hangs may hold the lock of the metrics
+            self._forgetting = threading.Thread(target=worker.forget_metrics, name="metrics", daemon=True)
+            self._forgetting.start()
         if worker in self.leaving:
             self.leaving.remove(worker)
             logger.info("worker %d has ended (process %d)", worker.number, worker.pid)
@@ -465,7 +482,8 @@ def supervise(prepared: Prepared, listener: socket.socket, count: int, *, host: 
     """Serves with `count` workers until asked to end. Returns the exit status. Raises SettingsError."""
     if os.name == "nt":
         raise SettingsError("WORKERS: Several workers need Linux or macOS; on Windows there can be only one")
-    with tempfile.TemporaryDirectory(prefix="voicebot-", dir=_short_folder()) as folder:  # mode 0700
+    # Its mode is 0700. A thread that hangs may still write metrics into it when it is removed.
+    with tempfile.TemporaryDirectory(prefix="voicebot-", dir=_short_folder(), ignore_cleanup_errors=True) as folder:
         supervisor = Supervisor(prepared, listener, count, Path(folder), host=host)
         if share:
             link = threading.Thread(

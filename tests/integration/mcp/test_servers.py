@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,7 @@ async def test_tools_are_called_with_the_arguments_of_the_model(place: Place, le
     async with connected(McpServerSettings("shop", place)) as servers:
         (status,) = servers.health
         assert (status.name, status.ready, status.reason, status.tools) == ("shop", True, None, 11)
+        assert "mcp.client" in sys.modules, "a test of the start looks for it"
         given = {"item": "cakes", "config": "an argument with a name that LangChain uses itself"}
         assert await tool(servers, "shop_stock").ainvoke(given) == "There are 12 of cakes."
         assert await tool(servers, "shop_order").ainvoke({"item": "cakes", "count": 2}) == "Ordered 2 cakes."

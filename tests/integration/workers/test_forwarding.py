@@ -52,7 +52,7 @@ def refusals(worker: LiveWorker) -> dict[str, float]:
 
 
 async def test_the_worker_with_the_fewest_sessions_answers_an_offer() -> None:
-    async with three(max_sessions=1) as found, AsyncExitStack() as stack:
+    async with three(max_sessions=3) as found, AsyncExitStack() as stack:
         first, second, third = found
         await stack.enter_async_context(RtcClient(first.url))
         assert sessions(found) == [1, 0, 0], "a tie stays where it is"
@@ -64,7 +64,9 @@ async def test_the_worker_with_the_fewest_sessions_answers_an_offer() -> None:
         await second.vanish()
         await stack.enter_async_context(RtcClient(first.url))
         assert sessions(found) == [1, 0, 1], "a dead worker is passed over"
-        with pytest.raises(OfferRefusedError, match="All 1 places are taken") as refused:
+        await stack.enter_async_context(RtcClient(first.url))
+        assert sessions(found) == [2, 0, 1]
+        with pytest.raises(OfferRefusedError, match="All 3 places are taken") as refused:
             await stack.enter_async_context(RtcClient(third.url))
         assert refused.value.status == 503
         assert [refusals(worker) for worker in found] == [{}, {}, {"full": 1}], "the worker that was asked counts once"

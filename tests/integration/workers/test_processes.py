@@ -17,7 +17,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.app_process import App, running_app
+from tests.support.metrics_page import samples
 from tests.support.waiting import until
+
+OPEN = {"max_sessions": 60, "max_sessions_per_address": 0, "offers_per_minute": 600}
+"""Sockets are opened until each worker has accepted one, and the system decides which one accepts."""
 
 START_S = 90.0
 """How long a worker may take to start while other tests use the cores."""
@@ -58,24 +62,27 @@ async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | No
 async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_by_their_supervisor(
     tmp_path: Path,
 ) -> None:
-    with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline") as app:
+    with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline", **OPEN) as app:
         await until(serves(app, 2), START_S)
         first, second = workers(app).values()
         folder = private_folder(first)
         assert folder.stat().st_mode & 0o777 == 0o700
         async with AsyncExitStack() as stack:
             killed_socket = drained_socket = None
+            opened = 0
             async with asyncio.timeout(60):
                 while killed_socket is None or drained_socket is None:
                     socket = await stack.enter_async_context(
                         connect(f"{app.url.replace('http', 'ws')}/ws", max_size=None, proxy=None)
                     )
-                    assert json.loads(await socket.recv())["event"] == "connected"
+                    connected = json.loads(await socket.recv())
+                    assert connected["event"] == "connected"
+                    opened += 1
                     if has_connection(first, socket):
                         killed_socket = socket
                     else:
                         assert has_connection(second, socket)
-                        drained_socket = socket
+                        drained_socket, recording = socket, f"{app.url}/recordings/{connected['recording']}.zip"
 
             first.send_signal(signal.SIGKILL)
             came, code = await asyncio.wait_for(rest(killed_socket), 20)
@@ -87,11 +94,17 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
 
             second.send_signal(signal.SIGTERM)
             came, code = await asyncio.wait_for(rest(drained_socket), 20)
-            assert (came[-1]["event"], came[-1]["code"], code) == ("closed", "moving", 1000)
+            assert (came[-1]["event"], came[-1].get("code"), code) == ("closed", "moving", 1000)
             await until(serves(app, 4), START_S)
             assert second.is_running(), "it keeps its recording for its siblings"
             async with httpx.AsyncClient(trust_env=False) as http:
                 assert (await http.get(f"{app.url}/ready")).json() == {"status": "ready"}
+                archive = await http.get(recording)
+                assert (archive.status_code, archive.content[:2]) == (200, b"PK"), "its siblings fetch it"
+                found = samples((await http.get(f"{app.url}/metrics")).content)
+            assert found["voicebot_sessions_started_total", "ws"] == opened, "the counts of dead workers stay"
+            assert found["voicebot_sessions", "ws"] == 0, "their gauges do not"
+            assert {key[1] for key in found if key[0] == "process_open_fds"} == {"0", "1"}
 
         app.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(app.process.wait, 40) == 0

@@ -27,7 +27,6 @@ OURS = {
 @pytest.mark.parametrize(
     "look",
     [
-        {"locale": "en-US", "viewport": DESKTOP},
         {"locale": "de-DE", "viewport": PHONE, "color_scheme": "dark"},
         {"locale": "ar", "viewport": PHONE},
         {"locale": "xx", "viewport": DESKTOP},
@@ -51,7 +50,7 @@ async def test_the_page_requests_only_known_routes_and_no_request_fails(
         await visitor.ready()
         await visitor.talk_button.click()
         await visitor.sees("listening")
-        await visitor.types("hello")
+        await visitor.types("What is two plus two?")
         await visitor.hears_answer(1)
         await visitor.page.wait_for_load_state("networkidle")
     kinds = {(method, f"/{path.split('/')[1]}" if path.count("/") > 1 else path) for method, path in asked}
@@ -71,5 +70,5 @@ async def test_the_page_works_if_its_script_comes_long_after_gradios(chrome: Chr
 
     await context.route(re.compile(r"/static/\w+/main\.js$"), come_late)
     async with Visitor(context, url) as visitor:
-        await visitor.types("hello")
+        await visitor.types("What is two plus two?")
         await visitor.hears_answer(1)

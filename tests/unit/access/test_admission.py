@@ -241,13 +241,15 @@ async def test_the_limits_hold_for_two_processes_whose_clients_come_at_once() ->
     asking = [talk(registers[number % 2], f"192.0.2.{number % 4}") for number in range(40)]
     results = await asyncio.gather(*asking, return_exceptions=True)
     slots = [each for each in results if isinstance(each, SessionSlot)]
-    assert len(slots) == sum(register.sessions for register in registers) == len(shared.taken) == 5
+    assert len(slots) == sum(register.sessions for register in registers) == shared.taken == 5
     assert {type(each) for each in results} == {SessionSlot, RefusedError}
+    assert [register.is_full for register in registers] == [True, True]
     slots[0].release()
+    assert [register.is_full for register in registers] == [False, False]
     await talk(registers[0], slots[0].address)
     with pytest.raises(RefusedError, match="All 5 places are taken"):
         await talk(registers[1], "192.0.2.9")
-    assert len(shared.taken) == 5
+    assert shared.taken == 5
 
 
 async def test_an_offer_is_refused_while_another_process_has_the_last_place_and_displaces_nobody() -> None:

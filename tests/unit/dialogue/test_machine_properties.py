@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.machine_world import (
     ANY_INPUT,
     ENGLISH_RULES,
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.no_cover  # measuring coverage would take three times a
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))
-@settings(max_examples=1500)
+@examples(1500)
 def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
@@ -38,7 +39,7 @@ def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
 
 
 @given(RULES, st.lists(ANY_INPUT, max_size=60))
-@settings(max_examples=1000)
+@examples(1000)
 def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rules: Rules, script: list[Input]) -> None:
     world = World(State(rules=rules))
     for each in [SessionStarted(), *script]:
@@ -48,7 +49,7 @@ def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rule
 
 
 @given(RULES, st.lists(st.tuples(TURN, REWRITTEN_WORDS, st.integers(0, 5)), max_size=60))
-@settings(max_examples=1000)
+@examples(1000)
 def test_each_word_is_answered_once_however_the_words_change_before_and_after_pauses(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
@@ -62,7 +63,7 @@ def test_each_word_is_answered_once_however_the_words_change_before_and_after_pa
 
 
 @given(st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
-@settings(max_examples=300)
+@examples(300)
 def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -> None:
     world = World()
     typed: list[str] = []
@@ -81,7 +82,7 @@ def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -
 
 
 @given(ENGLISH_RULES, SCENES)
-@settings(max_examples=1000)
+@examples(1000)
 def test_each_call_is_made_once_after_a_clear_yes_if_it_needs_one_and_reported_once(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:

@@ -68,6 +68,9 @@ class FakeWorker(Worker):
     def forget(self) -> None:
         self.forgotten = True
 
+    def forget_metrics(self) -> None:
+        """There are none."""
+
     def how_it_ended(self) -> str:
         return "was ended by SIGKILL"
 

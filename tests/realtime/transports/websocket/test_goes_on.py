@@ -12,6 +12,7 @@ from tests.support.machine_session import user
 from tests.support.waiting import until
 from tests.support.ws_bot import bot, history, session, until_heard
 from tests.support.ws_client import WsClient, plays_until, ws_client
+from voicebot.dialogue.history import History
 
 STORY = ["Once upon a time there was a cat. ", "It lived on a ship. ", "It was grey."]
 
@@ -22,16 +23,12 @@ def agent(server: LiveServer) -> ScriptedAgent:
     return made
 
 
-async def until_stored(server: LiveServer, name: str, heard: str) -> None:
-    """Waits until the session is over and its history ends with the words that were heard."""
-
-    async def is_stored() -> bool:
-        record = await server.services.conversations.read(name)
-        return record is not None and record.history[-1].text == heard
-
-    async with asyncio.timeout(10):
-        while server.sessions("ws") or not await is_stored():  # noqa: ASYNC110 (the database has no event)
-            await asyncio.sleep(0.02)
+async def stored_history(server: LiveServer, name: str) -> History:
+    """Waits until no session goes on, and returns what is stored of the conversation."""
+    await until(lambda: not server.sessions("ws"))
+    record = await server.services.conversations.read(name)
+    assert record is not None
+    return record.history
 
 
 async def hear_a_sentence(client: WsClient) -> str:
@@ -49,14 +46,15 @@ async def test_the_rest_of_an_answer_is_heard_after_the_connection_was_lost() ->
         async with ws_client(server) as first:
             name = await hear_a_sentence(first)
             await until_heard(server, len(STORY[0].split()))
-        await until_stored(server, name, STORY[0].strip())
+        _, heard = (message.text for message in await stored_history(server, name))
+        assert heard.startswith(STORY[0].strip())
         async with ws_client(server, f"?conversation={name}") as second:
             await plays_until(second, "state", phase="idle")
             spoken = " ".join(clip["text"] for clip in second.all("play_audio"))
-            assert spoken.split() == "".join(STORY[1:]).split()
+            assert [*heard.split(), *spoken.split()] == "".join(STORY).split()
             assert history(server) == (user("tell me a story"), said("".join(STORY)))
             assert len(agent(server).asked) == 1
-        await until_stored(server, name, "".join(STORY))
+        assert await stored_history(server, name) == (user("tell me a story"), said("".join(STORY)))
         async with ws_client(server, f"?conversation={name}") as third:
             await third.next("connected")
             await third.send("text", text="hello")
@@ -79,12 +77,14 @@ async def test_an_answer_that_was_not_complete_is_given_again_and_counts_as_one_
         assert server.services.turns.used == 1
 
 
-async def test_nothing_goes_on_for_a_user_who_hung_up() -> None:
-    async with bot([STORY]) as server:
-        async with ws_client(server) as first:
-            name = await hear_a_sentence(first)
-            await first.send("bye")
-            await first.next("closed", code="bye")
-        async with ws_client(server, f"?conversation={name}") as second:
-            await second.next("connected")
-            assert session(server).state.unfinished is None
+async def test_it_goes_on_for_a_client_that_says_it_comes_back_and_not_for_one_that_hangs_up() -> None:
+    async with bot([STORY, STORY]) as server:
+        for comes_back, code in ((True, "gone"), (False, "bye")):
+            async with ws_client(server) as first:
+                name = await hear_a_sentence(first)
+                await first.send("bye", comes_back=comes_back)
+                await first.next("closed", code=code)
+            async with ws_client(server, f"?conversation={name}") as second:
+                await second.next("connected")
+                assert (session(server).state.unfinished is not None) is comes_back
+            await stored_history(server, name)

@@ -177,8 +177,9 @@ export class Peer {
 /** The connection is dead after this long without a packet: the server sends one every 20 ms, also of silence. */
 const SILENCE_MS = 4_000;
 
-/** After this long without a packet, the server is asked whether the session lives. */
-const QUIET_MS = 1_000;
+/** After this long without a packet, the server is asked whether the session lives: at the second check, also if that
+ * comes a little early. */
+const QUIET_MS = 900;
 
 /** After a sleep, or when the connection may be broken, a packet has to come within this time. */
 const PROOF_MS = 1_500;
