@@ -160,6 +160,8 @@ async def test_guesses_are_limited_by_address_and_leave_invitations_alone() -> N
         guesses = [await post(f"{server.url}/say/{number}") for number in range(6)]
         assert [guess.status_code for guess in guesses] == [404] * 5 + [429]
         await said(url, "Hello.")
+        assert (await delete(f"{server.url}/say/{'A' * 32}")).status_code == 429, "all workers would be asked"
+        assert (await delete(url)).status_code == 204
 
 
 async def test_a_capability_takes_the_place_of_the_login() -> None:

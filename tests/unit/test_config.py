@@ -53,6 +53,17 @@ def test_endpointing_holds_for_words_for_silence_and_for_the_preferences(endpoin
     assert settings.preferences.endpointing is endpointing
 
 
+def test_an_env_file_that_cannot_be_read_is_an_error_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes("GROQ_API_KEY=schlüssel\n".encode("latin-1"))
+    monkeypatch.setitem(Settings.model_config, "env_file", str(file))
+    with pytest.raises(SettingsError, match="not in UTF-8") as error:
+        config.load()
+    assert "GROQ" not in str(error.value), "the file may hold keys"
+
+
 def test_the_environment_comes_before_the_env_file_even_with_a_blank_value(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -90,7 +90,8 @@ async def test_the_counts_of_ended_workers_stay_in_files_that_do_not_pile_up(
         metrics.count_refusal(Reason.FULL)
         metrics.count_facts([TurnAnswered(1, SPOKEN)])
     before = together(tmp_path)
-    for pid in (1, 2, 3, 3, 99):
+    (tmp_path / "counter_98.db").touch()  # as of a worker that was killed when it had just begun to count
+    for pid in (1, 2, 3, 3, 98, 99):
         forget_worker(tmp_path, pid)
     found = together(tmp_path)
     assert found["voicebot_sessions", "webrtc"] == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from prometheus_client.core import Metric
@@ -53,24 +53,34 @@ def forget_worker(folder: Path, pid: int) -> None:
         remove_gauges(folder, pid)
         for kind in COUNTING:
             last = folder / f"{kind}_{pid}.db"
-            if last.exists():
+            if not last.exists():
+                continue
+            if last.stat().st_size:
                 _join(folder / f"{kind}_{ENDED}.db", last)
+            else:  # the worker was killed when it had just begun the file
+                last.unlink()
 
 
 def _join(total: Path, last: Path) -> None:
-    """Adds the counts of one file to those of `total`, which may be missing, and deletes it."""
+    """Adds the counts of one file to those of `total`, which may be missing, and deletes it.
+
+    It is deleted even if it can't be read, as nobody could read the metrics any more while it is there.
+    """
     joined = total.with_suffix(".joined")
-    joined.unlink(missing_ok=True)
-    values = MmapedDict(str(joined))
-    sources = [str(each) for each in (total, last) if each.exists()]
-    for metric in MultiProcessCollector.merge(sources, accumulate=False):
-        for sample in metric.samples:
-            labels = sample.labels
-            key = mmap_key(metric.name, sample.name, list(labels), list(labels.values()), metric.documentation)
-            values.write_value(key, sample.value, 0.0)
-    values.close()
-    joined.replace(total)
-    last.unlink()
+    sources = [each for each in (total, last) if each.exists()]
+    try:
+        metrics = MultiProcessCollector.merge([str(each) for each in sources], accumulate=False)
+        # On a full disk this raises an error. To write into a mapped file would end the process.
+        joined.write_bytes(bytes(sum(each.stat().st_size for each in sources)))
+        with closing(MmapedDict(str(joined))) as values:
+            for metric in metrics:
+                for sample in metric.samples:
+                    labels = sample.labels
+                    key = mmap_key(metric.name, sample.name, list(labels), list(labels.values()), metric.documentation)
+                    values.write_value(key, sample.value, 0.0)
+        joined.replace(total)
+    finally:
+        last.unlink()
 
 
 @contextmanager

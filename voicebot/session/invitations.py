@@ -127,9 +127,11 @@ class Invitations:
             raise TooManyTextsError(TOO_MANY_TEXTS)
         await speaker.say(text)
 
-    def withdraw(self, capability: str) -> None:
-        """Ends an invitation, if there is such a one. If a person answers by it, the bot does so again."""
+    def withdraw(self, capability: str) -> bool:
+        """Ends an invitation. If a person answers by it, the bot does so again. Returns False if there is none."""
+        is_here = capability in self._open
         self._end(capability, HandoverEnd.GIVEN_BACK)
+        return is_here
 
     # For sessions -----------------------------------------------------------------------------------------------------
 

@@ -688,7 +688,7 @@ SETTINGS = tuple(name for name in Settings.model_fields if name != "tuning")
 def load(**overrides: Any) -> Settings:
     """Returns the settings. `overrides` replace settings, or figures of `Tuning`, by name.
 
-    Raises SettingsError with one line for each setting that is wrong.
+    Raises SettingsError with one line for each setting that is wrong, or if `.env` can't be read.
     """
     figures = {name: overrides.pop(name) for name in Tuning.model_fields if name in overrides}
     if figures:
@@ -701,6 +701,9 @@ def load(**overrides: Any) -> Settings:
             name = "_".join(part for part in problem["loc"] if isinstance(part, str)).upper() or "settings"
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise SettingsError(f".env: The file can't be read: {why}") from None
 
 
 @dataclass(frozen=True, slots=True)

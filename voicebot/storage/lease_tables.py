@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Double, Row, and_, delete, func, insert, literal_column, select, text, update
+from sqlalchemy import ColumnElement, Double, Row, and_, delete, func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voicebot.storage.schema import SCHEMA_LOCK
@@ -62,9 +62,15 @@ class LeaseTables:
         self._sqlite = kind == "sqlite"
         self._holder = holder
         self._now: ColumnElement[float] = literal_column(NOW[kind], Double)
-        self._alive = and_(lease_holders.c.id == leases.c.holder, lease_holders.c.expires_at > self._now)
+        # A holder that died before the clock was set back must not live for as long as that.
+        self._lives = lease_holders.c.expires_at.between(self._now, self._now + LIFE_S + 1)
+        self._alive = and_(lease_holders.c.id == leases.c.holder, self._lives)
         now, older = NOW[kind], "wrong_passwords.forgotten_at"
         later = f"CASE WHEN {older} > {now} THEN {older} ELSE {now} END"
+        self._begin_to_hold = text(
+            f"INSERT INTO lease_holders (id, expires_at) VALUES (:id, {now} + {LIFE_S})"
+            " ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"
+        )
         self._count_guess = text(
             f"INSERT INTO wrong_passwords (name, forgotten_at) VALUES (:name, {now} + :token_s)"
             f" ON CONFLICT (name) DO UPDATE SET forgotten_at = {later} + :token_s"
@@ -86,7 +92,7 @@ class LeaseTables:
         mine = lease_holders.c.id == self._holder
         if (await connection.execute(update(lease_holders).where(mine).values(expires))).rowcount:
             return True
-        await connection.execute(insert(lease_holders).values(id=self._holder, **expires))
+        await connection.execute(self._begin_to_hold, {"id": self._holder})  # another transaction may do so as well
         return False
 
     async def resign(self, connection: AsyncConnection) -> None:
@@ -129,7 +135,7 @@ class LeaseTables:
         return [Lease(*row) for row in await connection.execute(taken)]
 
     async def count_holders(self, connection: AsyncConnection) -> int:
-        alive = select(func.count()).select_from(lease_holders).where(lease_holders.c.expires_at > self._now)
+        alive = select(func.count()).select_from(lease_holders).where(self._lives)
         return int((await connection.execute(alive)).scalar_one())
 
     # Conversations that are taken over --------------------------------------------------------------------------------
@@ -171,7 +177,7 @@ class LeaseTables:
 
     async def worked_on(self, connection: AsyncConnection, conversation: str) -> dict[str, str]:
         """Returns the calls of the conversation that living processes work on, each with its holder."""
-        alive = and_(lease_holders.c.id == call_leases.c.holder, lease_holders.c.expires_at > self._now)
+        alive = and_(lease_holders.c.id == call_leases.c.holder, self._lives)
         asked = select(call_leases.c.call, call_leases.c.holder).join(lease_holders, alive)
         found: Iterable[Row[Any]] = await connection.execute(asked.where(call_leases.c.conversation == conversation))
         return {row.call: row.holder for row in found}
@@ -201,6 +207,6 @@ class LeaseTables:
 
     async def purge(self, connection: AsyncConnection, day: int) -> None:
         """Deletes what has expired: processes with their leases, days before this one, and guesses."""
-        await connection.execute(delete(lease_holders).where(lease_holders.c.expires_at < self._now))
+        await connection.execute(delete(lease_holders).where(~self._lives))
         await connection.execute(delete(talk_times).where(talk_times.c.day < day))
         await connection.execute(delete(wrong_passwords).where(wrong_passwords.c.forgotten_at < self._now))

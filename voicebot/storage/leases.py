@@ -385,7 +385,8 @@ class Leases:
         async with self._database.transaction() as connection:
             becomes_free = await self._tables.want(connection, conversation)
             if becomes_free and place is not None and not takeover.given_up:
-                await self._tables.renew(connection)
+                if not await self._tables.renew(connection):
+                    self._stale = True  # its other leases were deleted with it
                 lease = self._held.setdefault(place.id, Lease(place.id, address_label(place.address), None))
                 await self._tables.put(connection, [lease])
             holders = await self._tables.other_holders(connection, conversation)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from voicebot.access.address import client_address
 from voicebot.access.admission import MINUTE_S, RefusedError
 from voicebot.access.basic_auth import OPEN_FOLDER
-from voicebot.access.rates import AddressBuckets
+from voicebot.access.rates import AddressBuckets, TokenBucket
 from voicebot.access.refusal import Reason
 from voicebot.engines.conversation import TextError, TooManyTextsError, UserAwayError
 from voicebot.session.conversation import checked_text
@@ -66,19 +66,25 @@ def add_say(app: FastAPI, services: AppServices) -> None:
                 raise
             bucket = misses.of(client_address(request.scope, settings.trusted_proxies))
             if bucket.wait_s:
-                message = "You are asking too often. Please wait a little."
-                raise RefusedError(429, Reason.RATE, message, bucket.wait_s) from None
+                raise _too_often(bucket) from None
             if (answer := await _say_elsewhere(siblings, capability, body)) is not None:
                 return passed_on(answer, services.telemetry.metrics)
             bucket.take()
             raise
 
     @app.delete(f"{OPEN_FOLDER}{{capability}}", status_code=204)
-    async def withdraw(capability: str) -> None:
+    async def withdraw(capability: str, request: Request) -> None:
         """Ends the invitation; after a handover the bot answers again. Answers in the same way if there is none."""
-        services.invitations.withdraw(capability)
-        if re.fullmatch(CAPABILITY_PATTERN, capability):
-            await siblings.ask_all("DELETE", f"{OPEN_FOLDER}{capability}")
+        if services.invitations.withdraw(capability) or not re.fullmatch(CAPABILITY_PATTERN, capability):
+            return
+        bucket = misses.of(client_address(request.scope, settings.trusted_proxies))
+        if not bucket.take():
+            raise _too_often(bucket)
+        await siblings.ask_all("DELETE", f"{OPEN_FOLDER}{capability}")
+
+
+def _too_often(bucket: TokenBucket) -> RefusedError:
+    return RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", bucket.wait_s)
 
 
 async def _say_elsewhere(siblings: Siblings, capability: str, body: SayRequest) -> SiblingAnswer | None:

@@ -173,6 +173,7 @@ class Worker(Process):
         """Serves, in the new process."""
         assert sockets is not None
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, _leave_to_supervisor)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         link = SupervisorLink(self.child_conn)
         place = self.assignment.place
@@ -183,6 +184,10 @@ class Worker(Process):
         except (SettingsError, EngineError, OSError) as error:
             link.fail(str(error))
             sys.exit(STARTUP_FAILURE)
+
+
+def _leave_to_supervisor(*_: object) -> None:
+    """Does nothing about a signal that was sent to all processes. The programs that a worker starts heed it again."""
 
 
 class Supervisor(Multiprocess):
@@ -214,8 +219,8 @@ class Supervisor(Multiprocess):
         """The workers that start in order to replace one that serves."""
         self.leaving: list[Worker] = []
         """The workers that have been replaced, and still end."""
-        self._restarting: deque[int] = deque()
-        """The numbers of the workers that are still to be replaced."""
+        self._restarting: deque[Worker] = deque()
+        """The workers with earlier settings that are still to be replaced."""
         self._failures = [0] * count
         """How many times in a row the worker of each number did not last."""
         self._start_at_s = [0.0] * count
@@ -422,14 +427,20 @@ class Supervisor(Multiprocess):
         except SettingsError as error:
             logger.error("the workers go on with their settings, as the new ones can't be used: %s", error)
             return
-        self._restarting = deque(range(self.processes_num))
+        except Exception:  # whatever is wrong with the new settings, the sessions must go on
+            logger.exception("the workers go on with their settings, as the new ones can't be used")
+            return
+        newest = (self.replacements.get(number, worker) for number, worker in enumerate(self.serving))
+        self._restarting = deque(filter(None, newest))
 
     def _restart_next(self) -> None:
         while self._restarting and not self.replacements:
-            number = self._restarting.popleft()
-            worker = self.serving[number]
-            if worker is not None and worker.state is WorkerState.SERVING:
-                self.replacements[number] = self.new_worker(number)
+            old = self._restarting[0]
+            if self.serving[old.number] is old:  # otherwise it has ended, and its successor has the new settings
+                if old.state is WorkerState.STARTING:
+                    return
+                self.replacements[old.number] = self.new_worker(old.number)
+            self._restarting.popleft()
 
     # The end ----------------------------------------------------------------------------------------------------------
 
@@ -440,7 +451,7 @@ class Supervisor(Multiprocess):
             each.close()  # nobody may wait for workers that will not come
         for worker in self.workers():
             worker.end(order)
-        self._kill_at_s = self._clock() + (HURRIED_END_S if order is Order.HURRY else END_S)
+        self._kill_at_s = min(self._kill_at_s, self._clock() + (HURRIED_END_S if order is Order.HURRY else END_S))
 
     def handle_term(self) -> None:
         self._end_all(Order.STOP if self._order is None else Order.HURRY)

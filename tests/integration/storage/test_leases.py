@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from tests.support.postgres import Postgres
 from tests.support.replica import goes_on, replica, state, stored_history, talk
-from tests.support.schema import rows
+from tests.support.schema import rows, run
 from voicebot.access.admission import Admission, RefusedError, SessionSlot
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.events import ToolCallEnded
@@ -26,10 +26,13 @@ from voicebot.settings import config
 from voicebot.storage import conversations, lease_tables, leases
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import LOST, Conversations
+from voicebot.storage.database import Database
+from voicebot.storage.lease_tables import LeaseTables
 from voicebot.workers.place import WorkerPlace
 
 ANN, BOB = "192.0.2.1", "192.0.2.2"
 ONE, TWO = "tell me a joke", "A horse walks into a bar."
+HELD_IN = (("leases", "holder"), ("lease_holders", "id"))
 PIZZA = CallRecord("call_1", "order_pizza", "{}", position=1)
 
 
@@ -170,6 +173,17 @@ async def test_the_places_of_a_worker_that_was_killed_become_free_soon(
         assert second.admission.sessions == 1
 
 
+async def test_the_places_of_a_worker_that_was_killed_become_free_also_if_the_clock_was_set_back(
+    url: str, folder: Path
+) -> None:
+    async with workers(url, folder, 2, max_sessions=1) as (first, second):
+        await first.connect()
+        assert await refusal(second) is Reason.FULL
+        await first.crash()
+        await asyncio.to_thread(run, url, "UPDATE lease_holders SET expires_at = expires_at + 3600")
+        assert await refusal(second) is None
+
+
 async def test_a_worker_that_shuts_down_leaves_no_lease_behind(url: str, folder: Path) -> None:
     async with workers(url, folder, 2, max_sessions=2) as (first, _):
         await first.connect()
@@ -240,6 +254,40 @@ async def test_another_worker_takes_over_conversation_and_place_after_the_last_w
         await until_stored_places(url, 1)
         back, _ = await first.connect(ANN, old.id)
         assert back.history == talk(ONE, TWO)
+
+
+async def test_a_process_whose_leases_were_deleted_gets_them_all_back_also_if_it_first_takes_one_over(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEW_S", 3_600.0)
+    async with workers(url, folder, 2) as (first, second):
+        await first.connect(ANN)
+        theirs, _ = await second.connect(BOB)
+        await goes_on(theirs, state(ONE))
+        assert first.conversations.leases is not None
+        holder = first.conversations.leases.holder
+        gone = (f"DELETE FROM {table} WHERE {column} = '{holder}'" for table, column in HELD_IN)
+        await asyncio.to_thread(run, url, *gone)
+        assert await stored_places(url) == 1
+        await first.connect(BOB, theirs.id)
+        await until_stored_places(url, 2)
+
+
+async def test_two_transactions_of_a_process_that_was_taken_for_dead_can_renew_its_leases_at_once(url: str) -> None:
+    async with replica(url, None):
+        database = Database(url)
+        tables = LeaseTables(database.kind, "holder")
+
+        async def renew() -> None:
+            async with database.transaction() as connection:
+                await tables.renew(connection)
+
+        async with database.transaction() as connection:
+            await tables.renew(connection)
+            other = asyncio.create_task(renew())
+            await asyncio.sleep(0.2)  # until the other one waits for this one
+        await other
+        await database.close()
 
 
 async def test_the_last_words_of_a_session_that_ends_are_stored_before_another_worker_goes_on(

@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from uvicorn import Config
 
 from tests.support.manual_clock import Clock
 from voicebot.bootstrap import process
@@ -19,7 +21,18 @@ from voicebot.settings import config
 from voicebot.settings.config import SettingsError
 from voicebot.settings.registry import NOTHING_FOUND
 from voicebot.workers.link import FromSupervisor, NewName, Order, Ping, StartFailure, WorkerState
-from voicebot.workers.supervisor import MISSED_PINGS, STABLE_S, START_S, TICK_S, Supervisor, Worker, supervise
+from voicebot.workers.place import WorkerPlace
+from voicebot.workers.supervisor import (
+    END_S,
+    MISSED_PINGS,
+    STABLE_S,
+    START_S,
+    TICK_S,
+    Assignment,
+    Supervisor,
+    Worker,
+    supervise,
+)
 
 SERVING, ENDING = WorkerState.SERVING, WorkerState.ENDING
 
@@ -73,6 +86,15 @@ class FakeWorker(Worker):
 
     def how_it_ended(self) -> str:
         return "was ended by SIGKILL"
+
+
+class Ended:
+    """A process that has ended."""
+
+    pid = 4711
+
+    def join(self) -> None:
+        pass
 
 
 class Fleet(Supervisor):
@@ -275,6 +297,18 @@ def test_workers_that_do_not_end_in_time_are_killed(fleet: Fleet) -> None:
     assert all(worker.killed for worker in workers)
 
 
+def test_further_signals_never_put_off_the_time_at_which_workers_are_killed(fleet: Fleet) -> None:
+    workers = fleet.all_serve()
+    fleet.signalled(signal.SIGTERM)
+    begun_s = fleet.clock()
+    while fleet.tick(10):
+        fleet.signalled(signal.SIGINT)
+        for worker in workers:
+            worker.said.append(ENDING)
+        assert fleet.clock() - begun_s <= END_S
+    assert all(worker.killed for worker in workers)
+
+
 def test_sighup_replaces_one_worker_after_the_other_each_once_its_replacement_serves(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +353,60 @@ def test_a_restart_stops_at_settings_or_replacements_that_do_not_work_and_the_wo
     assert len(fleet.started) == 3
     assert all(worker.orders == [] for worker in old)
     assert fleet.failure is None
+
+
+def test_workers_that_were_starting_at_a_sighup_are_replaced_too_but_not_those_that_started_after_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "prepare", lambda _: Prepared(config.load(), NOTHING_FOUND))
+    fleet.step()
+    slow, other = fleet.started
+    other.said.append(SERVING)
+    fleet.step()
+    fleet.signalled(signal.SIGHUP)
+    other.lives = False
+    fleet.step()
+    anew = fleet.started[2]
+    assert anew.number == other.number
+    for starting in (slow, anew):
+        starting.said.append(SERVING)
+    fleet.step()
+    replacement = fleet.started[3]
+    replacement.said.append(SERVING)
+    fleet.step()
+    fleet.step()
+    assert slow.orders == [Order.DRAIN], "it may have read the earlier settings"
+    assert fleet.serving == [replacement, anew]
+    assert len(fleet.started) == 4
+
+
+def test_a_failure_of_any_kind_to_read_the_settings_again_leaves_the_workers_alone(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers = fleet.all_serve()
+
+    def fails(_: str | None) -> Any:
+        raise RuntimeError("the search for models failed")
+
+    monkeypatch.setattr(process, "prepare", fails)
+    fleet.signalled(signal.SIGHUP)
+    assert "the search for models failed" in caplog.text
+    assert fleet.serving == workers
+
+
+def test_what_a_dead_worker_has_left_behind_can_not_end_the_supervisor(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = WorkerPlace(tmp_path, 0, 2)
+    place.metrics_folder.mkdir()
+    worker = Worker(Config("", log_config=None), [], Assignment(place, None, NOTHING_FOUND), 0.0)
+    worker.process = Ended()  # type: ignore[assignment]
+    broken = place.metrics_folder / f"counter_{Ended.pid}.db"
+    broken.write_bytes(struct.pack("iii12sdd", 44, 0, 12, b"nothing know", 1.0, 0.0))
+    worker.forget()
+    worker.child_conn.close()
+    assert "worker 0 has left behind" in caplog.text
+    assert not broken.exists(), "with it, no worker could read the metrics of all"
 
 
 def test_if_a_worker_dies_while_its_replacement_starts_the_replacement_takes_its_number(
