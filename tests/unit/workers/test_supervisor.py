@@ -404,6 +404,7 @@ def test_what_a_dead_worker_has_left_behind_can_not_end_the_supervisor(
     broken = place.metrics_folder / f"counter_{Ended.pid}.db"
     broken.write_bytes(struct.pack("iii12sdd", 44, 0, 12, b"nothing know", 1.0, 0.0))
     worker.forget()
+    worker.forget_metrics()
     worker.child_conn.close()
     assert "could not be added" in caplog.text
     assert not broken.exists(), "with it, no worker could read the metrics of all"
