@@ -312,7 +312,12 @@ class Supervisor(Multiprocess):
     def _start_missing(self) -> None:
         for number, worker in enumerate(self.serving):
             if worker is None and self._clock() >= self._start_at_s[number]:
-                self.serving[number] = self.new_worker(number)
+                try:
+                    self.serving[number] = self.new_worker(number)
+                except OSError as error:  # no memory or no process is left
+                    if not self.workers():
+                        raise
+                    self._try_again_later(number, str(error))
 
     def _reported(self, worker: Worker, report: WorkerState | StartFailure) -> None:
         worker.unanswered = 0
@@ -373,15 +378,17 @@ class Supervisor(Multiprocess):
 
     def _could_not_start(self, worker: Worker, why: str, was_replacement: bool) -> None:
         if was_replacement:
-            logger.error("worker %d goes on, as its replacement can't start: %s", worker.number, why)
-            self._restarting.clear()
+            self._keep(worker.number, why)
         elif any(each is not None and each.state is WorkerState.SERVING for each in self.serving):
-            self._failures[worker.number] += 1
-            pause_s = self._pause(worker.number)
-            logger.error("worker %d can't start, and is tried again in %g s: %s", worker.number, pause_s, why)
+            self._try_again_later(worker.number, why)
         else:
             self.failure = why
             self._end_all(Order.STOP)
+
+    def _try_again_later(self, number: int, why: str) -> None:
+        self._failures[number] += 1
+        pause_s = self._pause(number)
+        logger.error("worker %d can't start, and is tried again in %g s: %s", number, pause_s, why)
 
     def _pause(self, number: int) -> float:
         """Lets no worker of this number start for a while. After the first death in a row there is no pause."""
@@ -433,13 +440,22 @@ class Supervisor(Multiprocess):
         newest = (self.replacements.get(number, worker) for number, worker in enumerate(self.serving))
         self._restarting = deque(filter(None, newest))
 
+    def _keep(self, number: int, why: str) -> None:
+        """Replaces no more workers, as that of this number could not be replaced."""
+        logger.error("worker %d goes on, as its replacement can't start: %s", number, why)
+        self._restarting.clear()
+
     def _restart_next(self) -> None:
         while self._restarting and not self.replacements:
             old = self._restarting[0]
             if self.serving[old.number] is old:  # otherwise it has ended, and its successor has the new settings
                 if old.state is WorkerState.STARTING:
                     return
-                self.replacements[old.number] = self.new_worker(old.number)
+                try:
+                    self.replacements[old.number] = self.new_worker(old.number)
+                except OSError as error:
+                    self._keep(old.number, str(error))
+                    return
             self._restarting.popleft()
 
     # The end ----------------------------------------------------------------------------------------------------------

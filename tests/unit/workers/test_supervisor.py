@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -237,6 +238,27 @@ def test_a_worker_that_dies_before_it_serves_is_tried_again_later_only_while_ano
     fleet.step()
     assert fleet.failure == "It was ended by SIGKILL before it could serve."
     assert not fleet.step()
+
+
+def test_while_the_system_starts_no_process_the_other_workers_go_on(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead, other = fleet.all_serve()
+
+    def refused(_: int) -> Any:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fleet, "new_worker", refused)
+        dead.lives = False
+        assert fleet.step()
+        patched.setattr(process, "prepare", lambda _: Prepared(config.load(), NOTHING_FOUND))
+        assert fleet.signalled(signal.SIGHUP)
+        assert "worker 1 goes on, as its replacement can't start" in caplog.text
+    assert fleet.serving == [None, other]
+    fleet.tick(2)
+    assert fleet.serving == [fleet.started[2], other]
+    assert not other.orders
 
 
 def test_a_worker_that_never_serves_is_killed(fleet: Fleet) -> None:
