@@ -16,7 +16,7 @@ from voicebot.dialogue.state import Turn
 from voicebot.engines.health import Health
 from voicebot.engines.protocols import EngineStatus
 from voicebot.observability.metrics import Metrics, ProcessMetrics
-from voicebot.observability.shared_metrics import SharedMetrics, forget_worker
+from voicebot.observability.shared_metrics import SharedMetrics, forget_worker, reserve_space
 
 SPOKEN = Turn(
     1.0, turn_ended_s=1.6, transcript_s=1.4, begun_s=1.1, token_s=1.2, sentence_s=1.3, audio_s=1.4, frame_s=1.7
@@ -61,6 +61,12 @@ def together(folder: Path) -> dict[tuple[str, ...], float]:
     return samples(generate_latest(registry))
 
 
+def missing_bytes(folder: Path) -> int:
+    """Returns the bytes of the first worker's files for which no space on the disk is taken yet."""
+    files = [each.stat() for each in folder.glob("*_1.db")]
+    return sum(max(0, each.st_size - each.st_blocks * 512) for each in files)
+
+
 async def test_counts_add_up_and_each_gauge_is_summed_or_its_extreme_taken(
     tmp_path: Path, new_worker: NewWorker
 ) -> None:
@@ -101,6 +107,20 @@ async def test_the_counts_of_ended_workers_stay_in_files_that_do_not_pile_up(
     assert {name for name in os.listdir(tmp_path) if name.startswith(("counter", "histogram"))} == {
         f"{kind}_{whose}.db" for kind in ("counter", "histogram") for whose in ("4", "ended")
     }
+
+
+async def test_a_worker_takes_the_disk_space_of_its_metrics_before_the_disk_is_full(
+    tmp_path: Path, new_worker: NewWorker
+) -> None:
+    metrics = new_worker(1, Source(1))
+    metrics.count_refusal(Reason.FULL)
+    before = together(tmp_path)
+    assert missing_bytes(tmp_path) > 0
+    reserve_space(tmp_path, 1)
+    assert missing_bytes(tmp_path) == 0
+    assert together(tmp_path) == before
+    metrics.count_refusal(Reason.FULL)
+    assert together(tmp_path)["voicebot_refusals_total", "full"] == 2
 
 
 def test_processes_are_told_apart_by_their_worker() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
@@ -280,6 +281,9 @@ class Metrics:
             for measurement in itertools.count():
                 if self._folder is not None and measurement % GAUGES_EACH == 0:
                     self._set_gauges()
+                    if measurement == 0:  # by now the files are there
+                        with contextlib.suppress(OSError):  # without it, the worker goes on until the disk is full
+                            shared_metrics.reserve_space(self._folder, os.getpid())
                 asked_s = time.monotonic()
                 await asyncio.sleep(LAG_INTERVAL_S)
                 self._lag.observe(max(0.0, time.monotonic() - asked_s - LAG_INTERVAL_S))
