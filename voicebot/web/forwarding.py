@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from voicebot.access.admission import RefusedError
+from voicebot.access.admission import MINUTE_S, RefusedError
+from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.session.conversation import conversation_key
 from voicebot.session.services import AppServices
@@ -129,12 +130,19 @@ class OfferForwarding:
     def __init__(self, application: Application, loads: Loads, counter: RefusalCounter) -> None:
         self._webrtc, self._services = application.webrtc, application.services
         self._application, self._loads, self._counter = application, loads, counter
+        per_minute = application.services.settings.offers_per_minute
+        self._rates = AddressBuckets(per_minute / MINUTE_S, per_minute)
 
     async def answer(self, offer: Offer, client: str) -> Response:
         """Returns the answer to the client at the address `client`, or a sibling's refusal. Raises RefusedError.
 
         A worker that is full, has no working engine or ends meanwhile is passed over. The last refusal counts.
+
+        The worker that answers counts the offer for the limits. This one has the same rate for what it passes on, or an
+        address could have all workers asked as often as it likes.
         """
+        if self._services.place is not None and not (bucket := self._rates.of(client)).take():
+            raise RefusedError(429, Reason.RATE, "You are connecting too often. Please wait a little.", bucket.wait_s)
         refusals: list[RefusedError | SiblingAnswer] = []
         for candidate in await self._candidates(offer):
             try:

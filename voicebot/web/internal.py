@@ -27,8 +27,9 @@ from voicebot.workers.siblings import CLIENT_HEADER
 def internal_app(application: Application) -> ASGIApp:
     """Returns the app for the worker's Unix socket, which only processes of the same user can reach.
 
-    It asks for no login, counts no request and passes none on: the worker that the client has reached has checked and
-    counted the request, and names the client's address in `CLIENT_HEADER`. Refusals bear their reason for that worker.
+    It asks for no login, counts no request but offers, and passes none on: the worker that the client has reached has
+    checked and counted the request, and names the client's address in `CLIENT_HEADER`. Refusals bear their reason for
+    that worker.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     services, local = application.services, local_recordings(application)

@@ -11,6 +11,7 @@ from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtp
 
 from tests.attacks.peer import offered_sdp
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.waiting import until
 from voicebot.bootstrap import application as bootstrap
 from voicebot.settings import config
 from voicebot.transports.webrtc.aiortc_tuning.peer_closing import close_peer
@@ -77,7 +78,7 @@ async def test_a_connection_given_up_while_its_sockets_are_opened_leaves_none_op
     if how == "the request is cancelled":
         asked.cancel()
     closing = asyncio.create_task(application.close())
-    await asyncio.sleep(0)
+    await until(lambda: all(peer.closing is not None for peer in webrtc.peers))
     go_on.set()
     await closing
     await asyncio.wait({asked})

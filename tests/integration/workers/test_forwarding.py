@@ -22,6 +22,7 @@ from voicebot.dialogue.history import Message, Role
 from voicebot.engines.protocols import Engines
 from voicebot.session.session import Session
 from voicebot.settings import config
+from voicebot.workers.siblings import Siblings
 
 OPEN: dict[str, Any] = {"max_sessions_per_address": 0, "offers_per_minute": 200}
 
@@ -97,6 +98,23 @@ async def test_a_sibling_refuses_an_offer_as_this_worker_would() -> None:
         assert int(answer.headers["retry-after"]) > 0
         assert "voicebot-refusal" not in answer.headers
         assert sum(sum(refusals(worker).values()) for worker in found) == 7
+
+
+async def test_an_address_that_connects_too_often_makes_no_worker_ask_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with three(offers_per_minute=2) as found:
+        offer = {"type": "offer", "sdp": "nonsense", "webrtc_id": "a-name", "conversation": "A" * 32}
+        statuses = [(await ask("POST", found[0], "/webrtc/offer", json=offer)).status_code for _ in range(2)]
+        assert statuses == [400, 400]
+        asked: list[str] = []
+
+        async def find(_: Siblings, method: str, path: str) -> None:
+            asked.append(f"{method} {path}")
+
+        monkeypatch.setattr(Siblings, "find", find)
+        refused = await ask("POST", found[0], "/webrtc/offer", json=offer)
+        assert (refused.status_code, refused.json()["code"], asked) == (429, "rate", [])
 
 
 async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none() -> None:
