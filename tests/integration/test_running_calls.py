@@ -125,10 +125,8 @@ async def test_a_second_signal_stops_a_call_at_once_and_it_is_stored_as_unknown(
     async with serving(engines, settings) as server, ws_client(server) as client:
         name = await begun_call(client, orders)
         server.application.ending.obey(Order.DRAIN)
-        closing = asyncio.create_task(server.application.close())
-        await client.next("closed")
         server.application.ending.obey(Order.HURRY)
-        await asyncio.wait_for(closing, 20)
+        await asyncio.wait_for(server.application.close(), 20)
     assert await stored_calls(settings, name) == [("order", CallStatus.UNKNOWN, tool_calls.STOPPED)]
 
 

@@ -155,6 +155,9 @@ class WebRtcServer:
         except BaseException:
             self._end(peer)
             raise
+        if (ending := self._services.sessions.closing) is not None:
+            self._end(peer)
+            raise OfferError(503, Reason.MOVING, ending.reason)
         if slot.displaced or peer.closing is not None:
             self._end(peer)
             message = "Too many others are connecting at the same time. Please try again in a moment."
