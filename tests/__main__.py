@@ -1,10 +1,10 @@
 """Runs the whole test suite in parts: `python -m tests`, which is also `make test`. No test is tried twice.
 
-Node tests the modules of the page first, which takes a second. The tests in real time mostly wait, so the other tests
-run beside them in the background, on the processor time that they leave. The tests in which milliseconds decide run
-last, when nothing else does. `--fast` runs only the unit tests. `--coverage` runs the tests that need no real time and
-reports the coverage of the whole package. Without it, only the coverage of the pure core is measured, and that must be
-complete. All other options go to pytest, for every part.
+Node tests the modules of the page first, which takes a second. The tests that only compute run in the background, on
+the processor time that the other parts leave. The other parts run one after the other, and those in which milliseconds
+decide run last, when nothing else does. `--fast` runs only the unit tests. `--coverage` runs the tests that need no
+real time and reports the coverage of the whole package. Without it, only the coverage of the pure core is measured, and
+that must be complete. All other options go to pytest, for every part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,39 +44,17 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     measured: Sequence[str] = ()
     """The packages whose coverage is always measured."""
-    give_way: Callable[[], None] | None = None
-    """Lowers the priority of the process that runs the part in the background, and of all that it starts."""
-
-
-def _take_what_is_left() -> None:
-    """Gives this process, and all that it starts, only the processor time that no other process wants."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
-
-
-def _give_way() -> None:
-    """Lets other processes go first, without waiting for seconds while they compute."""
-    os.nice(10)
 
 
 MODELS = TESTS / "integration" / "models"
 
-CORE_TESTS = Part("core", [TESTS / "unit" / "dialogue"], CORES, measured=CORE, give_way=_take_what_is_left)
-UNIT_TESTS = Part(
-    "unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'dialogue'}"], give_way=_take_what_is_left
-)
+CORE_TESTS = Part("core", [TESTS / "unit" / "dialogue"], CORES, measured=CORE)
+UNIT_TESTS = Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'dialogue'}"])
 # Speech recognition and synthesis. These tests wait only for the processor.
-MODEL_TESTS = Part("models", [MODELS], CORES, give_way=_take_what_is_left)
-# Tests with sockets and processes, which have time limits.
+MODEL_TESTS = Part("models", [MODELS], CORES)
+# Tests with sockets and processes.
 INTEGRATION_TESTS = Part(
-    "integration",
-    [TESTS / "integration"],
-    CORES + 1,
-    [f"--ignore={MODELS}"],
-    {"PYTHONASYNCIODEBUG": "1"},
-    give_way=_give_way,
+    "integration", [TESTS / "integration"], 2 * CORES, [f"--ignore={MODELS}"], {"PYTHONASYNCIODEBUG": "1"}
 )
 # Browsers, conversations and attacks. With one more worker, some tests were slowed down by the others.
 REAL_TIME_TESTS = Part("real time", [REAL_TIME], CORES + 1, ["-m", "not alone"])
@@ -148,11 +126,19 @@ class Suite:
             [*command, *self._options],
             env=os.environ | COMPILED | part.environment | {"COVERAGE_FILE": str(self.coverage)},
             stdout=background,
-            preexec_fn=None if background is None else part.give_way,
+            preexec_fn=None if background is None else _give_way,
             check=False,
         )
         good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if self._options else {pytest.ExitCode.OK}
         self._note(part.name, passed=ended.returncode in good, began_s=began_s)
+
+
+def _give_way() -> None:
+    """Gives this process, and all that it starts, only the processor time that no other process wants."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -167,8 +153,8 @@ def main(arguments: Sequence[str]) -> int:
             suite.run(CORE_TESTS, UNIT_TESTS, MODEL_TESTS, INTEGRATION_TESTS)
         else:
             suite.compile_modules()
-            with suite.background(INTEGRATION_TESTS, CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
-                suite.run(REAL_TIME_TESTS)
+            with suite.background(CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
+                suite.run(INTEGRATION_TESTS, REAL_TIME_TESTS)
             suite.run(LONE_TESTS)
         covered = not suite.coverage.exists() or _covered(suite.coverage, all_of_it=coverage) or bool(options)
     sys.stdout.write("\n".join([*suite.times, ""]))
