@@ -112,7 +112,7 @@ def main() -> int:
     if not options.names or any(name in SESSION_ENDS for name in options.names):
         problems = asyncio.run(session_ends())
         verdict = "FAILED: " + "; ".join(problems) if problems else "ok"
-        say(f"{SESSION_ENDS:31} unreachable sessions end, and other sessions receive the shutdown message: {verdict}")
+        say(f"{SESSION_ENDS:31} unreachable sessions end, and other sessions are told that they move: {verdict}")
     failed = [row for row in rows if row.failures]
     quiet = all(control.p95 < QUIET_MS for control in controls)
     say(f"\n{len(rows) - len(failed)} of {len(rows)} rows ok, {(time.monotonic() - began_s) / 60:.1f} minutes")

@@ -77,7 +77,7 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
         app.process.terminate()
         for user in users:
             await _until(lambda user=user: user.close_code is not None, 5)  # type: ignore[misc]
-            if user.close_code != "shutdown":
+            if user.close_code != "moving":
                 problems.append(f"{user.name} receives {user.close_code or 'nothing'} at SIGTERM")
     if not await _until(lambda: not app.process.is_running() or app.process.status() == "zombie", END_S):
         problems.append(f"the app does not end within {END_S:g} s of SIGTERM")

@@ -160,7 +160,7 @@ async def wait_until_settled(bot: Bot, before: figures.Reading) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_unreachable_sessions_end_and_other_sessions_receive_the_shutdown_message(tmp_path: Path) -> None:
+async def test_unreachable_sessions_end_and_other_sessions_are_told_that_they_move(tmp_path: Path) -> None:
     with forked_app(tmp_path, **SETTINGS) as app:
         problems = await problems_of_untold_sessions(app)
     assert not problems, problems

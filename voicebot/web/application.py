@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 from voicebot.runtime import limits
@@ -71,8 +72,8 @@ class Application:
 
     async def end_sessions(self) -> None:
         """Ends all sessions and tells their clients why, within a bounded time. No session begins afterwards."""
-        ended = self.services.sessions.end_all(self.ending.closed)
-        await self._wait_contained("the sessions", ended, limits.PEER_CLOSING_S + 1)
+        end_all = partial(self.services.sessions.end_all, self.ending.closed)
+        await self._wait_contained("the sessions", end_all, limits.PEER_CLOSING_S + 1)
 
     async def close(self) -> None:
         """Closes all parts, and waits until the last words are stored. A part that fails does not stop the others."""
@@ -101,12 +102,14 @@ class Application:
             self.threads.close()
 
     async def _close_contained(self, what: str, part: Closable, timeout_s: float) -> None:
-        await self._wait_contained(what, part.close(), timeout_s)
+        await self._wait_contained(what, part.close, timeout_s)
 
-    async def _wait_contained(self, what: str, closing: Coroutine[Any, Any, None], timeout_s: float) -> None:
+    async def _wait_contained(
+        self, what: str, close: Callable[[], Coroutine[Any, Any, None]], timeout_s: float
+    ) -> None:
         """Waits until something is closed, but only `HURRY_S` more once the end is hurried."""
         with _contained(what):
-            work = asyncio.create_task(closing, name=f"close {what}")
+            work = asyncio.create_task(close(), name=f"close {what}")
             hurry = asyncio.create_task(self.ending.hurried.wait(), name="hurry")
             try:
                 async with asyncio.timeout(timeout_s):

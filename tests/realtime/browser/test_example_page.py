@@ -41,7 +41,7 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def bot(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with forked_app(tmp_path_factory.mktemp("app"), allowed_origins=origin, media_timeout_s=4) as app:
+    with forked_app(tmp_path_factory.mktemp("app"), allowed_origins=origin) as app:
         yield app
 
 
@@ -72,7 +72,7 @@ async def test_the_page_talks_to_the_bot_of_another_origin_and_interrupts_it(pag
     heard = await assistant.inner_text()
     assert len(heard.split()) < 40, "the story of some 450 words was interrupted"
     await page.close()
-    await sessions(bot.url, 0, timeout_s=10)
+    await sessions(bot.url, 0, timeout_s=20)
 
 
 async def test_the_page_says_so_when_the_bot_does_not_allow_its_origin(page: Page, tmp_path: Path) -> None:
