@@ -25,7 +25,7 @@ QUIET = Audio.silence(1.0, WIRE_RATE_HZ)
 async def talking(*heard: str) -> AsyncIterator[tuple[Running, ScriptedStt]]:
     """Runs a session that hears."""
     async with beginning(*heard) as (running, stt):
-        hear(running, QUIET, loud(0.05))  # too short to be speech
+        hear(running, QUIET, loud(0.08))  # too short to be speech
         await until(lambda: running.session.speech_input.hears_speech)
         hear(running, QUIET)
         yield running, stt

@@ -12,12 +12,13 @@ from tests.support.paths import PROJECT
 PROGRAM = """
 import sys
 import voicebot.__main__ as command
+from voicebot.bootstrap import process
 
 def run(serving):
     serving.close()
     print("gradio" in sys.modules, "mcp.client" in sys.modules)
 
-command.asyncio.run = run
+process.asyncio.run = run
 sys.argv = ["voicebot", "--port", "0"]
 sys.exit(command.main())
 """

@@ -87,8 +87,9 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
         finally:
             postgres.start()
         await until_kept(here, live.id, ONE, TWO, "and")
-        (complaint,) = complaints(caplog)
-        assert "hush-hush" not in f"{complaint}{here.health}"
+        said = complaints(caplog)
+        assert 1 <= len(said) <= 2, "an operation that was under way may succeed after the first failure"
+        assert "hush-hush" not in f"{said}{here.health}"
 
 
 async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres: Postgres) -> None:

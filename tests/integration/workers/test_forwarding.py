@@ -52,20 +52,27 @@ def refusals(worker: LiveWorker) -> dict[str, float]:
     return {reason: count for reason, count in counts.items() if count}
 
 
+async def begun(stack: AsyncExitStack, url: str) -> RtcClient:
+    """Returns a client whose session has begun, so that its place is taken."""
+    client = await stack.enter_async_context(RtcClient(url))
+    await client.wait_for_message(lambda message: message["type"] == "connected")
+    return client
+
+
 async def test_the_worker_with_the_fewest_sessions_answers_an_offer() -> None:
     async with three(max_sessions=3) as found, AsyncExitStack() as stack:
         first, second, third = found
-        await stack.enter_async_context(RtcClient(first.url))
+        await begun(stack, first.url)
         assert sessions(found) == [1, 0, 0], "a tie stays where it is"
-        caller = await stack.enter_async_context(RtcClient(first.url))
+        caller = await begun(stack, first.url)
         assert sorted(sessions(found)) == [0, 1, 1]
         caller.send({"type": "bye"})
         await caller.wait_for_message(lambda message: message["type"] == "closed")
         await until(lambda: sum(sessions(found)) == 1)
         await second.vanish()
-        await stack.enter_async_context(RtcClient(first.url))
+        await begun(stack, first.url)
         assert sessions(found) == [1, 0, 1], "a dead worker is passed over"
-        await stack.enter_async_context(RtcClient(first.url))
+        await begun(stack, first.url)
         assert sessions(found) == [2, 0, 1]
         with pytest.raises(OfferRefusedError, match="All 3 places are taken") as refused:
             await stack.enter_async_context(RtcClient(third.url))
@@ -155,7 +162,7 @@ async def test_a_recording_is_downloaded_and_deleted_through_any_worker() -> Non
         with zipfile.ZipFile(io.BytesIO(download.content)) as archive:
             words = [message["text"] for message in json.loads(archive.read("transcript.json"))["messages"]]
             assert words == ["and now", "Well, well."]
-            assert len(archive.read("conversation.wav")) > 10_000
+            assert len(archive.read("conversation.wav")) > 5_000
         with found[1].stopped():
             assert (await ask("HEAD", found[2], path)).status_code == 503, "the stopped worker may have it"
         assert (await ask("DELETE", found[0], path)).status_code == 204
