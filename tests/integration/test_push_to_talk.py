@@ -19,13 +19,15 @@ ON = ConfigureMessage(type="configure", push_to_talk=True)
 OFF = ConfigureMessage(type="configure", push_to_talk=False)
 PRESS, LET_GO = TalkMessage(type="talk", pressed=True), TalkMessage(type="talk", pressed=False)
 QUIET = Audio.silence(1.0, WIRE_RATE_HZ)
+FAINT = Audio(np.ones(WIRE_RATE_HZ, np.int16), WIRE_RATE_HZ)
+"""Keeps the resampler at work, which rests in digital silence and then holds back more of what comes next."""
 
 
 @asynccontextmanager
 async def talking(*heard: str) -> AsyncIterator[tuple[Running, ScriptedStt]]:
     """Runs a session that hears."""
     async with beginning(*heard) as (running, stt):
-        hear(running, QUIET, loud(0.08))  # too short to be speech
+        hear(running, FAINT, loud(0.05))  # too short to be speech
         await until(lambda: running.session.speech_input.hears_speech)
         hear(running, QUIET)
         yield running, stt
