@@ -124,14 +124,6 @@ async def test_an_address_that_connects_too_often_makes_no_worker_ask_the_others
         assert (refused.status_code, refused.json()["code"], asked) == (429, "rate", [])
 
 
-async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none() -> None:
-    async with three() as found, AsyncExitStack() as stack:
-        await stack.enter_async_context(RtcClient(found[0].url))
-        with found[1].stopped():
-            await stack.enter_async_context(RtcClient(found[0].url))
-        assert sessions(found) == [1, 0, 1]
-
-
 def session_of(worker: LiveWorker) -> Session:
     """Returns the worker's only session over `/ws`."""
     (session,) = worker.server.sessions("ws")
