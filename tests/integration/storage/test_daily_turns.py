@@ -63,12 +63,12 @@ async def test_a_server_counts_turns_alone_while_postgres_is_down_and_adds_them_
     async with replica(postgres.new_database("turns")) as here:
         turns = DailyTurns(5, here, noon)
         assert await turns.take()
-        postgres.stop()
+        await asyncio.to_thread(postgres.stop)
         try:
             assert await granted(turns, 2) == 2
             assert turns.used == 3
         finally:
-            postgres.start()
+            await asyncio.to_thread(postgres.start)
         async with asyncio.timeout(10):
             while not here.health.ready:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)

@@ -75,7 +75,7 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
     async with replica(postgres.new_database("restarts")) as here:
         live = await here.open(None)
         await goes_on(live, state(ONE))
-        postgres.stop()
+        await asyncio.to_thread(postgres.stop)
         try:
             await goes_on(live, state(ONE, TWO))
             async with asyncio.timeout(10):
@@ -85,7 +85,7 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
             assert refused.notice == UNREACHABLE
             await goes_on(live, state(ONE, TWO, "and"))
         finally:
-            postgres.start()
+            await asyncio.to_thread(postgres.start)
         await until_kept(here, live.id, ONE, TWO, "and")
         said = complaints(caplog)
         assert 1 <= len(said) <= 2, "an operation that was under way may succeed after the first failure"
@@ -94,7 +94,7 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
 
 async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres: Postgres) -> None:
     url = postgres.new_database("comes_later")
-    postgres.stop()
+    await asyncio.to_thread(postgres.stop)
     try:
         async with replica(url) as here:
             assert here.health.kind == "postgresql"
@@ -103,11 +103,11 @@ async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres
             assert "hush-hush" not in here.health.reason
             live = await here.open(None)
             await goes_on(live, state(ONE))
-            postgres.start()
+            await asyncio.to_thread(postgres.start)
             await until_kept(here, live.id, ONE)
     finally:
-        postgres.stop()
-        postgres.start()
+        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(postgres.start)
 
 
 async def test_a_wrong_database_password_is_reported_without_showing_the_password(
