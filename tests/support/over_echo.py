@@ -64,7 +64,7 @@ class Ear:
         self.echo = EchoDetector()
         self.loudspeaker = Loudspeaker(response, level_db)
         self._resamplers = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ), Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
-        self._tracks = np.zeros((2, 0), np.int16)
+        self._tracks: list[Samples] = [np.zeros(0, np.int16)] * 2
         self._windows = 0
 
     def receive_audio(self, played: Samples, user: Samples) -> None:
@@ -74,15 +74,16 @@ class Ear:
         new = [
             each.push(Audio(sound, WIRE_RATE_HZ)).samples for each, sound in zip(self._resamplers, pair, strict=True)
         ]
-        self._tracks = np.concatenate([self._tracks, new], axis=1)
-        if self._tracks.shape[1] >= (self._windows + 1) * WINDOW:
-            self.echo.add_microphone(self._tracks[0, self._windows * WINDOW :][:WINDOW])
+        # A resampler that rests in silence holds back another number of samples than one at work.
+        self._tracks = [np.concatenate(pieces) for pieces in zip(self._tracks, new, strict=True)]
+        while min(map(len, self._tracks)) >= (self._windows + 1) * WINDOW:
+            self.echo.add_microphone(self._tracks[0][self._windows * WINDOW :][:WINDOW])
             self._windows += 1
 
     def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:
         """Returns the last windows as they were heard, and the user's part of them; both end `late` samples ago."""
         end = self._windows * WINDOW - late
-        heard, user = self._tracks[:, end - windows * WINDOW : end]
+        heard, user = (track[end - windows * WINDOW : end] for track in self._tracks)
         return heard, user
 
 
