@@ -43,7 +43,10 @@ class Postgres:
         self._run("initdb", "--pgdata", str(self._data), "--no-sync", *options)
 
     def start(self) -> None:
-        """Starts the server and waits until it is ready. Raises ChildProcessError if it fails."""
+        """Starts the server and waits until it is ready. Raises ChildProcessError if it fails.
+
+        The server ends with the thread that calls this (`--pdeathsig`), which must be the main one.
+        """
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self._port,
@@ -63,7 +66,10 @@ class Postgres:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stops the server at once and breaks all connections."""
+        """Stops the server at once and breaks all connections.
+
+        A test that has connections calls it in a thread: a backend may wait for the event loop, and the server for it.
+        """
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)
             try:

@@ -68,7 +68,7 @@ async def test_a_server_counts_turns_alone_while_postgres_is_down_and_adds_them_
             assert await granted(turns, 2) == 2
             assert turns.used == 3
         finally:
-            await asyncio.to_thread(postgres.start)
+            postgres.start()
         async with asyncio.timeout(10):
             while not here.health.ready:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0.05)

@@ -227,7 +227,7 @@ async def test_no_session_ends_while_postgres_is_away_and_the_leases_are_right_w
             assert shares == [[None, None, Reason.FULL, Reason.FULL], [None, None, None, Reason.FULL]]
             assert not before[1].taken_over.is_set()
         finally:
-            await asyncio.to_thread(postgres.start)
+            postgres.start()
         await until_stored_places(url, 6)
         async with asyncio.timeout(20):
             while not all(each.conversations.health.ready for each in two):  # noqa: ASYNC110 (it has no event)

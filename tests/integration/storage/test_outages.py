@@ -85,7 +85,7 @@ async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
             assert refused.notice == UNREACHABLE
             await goes_on(live, state(ONE, TWO, "and"))
         finally:
-            await asyncio.to_thread(postgres.start)
+            postgres.start()
         await until_kept(here, live.id, ONE, TWO, "and")
         said = complaints(caplog)
         assert 1 <= len(said) <= 2, "an operation that was under way may succeed after the first failure"
@@ -103,11 +103,11 @@ async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres
             assert "hush-hush" not in here.health.reason
             live = await here.open(None)
             await goes_on(live, state(ONE))
-            await asyncio.to_thread(postgres.start)
+            postgres.start()
             await until_kept(here, live.id, ONE)
     finally:
         await asyncio.to_thread(postgres.stop)
-        await asyncio.to_thread(postgres.start)
+        postgres.start()
 
 
 async def test_a_wrong_database_password_is_reported_without_showing_the_password(
