@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from voicebot.access.places import Occupancy, Place, PlaceLimits
+from voicebot.access.places import Occupancy, PlaceLimits, SessionPlace
 
 
 @dataclass
@@ -25,11 +25,11 @@ class SharedInMemory:
     def taken(self) -> int:
         return len(self.places)
 
-    async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
+    async def count(self, place: SessionPlace, conversation: str | None, day: int | None) -> Occupancy | None:
         await self._turns()
         return None if self.away else self._occupied(place, conversation)
 
-    async def claim(self, place: Place, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
+    async def claim(self, place: SessionPlace, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
         await self._turns()
         if self.away:
             return None
@@ -38,7 +38,7 @@ class SharedInMemory:
             self.places[place.id] = (place.address, conversation)
         return occupied
 
-    def release(self, place: Place) -> None:
+    def release(self, place: SessionPlace) -> None:
         self.places.pop(place.id, None)
 
     def add_talk_time(self, day: int, address: str, seconds: float) -> None:
@@ -52,7 +52,7 @@ class SharedInMemory:
         self.guesses[name] += 1
         return None if self.away else self.guesses[name]
 
-    def _occupied(self, place: Place, conversation: str | None) -> Occupancy:
+    def _occupied(self, place: SessionPlace, conversation: str | None) -> Occupancy:
         others = [
             address
             for id, (address, theirs) in self.places.items()

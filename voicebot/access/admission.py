@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 
 from voicebot.access.close_codes import CloseCode, SessionClosed
-from voicebot.access.places import Occupancy, Place, PlaceLimits, SharedPlaces
+from voicebot.access.places import Occupancy, PlaceLimits, SessionPlace, SharedPlaces
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
@@ -56,7 +56,7 @@ class SessionSlot:
     def __init__(self, admission: Admission, address: str, replaces: SessionSlot | None) -> None:
         self._admission = admission
         self.address = address
-        self.place = Place(secrets.token_hex(8), address)
+        self.place = SessionPlace(secrets.token_hex(8), address)
         """The name of this slot in all processes that share their places."""
         self.replaces = replaces
         """The slot of a session that is about to close, whose place this one takes over."""

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SessionPlace:
     """The place of one session. `id` is a random name, and `address` the client's, as `client_address` writes it."""
 
     id: str
@@ -39,7 +39,7 @@ class PlaceLimits:
         return not self.is_full(occupied) and not self.address_is_full(occupied)
 
     def share_of(self, processes: int) -> PlaceLimits:
-        """Returns the limits of one of so many processes, rounded up."""
+        """Returns the part of these limits that each of `processes` gets, rounded up."""
         return PlaceLimits(-(-self.sessions // processes), -(-self.per_address // processes))
 
 
@@ -56,21 +56,21 @@ class SharedPlaces(Protocol):
         """How many places are taken in all processes, as far as this one knows. It may be some seconds old."""
         ...
 
-    async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
+    async def count(self, place: SessionPlace, conversation: str | None, day: int | None) -> Occupancy | None:
         """Counts the places that others have. Those of sessions in this conversation, which end, do not count.
 
         With a `day`, also looks up for how long the address has talked on it.
         """
         ...
 
-    async def claim(self, place: Place, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
+    async def claim(self, place: SessionPlace, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
         """Takes the place if the limits allow it, in one step with counting. Returns how many others have places.
 
         The place belongs to a session that writes to `conversation`. It has to be released even if None is returned.
         """
         ...
 
-    def release(self, place: Place) -> None:
+    def release(self, place: SessionPlace) -> None:
         """Gives a place back. May be called again, and for a place that was never claimed."""
         ...
 

@@ -37,7 +37,7 @@ class Sender(BaseModel):
     socket: str
 
 
-class SpokenText(BaseModel):
+class TextToSay(BaseModel):
     """What the bot shall say."""
 
     text: str
@@ -121,7 +121,7 @@ class RemoteSession:
     async def say(self, text: str) -> None:
         """Says the text as soon as nobody speaks. Raises ConversationError."""
         try:
-            answer = await self._ask("POST", "texts", SpokenText(text=text))
+            answer = await self._ask("POST", "texts", TextToSay(text=text))
         except SiblingError:
             raise UserAwayError(AWAY) from None
         if answer.status == 429:

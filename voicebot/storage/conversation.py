@@ -116,7 +116,7 @@ class StoredConversation(Observer):
         place: str | None = None,
     ) -> None:
         self.place = place
-        """The id of the session's `Place`."""
+        """The id of the session's `SessionPlace`."""
         self.id, self.history, self.calls, self.notice = id, history, calls, notice
         self.unfinished = unfinished
         self.owner = owner

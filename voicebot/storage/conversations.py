@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from voicebot.access.places import Place
+from voicebot.access.places import SessionPlace
 from voicebot.dialogue.events import ToolCallEnded
 from voicebot.dialogue.history import Message
 from voicebot.dialogue.reply_state import UnfinishedReply
@@ -155,7 +155,7 @@ class Conversations:
         if self._database is not None:
             await self._operations.settle()
 
-    async def open(self, id: str | None, place: Place | None = None) -> StoredConversation:
+    async def open(self, id: str | None, place: SessionPlace | None = None) -> StoredConversation:
         """Returns the conversation `id` for a session that begins, or a new conversation if that does not exist.
 
         `place` is that of the session, by which this process is told when another one goes on with the conversation.
@@ -326,7 +326,7 @@ class Conversations:
         self._housekeeping_due.set()
 
     async def _take(
-        self, database: Database, id: str, owner: str, takeover: PendingTakeover, place: Place | None
+        self, database: Database, id: str, owner: str, takeover: PendingTakeover, place: SessionPlace | None
     ) -> ConversationRecord | None:
         """Takes a conversation over from other sessions, also of other processes, and ends those sessions.
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from voicebot.access.places import Occupancy, Place, PlaceLimits
+from voicebot.access.places import Occupancy, PlaceLimits, SessionPlace
 from voicebot.runtime.faults import Faults
 from voicebot.storage.database import Database, StoreError
 from voicebot.storage.imports import address_label
@@ -333,12 +333,12 @@ class Leases:
     def taken(self) -> int:
         return self._taken
 
-    async def count(self, place: Place, conversation: str | None, day: int | None) -> Occupancy | None:
+    async def count(self, place: SessionPlace, conversation: str | None, day: int | None) -> Occupancy | None:
         if day is not None:
             self._sums_s = {key: sum_s for key, sum_s in self._sums_s.items() if key[0] >= day}
         return await self._ask(_Request(Lease(place.id, address_label(place.address), conversation), day=day))
 
-    async def claim(self, place: Place, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
+    async def claim(self, place: SessionPlace, conversation: str | None, limits: PlaceLimits) -> Occupancy | None:
         lease = self._held[place.id] = Lease(place.id, address_label(place.address), conversation)
         occupied = await self._ask(_Request(lease, limits))
         if occupied is None:
@@ -358,7 +358,7 @@ class Leases:
             _settle(request, None)  # so that nothing is claimed for a client that has left
         return request.answer.result()
 
-    def release(self, place: Place) -> None:
+    def release(self, place: SessionPlace) -> None:
         if self._held.pop(place.id, None) is None:
             return
         if self._conversations.is_written(place.id):
@@ -377,7 +377,7 @@ class Leases:
 
     # Conversations ----------------------------------------------------------------------------------------------------
 
-    async def take_over(self, conversation: str, place: Place | None, takeover: PendingTakeover) -> None:
+    async def take_over(self, conversation: str, place: SessionPlace | None, takeover: PendingTakeover) -> None:
         """Has the process that has a session in this conversation give it up, and waits `GIVE_UP_S` for it at most.
 
         The place of that session becomes `place` in the same step. Raises StoreError.

@@ -15,7 +15,7 @@ from voicebot.access.basic_auth import OPEN_FOLDER
 from voicebot.dialogue.history import Message
 from voicebot.engines.conversation import ConversationError, HandoverEnd, TooManyTextsError
 from voicebot.session.invitations import Invitations
-from voicebot.session.other_workers import HeardMessage, Sender, SpokenText
+from voicebot.session.other_workers import HeardMessage, Sender, TextToSay
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.web.application import Application
 from voicebot.web.forwarding import REASON_HEADER, WorkerLoad, own_load
@@ -107,7 +107,7 @@ def _add_conversations(app: FastAPI, invitations: Invitations) -> None:
         invitations.end(key, HandoverEnd.CLEARED)
 
     @app.post("/conversations/{key}/texts", status_code=202)
-    async def say(key: str, body: SpokenText) -> Response:
+    async def say(key: str, body: TextToSay) -> Response:
         try:
             await invitations.say_here(key, body.text)
         except ConversationError as error:

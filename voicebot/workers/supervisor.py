@@ -81,7 +81,7 @@ class Assignment:
     found: Found
 
 
-class Worker(Process):
+class ServingProcess(Process):
     """One worker process, and what its supervisor knows of it."""
 
     def __init__(self, config: Config, sockets: list[socket.socket], assignment: Assignment, now_s: float) -> None:
@@ -213,13 +213,13 @@ class Supervisor(Multiprocess):
         super().__init__(Config("", workers=count, log_config=None), [listener])
         self._prepared, self._folder, self._host, self._clock = prepared, folder, host, clock
         self._address = address_of(listener)
-        self.serving: list[Worker | None] = [None] * count
+        self.serving: list[ServingProcess | None] = [None] * count
         """The worker of each number, which may still be starting; None while a pause lasts."""
-        self.replacements: dict[int, Worker] = {}
+        self.replacements: dict[int, ServingProcess] = {}
         """The workers that start in order to replace one that serves."""
-        self.leaving: list[Worker] = []
+        self.leaving: list[ServingProcess] = []
         """The workers that have been replaced, and still end."""
-        self._restarting: deque[Worker] = deque()
+        self._restarting: deque[ServingProcess] = deque()
         """The workers with earlier settings that are still to be replaced."""
         self._failures = [0] * count
         """How many times in a row the worker of each number did not last."""
@@ -259,7 +259,7 @@ class Supervisor(Multiprocess):
         for each in (self._wakeup, self._waker):
             each.close()
 
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[ServingProcess]:
         """Returns all processes that have not ended, as far as is known."""
         return [*filter(None, self.serving), *self.replacements.values(), *self.leaving]
 
@@ -297,11 +297,11 @@ class Supervisor(Multiprocess):
             self._kill_at_s = float("inf")
         return self._order is None or bool(self.workers())
 
-    def new_worker(self, number: int) -> Worker:
+    def new_worker(self, number: int) -> ServingProcess:
         """Starts a worker."""
         place = WorkerPlace(self._folder, number, self.processes_num)
         assignment = Assignment(place, self._host, self._prepared.found)
-        worker = Worker(self.config, self.sockets, assignment, self._clock())
+        worker = ServingProcess(self.config, self.sockets, assignment, self._clock())
         worker.start()
         for name in self._known_names:  # it reads them once it serves
             worker.tell(NewName(name))
@@ -319,7 +319,7 @@ class Supervisor(Multiprocess):
                         raise
                     self._try_again_later(number, str(error))
 
-    def _reported(self, worker: Worker, report: WorkerState | StartFailure) -> None:
+    def _reported(self, worker: ServingProcess, report: WorkerState | StartFailure) -> None:
         worker.unanswered = 0
         if isinstance(report, StartFailure):
             worker.failure = report.text
@@ -334,7 +334,7 @@ class Supervisor(Multiprocess):
             self._take_out(worker)
             self.leaving.append(worker)
 
-    def _serves(self, worker: Worker) -> None:
+    def _serves(self, worker: ServingProcess) -> None:
         worker.served_s = self._clock()
         if not self._announced:
             self._announced = True
@@ -349,7 +349,7 @@ class Supervisor(Multiprocess):
         if self._order is not None:
             worker.end(self._order)
 
-    def _ended(self, worker: Worker) -> None:
+    def _ended(self, worker: ServingProcess) -> None:
         """Decides what follows from the end of a worker's process."""
         how, lasted_s = worker.how_it_ended(), self._clock() - worker.served_s
         for report in worker.reports():  # its last ones
@@ -376,7 +376,7 @@ class Supervisor(Multiprocess):
         self._pause(worker.number)
         self._failures[worker.number] += 1
 
-    def _could_not_start(self, worker: Worker, why: str, was_replacement: bool) -> None:
+    def _could_not_start(self, worker: ServingProcess, why: str, was_replacement: bool) -> None:
         if was_replacement:
             self._keep(worker.number, why)
         elif any(each is not None and each.state is WorkerState.SERVING for each in self.serving):
@@ -397,7 +397,7 @@ class Supervisor(Multiprocess):
         self._start_at_s[number] = self._clock() + pause_s
         return pause_s
 
-    def _take_out(self, worker: Worker) -> bool:
+    def _take_out(self, worker: ServingProcess) -> bool:
         """Takes a worker out of service. Returns True if it was to replace another one."""
         if self.replacements.get(worker.number) is worker:
             del self.replacements[worker.number]

@@ -30,15 +30,15 @@ from voicebot.workers.supervisor import (
     START_S,
     TICK_S,
     Assignment,
+    ServingProcess,
     Supervisor,
-    Worker,
     supervise,
 )
 
 SERVING, ENDING = WorkerState.SERVING, WorkerState.ENDING
 
 
-class FakeWorker(Worker):
+class FakeWorker(ServingProcess):
     """A worker without a process. It starts when the test says so, and is told nothing that the test does not see."""
 
     def __init__(self, number: int, now_s: float) -> None:
@@ -421,7 +421,7 @@ def test_what_a_dead_worker_has_left_behind_can_not_end_the_supervisor(
 ) -> None:
     place = WorkerPlace(tmp_path, 0, 2)
     place.metrics_folder.mkdir()
-    worker = Worker(Config("", log_config=None), [], Assignment(place, None, NOTHING_FOUND), 0.0)
+    worker = ServingProcess(Config("", log_config=None), [], Assignment(place, None, NOTHING_FOUND), 0.0)
     worker.process = Ended()  # type: ignore[assignment]
     broken = place.metrics_folder / f"counter_{Ended.pid}.db"
     broken.write_bytes(struct.pack("iii12sdd", 44, 0, 12, b"nothing know", 1.0, 0.0))
