@@ -37,8 +37,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         folder, tts_engine="espeak", workers=WORKERS, max_sessions=PLACES, max_sessions_per_address=0
     ) as app:
         yield app
+        processes = app.process.children(recursive=True)
         app.process.send_signal(signal.SIGTERM)
         assert app.process.wait(15) in (0, None)
+        assert psutil.wait_procs(processes, 2)[1] == []
         log = app.log.read_text("utf-8")
         assert "Traceback" not in log
         assert [line for line in log.splitlines() if "ERROR" in line and "SIGKILL" not in line] == []

@@ -20,13 +20,14 @@ from voicebot.session.conversation import conversation_key
 from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import Offer
 from voicebot.web.application import Application, Readiness
-from voicebot.workers.siblings import SiblingAnswer, SiblingError, Siblings
+from voicebot.workers.siblings import ANSWER_S, SiblingAnswer, SiblingError, Siblings
 
 LOAD_S = 0.1
 """For how long the loads of the siblings are known. Offers that are passed on meanwhile are added to them."""
 
 OFFER_S = 15.0
-"""How long a sibling may take to answer an offer. A STUN server that does not answer takes 5 s, as does a database."""
+"""How long a sibling may take to answer an offer, if it answers short questions meanwhile. A STUN server that does not
+answer takes 5 s, as does a database."""
 
 OFFERED_TO = 3
 """At most this many workers are asked to answer an offer. It bounds what a full server does for each offer."""
@@ -166,10 +167,19 @@ class OfferForwarding:
         raise last
 
     async def _forward(self, offer: Offer, client: str, candidate: _Candidate) -> SiblingAnswer:
+        """Returns the sibling's answer. Raises SiblingError, and soon if its event loop stops meanwhile."""
         candidate.clients += 1
-        return await self._services.siblings.ask(
-            candidate.socket, "POST", "/webrtc/offer", client=client, content=offer, within_s=OFFER_S
+        siblings = self._services.siblings
+        answering = asyncio.create_task(
+            siblings.ask(candidate.socket, "POST", "/webrtc/offer", client=client, content=offer, within_s=OFFER_S),
+            name="pass an offer on",
         )
+        try:
+            while not (await asyncio.wait([answering], timeout=ANSWER_S))[0]:
+                await siblings.ask(candidate.socket, "GET", "/load")
+            return await answering
+        finally:
+            answering.cancel()
 
     async def _candidates(self, offer: Offer) -> list[_Candidate | None]:
         """Returns the workers that may answer, the best one first. None stands for this one."""

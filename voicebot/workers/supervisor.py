@@ -227,6 +227,7 @@ class Supervisor(Multiprocess):
         """When the worker of each number may be started."""
         self._next_tick_s = clock()
         self._announced = False
+        """Whether a worker has served. From then on the supervisor goes on until it is asked to end."""
         self._order: Order | None = None
         """How all workers are asked to end."""
         self._kill_at_s = float("inf")
@@ -315,7 +316,7 @@ class Supervisor(Multiprocess):
                 try:
                     self.serving[number] = self.new_worker(number)
                 except OSError as error:  # no memory or no process is left
-                    if not self.workers():
+                    if not self._announced and not self.workers():
                         raise
                     self._try_again_later(number, str(error))
 
@@ -379,7 +380,7 @@ class Supervisor(Multiprocess):
     def _could_not_start(self, worker: ServingProcess, why: str, was_replacement: bool) -> None:
         if was_replacement:
             self._keep(worker.number, why)
-        elif any(each is not None and each.state is WorkerState.SERVING for each in self.serving):
+        elif self._announced:
             self._try_again_later(worker.number, why)
         else:
             self.failure = why
@@ -446,7 +447,8 @@ class Supervisor(Multiprocess):
         self._restarting.clear()
 
     def _restart_next(self) -> None:
-        while self._restarting and not self.replacements:
+        """Starts the next replacement. At most as many processes end at a time as serve, as each takes memory."""
+        while self._restarting and not self.replacements and len(self.leaving) < self.processes_num:
             old = self._restarting[0]
             if self.serving[old.number] is old:  # otherwise it has ended, and its successor has the new settings
                 if old.state is WorkerState.STARTING:

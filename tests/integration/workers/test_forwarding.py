@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +23,8 @@ from voicebot.dialogue.history import Message, Role
 from voicebot.engines.protocols import Engines
 from voicebot.session.session import Session
 from voicebot.settings import config
-from voicebot.workers.siblings import Siblings
+from voicebot.web import forwarding
+from voicebot.workers.siblings import ANSWER_S, Siblings
 
 OPEN: dict[str, Any] = {"max_sessions_per_address": 0, "offers_per_minute": 200}
 
@@ -122,6 +124,21 @@ async def test_an_address_that_connects_too_often_makes_no_worker_ask_the_others
         monkeypatch.setattr(Siblings, "find", find)
         refused = await ask("POST", found[0], "/webrtc/offer", json=offer)
         assert (refused.status_code, refused.json()["code"], asked) == (429, "rate", [])
+
+
+@pytest.mark.parametrize("load_s", [0.0, 60.0], ids=["stopped before", "stopped meanwhile"])
+async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none(
+    monkeypatch: pytest.MonkeyPatch, load_s: float
+) -> None:
+    """It tells no load, or it has told a low one just before it was stopped."""
+    monkeypatch.setattr(forwarding, "LOAD_S", load_s)
+    async with three() as found, AsyncExitStack() as stack:
+        await begun(stack, found[0].url)
+        with found[1].stopped():
+            began_s = time.monotonic()
+            await begun(stack, found[0].url)
+        assert sessions(found) == [1, 0, 1]
+        assert time.monotonic() - began_s < 2 * ANSWER_S + 3
 
 
 def session_of(worker: LiveWorker) -> Session:

@@ -1,10 +1,11 @@
-"""Real workers under a real supervisor: they share one port, are replaced when they die, drained and ended."""
+"""Real workers under a real supervisor: they share one port, are replaced, and drain when it dies."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -49,6 +50,14 @@ def has_connection(process: psutil.Process, socket: ClientConnection) -> bool:
     return any(each.raddr and each.raddr.port == socket.local_address[1] for each in process.net_connections("tcp"))
 
 
+async def session(stack: AsyncExitStack, app: App) -> tuple[ClientConnection, dict[str, Any]]:
+    """Returns the socket of a new session, and its first message."""
+    socket = await stack.enter_async_context(connect(f"{app.url.replace('http', 'ws')}/ws", max_size=None, proxy=None))
+    connected = json.loads(await socket.recv())
+    assert connected["event"] == "connected"
+    return socket, connected
+
+
 async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
     """Returns all messages until the connection is closed, and the close code; None if it broke."""
     came = []
@@ -59,9 +68,7 @@ async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | No
         return came, None if closed.rcvd is None else closed.rcvd.code
 
 
-async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_by_their_supervisor(
-    tmp_path: Path,
-) -> None:
+async def test_workers_are_replaced_when_they_die_and_at_sighup_and_end_with_their_supervisor(tmp_path: Path) -> None:
     with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline", **OPEN) as app:
         await until(serves(app, 2), START_S)
         first, second = workers(app).values()
@@ -72,11 +79,7 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
             opened = 0
             async with asyncio.timeout(60):
                 while killed_socket is None or drained_socket is None:
-                    socket = await stack.enter_async_context(
-                        connect(f"{app.url.replace('http', 'ws')}/ws", max_size=None, proxy=None)
-                    )
-                    connected = json.loads(await socket.recv())
-                    assert connected["event"] == "connected"
+                    socket, connected = await session(stack, app)
                     opened += 1
                     if has_connection(first, socket):
                         killed_socket = socket
@@ -92,13 +95,16 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
                 pass
             await until(serves(app, 3), START_S)
 
-            second.send_signal(signal.SIGTERM)
-            came, code = await asyncio.wait_for(rest(drained_socket), 20)
+            (tmp_path / ".env").write_text("STUN_URL=stun:127.0.0.1:9\n", "utf-8")
+            app.process.send_signal(signal.SIGHUP)
+            came, code = await asyncio.wait_for(rest(drained_socket), START_S)
             assert (came[-1]["event"], came[-1].get("code"), code) == ("closed", "moving", 1000)
-            await until(serves(app, 4), START_S)
+            await until(serves(app, 5), START_S)
             assert second.is_running(), "it keeps its recording for its siblings"
             async with httpx.AsyncClient(trust_env=False) as http:
                 assert (await http.get(f"{app.url}/ready")).json() == {"status": "ready"}
+                ice = (await http.get(f"{app.url}/webrtc/config")).json()
+                assert ice["iceServers"] == [{"urls": ["stun:127.0.0.1:9"]}], "the settings are read anew"
                 archive = await http.get(recording)
                 assert (archive.status_code, archive.content[:2]) == (200, b"PK"), "its siblings fetch it"
                 found = samples((await http.get(f"{app.url}/metrics")).content)
@@ -106,11 +112,16 @@ async def test_workers_are_replaced_when_they_die_drained_by_sigterm_and_ended_b
             assert found["voicebot_sessions", "ws"] == 0, "their gauges do not"
             assert {key[1] for key in found if key[0] == "process_open_fds"} == {"0", "1"}
 
-        app.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(app.process.wait, 40) == 0
-        assert not folder.exists()
+            last_socket, _ = await session(stack, app)
+            app.process.send_signal(signal.SIGKILL)
+            came, code = await asyncio.wait_for(rest(last_socket), 20)
+            assert (came[-1]["event"], came[-1].get("code"), code) == ("closed", "moving", 1000)
         log = app.log.read_text("utf-8")
-        assert not any(psutil.pid_exists(int(each)) for each in re.findall(r"\(process (\d+)\)", log))
+        processes = [int(each) for each in re.findall(r"\(process (\d+)\)", log)]
+        assert len(set(processes)) == 5
+        await until(lambda: not any(map(psutil.pid_exists, processes)), 40)
+        shutil.rmtree(folder)  # as nobody is left who could
+        log = app.log.read_text("utf-8")
         assert "Traceback" not in log
         assert [line for line in log.splitlines() if " ERROR " in line] == [
             line for line in log.splitlines() if "was ended by SIGKILL" in line
