@@ -25,6 +25,11 @@ os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 gc.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets long tests begin first, so that none of them is the last one, for which all processes wait."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_collection_finish() -> None:
     """Excludes all that is loaded by now from garbage collection, as the server does. It took a fifth of the time.
 

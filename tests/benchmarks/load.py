@@ -240,6 +240,8 @@ class Load:
     """Each worker is held to this share of a core."""
     quiet: bool = False
     """Nobody talks."""
+    seconds: float = 25.0
+    """The duration of each step, unless another one is asked for. On half a core there are few answers in 25 s."""
 
     def __str__(self) -> str:
         workers = f", {self.workers} workers" if self.workers > 1 else ""
@@ -247,12 +249,11 @@ class Load:
         return f"{self.transport}, {self.engines}{workers}{cores}"
 
 
-KNEE_S = 25.0
 KNEE = (
     Load("webrtc", "services", (2, 12, 14, 16, 18, 20, 22)),
     Load("webrtc", "stubs", (2, 12, 16, 18, 20, 22, 24)),
-    Load("webrtc", "services", (2, 4, 5, 6, 7, 8, 9, 10), cores=0.5),
-    Load("webrtc", "services", (4, 8, 10, 12, 14, 16, 18), workers=2, cores=0.5),
+    Load("webrtc", "services", (2, 4, 5, 6, 7, 8), cores=0.5, seconds=60),
+    Load("webrtc", "services", (4, 7, 8, 9, 10, 12), workers=2, cores=0.5, seconds=60),
     Load("webrtc", "services", (16,), quiet=True),
 )
 """How many people one process holds, how many it holds on half a core and two of them on half a core each, and what
@@ -275,12 +276,12 @@ def main() -> None:
     parser.add_argument("--transports", nargs="+", choices=USERS, default=list(USERS))
     parser.add_argument("--engines", nargs="+", choices=("stubs", "services"), default=["stubs", "services"])
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS), help="numbers of sessions")
-    parser.add_argument("--seconds", type=float, help="the duration of each step (default: 60, with --knee 25)")
+    parser.add_argument("--seconds", type=float, help="the duration of each step (default: 60, with --knee 25 or 60)")
     parser.add_argument("--workers", type=int, default=1, help="of the app; only with --engines services")
     parser.add_argument("--cores", type=float, help="hold each worker to this share of a core (Linux, as root)")
     parser.add_argument("--quiet", action="store_true", help="nobody talks")
     parser.add_argument(
-        "--knee", action="store_true", help="run the five measurements of `KNEE` instead, in some ten minutes"
+        "--knee", action="store_true", help="run the five measurements of `KNEE` instead, in some twenty minutes"
     )
     parser.add_argument(
         "--profile", type=int, metavar="SESSIONS", help="print only a profile with this number of sessions"
@@ -301,7 +302,7 @@ def main() -> None:
         for engines in options.engines
     ]
     for load in KNEE if options.knee else chosen:
-        seconds = options.seconds or (KNEE_S if options.knee else 60.0)
+        seconds = options.seconds or (load.seconds if options.knee else 60.0)
         sys.stdout.write("\n".join(asyncio.run(measure(load, seconds, logs))) + "\n")
         sys.stdout.flush()
 

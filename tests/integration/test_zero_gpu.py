@@ -14,7 +14,7 @@ from voicebot.bootstrap.zero_gpu import report_start
 from voicebot.settings import config
 
 # The tests share fixtures that take seconds to make, so they run in one worker.
-pytestmark = pytest.mark.xdist_group("ZeroGPU")
+pytestmark = [pytest.mark.xdist_group("ZeroGPU"), pytest.mark.long]
 
 
 def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ simulated recognisers understand without a mistake, so that every lost word is n
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -47,6 +48,9 @@ Time for which it waited for a processor that other processes used does not coun
 
 QUESTIONS = ("is that word not for you", "was that the one they had")
 ANSWER = "That is a good question to ask."
+
+TOGETHER = 2
+"""The number of services of a stage that are tested at the same time, as their conversations mostly wait."""
 
 STAGES: dict[str, tuple[str, ...]] = {
     stage: tuple(entry.name for entry in entries if entry.name not in destinations.EMBEDDED)
@@ -253,16 +257,24 @@ def _problems(cell: Cell, history: tuple[Message, ...]) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize(("stage", "service"), [(stage, each) for stage, names in STAGES.items() for each in names])
+@pytest.mark.parametrize(
+    ("stage", "services"),
+    [
+        (stage, names[start : start + TOGETHER])
+        for stage, names in STAGES.items()
+        for start in range(0, len(names), TOGETHER)
+    ],
+    ids=lambda each: each if isinstance(each, str) else " ".join(each),
+)
 async def test_a_conversation_survives_every_kind_of_fault_of_a_service(
-    stage: str, service: str, monkeypatch: pytest.MonkeyPatch
+    stage: str, services: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradio.mount_gradio_app", lambda app, *_, **__: app)
     monkeypatch.setattr("voicebot.web.server.add_page", lambda *_: None)  # a page for each server takes half a minute
     async with AsyncExitStack() as running:
-        cells, ready = [], asyncio.Barrier(len(Fault))
+        cells, ready = [], asyncio.Barrier(len(services) * len(Fault))
         settings = config.load(keep_conversations=False)
-        for fault in Fault:
+        for service, fault in itertools.product(services, Fault):
             all_engines = await running.enter_async_context(engines(service, fault, monkeypatch))
             cells.append(conversation(stage, Cell(service, fault), all_engines, settings, ready))
         results = await asyncio.gather(*cells)

@@ -223,14 +223,6 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
         assert statuses(state) == ["not confirmed"] * 2 + ["done"]
         assert heard(state)[-1] == BOUGHT, "what was told already is not told again"
 
-        await ask(talk, 7)
-        talk.types("yes")
-        state = await heard_again(talk, BOUGHT, 8)
-        assert kitchen.ordered == ["3 bags of flour"] * 2
-        talk.types("yes")
-        state = await heard_again(talk, LISTENING, 9)
-        assert kitchen.ordered == ["3 bags of flour"] * 2, "a yes counts once"
-
 
 # What is said while a tool works ----------------------------------------------------------------------------------
 
@@ -240,7 +232,7 @@ async def test_a_backchannel_over_a_filler_leaves_the_call_and_its_reply_alone(k
         talk.types("make me a cake")
         await talk.until(lambda state: state["phase"] == "speaking")
         await talk.says("uh huh", "slt")
-        state = await talk.until(lambda state: state["verdicts"] and state["phase"] == "speaking")
+        state = await talk.until(lambda state: state["verdicts"])
         assert [record["decision"] for record in state["verdicts"]] == ["resume"]
         kitchen.may_end.set()
         state = await talk.answered(1)

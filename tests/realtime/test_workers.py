@@ -24,6 +24,9 @@ from tests.support.rtc_client import RtcClient
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient
 
+pytestmark = [pytest.mark.xdist_group("workers"), pytest.mark.long]
+"""The tests share the app, which takes all cores for some seconds to start."""
+
 WORKERS, PLACES = 3, 6
 
 DEAD_S, MOVED_S = 5.0, 3.0

@@ -67,6 +67,7 @@ def modules_of(names: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.timeout(300)  # it loads some 5,000 modules
+@pytest.mark.long
 async def test_all_modules_can_be_imported_and_the_bot_hears_answers_and_speaks(tmp_path: Path) -> None:
     asked = requirements((PROJECT / "requirements.txt").read_text("utf-8"))
     required = modules_of(each.name for each in asked)

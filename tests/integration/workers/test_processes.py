@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -68,6 +69,7 @@ async def rest(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | No
         return came, None if closed.rcvd is None else closed.rcvd.code
 
 
+@pytest.mark.long
 async def test_workers_are_replaced_when_they_die_and_at_sighup_and_end_with_their_supervisor(tmp_path: Path) -> None:
     with running_app(tmp_path, workers=2, tts_engine="espeak", llm_engine="offline", **OPEN) as app:
         await until(serves(app, 2), START_S)
