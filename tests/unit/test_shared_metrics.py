@@ -26,7 +26,7 @@ NewWorker = Callable[[int, "Source"], Metrics]
 
 
 class Source:
-    """What a worker knows at a scrape."""
+    """Stands in for the parts of a worker from which its metrics read their values when Prometheus asks for them."""
 
     def __init__(self, sessions: int, *, ready: bool = True, turns_today: int = 0) -> None:
         self._sessions, self._ready = sessions, ready

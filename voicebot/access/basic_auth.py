@@ -56,8 +56,8 @@ class _Login(Enum):
 
 class BasicAuth:
     """ASGI middleware that asks for the password on every path but `/health`, `/ready`, `/say/…` and, with
-    METRICS_PUBLIC, `/metrics`. Whoever asks for `/say/…` has a secret that allows less than the password
-    (`session.invitations`).
+    METRICS_PUBLIC, `/metrics`. The path of a `/say/…` request contains a secret of its own, which allows less than
+    the password does (`session.invitations`).
 
     Wrong passwords are counted by address. After too many from one address, every further password from there waits in
     a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that

@@ -241,6 +241,6 @@ class FactoryGraphs:
 
 
 def _note_outcome(making: asyncio.Task[PreparedGraph]) -> None:
-    """Keeps asyncio from logging the failure of a graph that nobody waits for any more."""
+    """Keeps asyncio from logging the failure of a factory whose caller has given up waiting."""
     if not making.cancelled():
         making.exception()

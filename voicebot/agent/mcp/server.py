@@ -51,8 +51,8 @@ RELIST_S = 2.0
 """The least time from one reading of the list of tools to the next, however often the server says that it changed."""
 
 MAX_CALLS = 32
-"""How many calls may be under way at one server. More are refused, but first those that nobody waits for any more are
-cancelled: a server may never answer them."""
+"""How many calls may be under way at one server. Before more are refused, those whose callers have given up
+waiting are cancelled, as the server may never answer them."""
 
 MAX_PAGES = 20
 """How many pages of tools are read."""
