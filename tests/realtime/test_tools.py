@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.room import Room
 from tests.support.rtc_talk import Talk, answers
 from tests.support.shop import Shop, open_shop
 from tests.support.waiting import until
+from voicebot.agent.tools import fillers
 from voicebot.engines.llm.messages import REPORT_CALLS, STILL_RUNNING
 from voicebot.languages.loader import language_of
 from voicebot.session.session import Session
@@ -227,7 +229,11 @@ async def test_only_a_clear_yes_after_the_question_runs_a_tool_that_asks_first(k
 # What is said while a tool works ----------------------------------------------------------------------------------
 
 
-async def test_a_backchannel_over_a_filler_leaves_the_call_and_its_reply_alone(kitchen: Kitchen) -> None:
+async def test_a_backchannel_over_a_filler_leaves_the_call_and_its_reply_alone(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = replace(language_of("en"), fillers=("One moment, please, I am looking that up in the book of the kitchen.",))
+    monkeypatch.setattr(fillers, "language_of", lambda _: long)  # so that it still speaks when the hum comes
     async with talking(BAKE) as (talk, shop):
         talk.types("make me a cake")
         await talk.until(lambda state: state["phase"] == "speaking")

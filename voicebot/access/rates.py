@@ -36,6 +36,10 @@ class TokenBucket:
         self._tokens -= count
         return True
 
+    def give_back(self, count: float = 1) -> None:
+        """Puts tokens back that were taken for something that does not count in the end."""
+        self._tokens = min(self._capacity, self._refill() + count)
+
     def miss(self, count: float) -> None:
         """Removes tokens until at least `count` are missing. There may then be less than none."""
         self._tokens = min(self._refill(), self._capacity - count)

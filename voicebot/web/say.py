@@ -65,11 +65,11 @@ def add_say(app: FastAPI, services: AppServices) -> None:
             if refused.status != 404:
                 raise
             bucket = misses.of(client_address(request.scope, settings.trusted_proxies))
-            if bucket.wait_s:
+            if not bucket.take():
                 raise _too_often(bucket) from None
             if (answer := await _say_elsewhere(siblings, capability, body)) is not None:
+                bucket.give_back()
                 return passed_on(answer, services.telemetry.metrics)
-            bucket.take()
             raise
 
     @app.delete(f"{OPEN_FOLDER}{{capability}}", status_code=204)

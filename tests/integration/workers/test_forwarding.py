@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import time
@@ -199,6 +200,27 @@ async def test_a_person_outside_speaks_through_any_worker() -> None:
         for worker in found:
             ended = await ask("POST", worker, path, json={"text": "Hello?"})
             assert (ended.status_code, ended.json()["code"]) == (404, "request")
+
+
+async def test_many_guesses_at_once_make_no_worker_ask_the_others_more_often_than_is_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with three(offers_per_minute=3) as found, talked(found[1]):
+        asked: list[str] = []
+        find = Siblings.find
+
+        async def counted(self: Siblings, method: str, path: str, **more: Any) -> Any:
+            asked.append(path)
+            return await find(self, method, path, **more)
+
+        monkeypatch.setattr(Siblings, "find", counted)
+        guess, text = f"/say/{'A' * 32}", {"text": "Hello?"}
+        answers = await asyncio.gather(*(ask("POST", found[0], guess, json=text) for _ in range(12)))
+        assert sorted(answer.status_code for answer in answers) == [404] * 3 + [429] * 9
+        assert len(asked) == 3
+        invited = found[1].services.invitations.invite(session_of(found[1]).conversation_key).rpartition("/")[2]
+        said = [await ask("POST", found[2], f"/say/{invited}", json=text) for _ in range(4)]
+        assert [each.status_code for each in said] == [202] * 4, "texts that are said are no guesses"
 
 
 async def test_a_person_who_has_taken_over_goes_on_when_the_user_comes_back_to_another_worker() -> None:

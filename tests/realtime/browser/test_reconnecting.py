@@ -126,8 +126,9 @@ async def test_the_page_notices_that_its_session_is_gone_and_the_bot_goes_on_wit
             server.services.sessions.remove(before)
             peer.connection.tick = lambda: None  # type: ignore[method-assign]
         assert (await asked.value).status == 404
-        await expect(visitor.answers.locator(".vb-words")).to_have_text(["".join(STORY)], timeout=1000 * BACK_S)
+        await until(lambda: server.sessions("webrtc"), BACK_S)
         (after,) = server.sessions("webrtc")
+        await expect(visitor.answers.locator(".vb-words")).to_have_text(["".join(STORY)], timeout=1000 * BACK_S)
         assert isinstance(after, Session)
         await until(lambda: after.state.is_idle)
         assert [message.text for message in after.state.history] == ["tell me a story", "".join(STORY)]

@@ -389,6 +389,15 @@ def test_tokens_that_others_have_taken_are_missing_and_come_back() -> None:
     assert bucket.take()
 
 
+def test_tokens_that_are_given_back_can_be_taken_again_but_never_overfill_the_bucket() -> None:
+    bucket = TokenBucket(1.0, 2.0, Clock(MIDNIGHT_S))
+    assert [bucket.take(), bucket.take()] == [True, True]
+    bucket.give_back()
+    assert [bucket.take(), bucket.take()] == [True, False]
+    bucket.give_back(5)
+    assert [bucket.take(2), bucket.take()] == [True, False]
+
+
 def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_ADDRESSES", 2)
     buckets = AddressBuckets(1.0, 1.0, Clock(MIDNIGHT_S))
