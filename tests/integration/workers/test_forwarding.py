@@ -131,7 +131,7 @@ async def test_an_address_that_connects_too_often_makes_no_worker_ask_the_others
 async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none(
     monkeypatch: pytest.MonkeyPatch, load_s: float
 ) -> None:
-    """It tells no load, or it has told a low one just before it was stopped."""
+    """The second worker is stopped before the offer comes, or just after it has told that it has no session."""
     monkeypatch.setattr(forwarding, "LOAD_S", load_s)
     async with three() as found, AsyncExitStack() as stack:
         await begun(stack, found[0].url)
