@@ -185,8 +185,9 @@ class Visitor:
         return await self.page.evaluate(f"async (it) => ({script})(await (await {main}).session, it)", argument)
 
     async def is_shown(self, message: dict[str, Any]) -> None:
-        """The page receives this message, and from then on nothing that the bot still sends."""
-        await self.in_session("(session, it) => { session.receive(it); session.receive = () => {}; }", message)
+        """The page receives this message, and from the first call on nothing that the bot still sends."""
+        receive = "Object.getPrototypeOf(session).receive.call(session, it)"
+        await self.in_session(f"(session, it) => {{ session.receive = () => {{}}; {receive}; }}", message)
 
     async def sees_that(self, script: str) -> None:
         """Until the JavaScript expression holds."""
