@@ -99,7 +99,6 @@ def main() -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         print()
-    server.shutdown()
 
 
 if __name__ == "__main__":
