@@ -6,10 +6,11 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import uvicorn
 from pydantic import SecretStr
@@ -25,18 +26,34 @@ from voicebot.workers.place import WorkerPlace
 
 
 class _Stoppable:
-    """An app that answers nothing while it is stopped."""
+    """An app that answers nothing while it is stopped. It handles the requests of that time when it goes on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.is_stopped = False
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
+        self._late: set[asyncio.Task[None]] = set()
+        """The requests that came while it was stopped. A server would end them when their clients have given up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.is_stopped:
-            await receive()
-            await receive()  # the client gives up
-        else:
+        if self._goes_on.is_set():
             await self._app(scope, receive, send)
+            return
+        body = await receive()
+
+        async def handle() -> None:
+            await self._goes_on.wait()
+            await self._app(scope, AsyncMock(side_effect=[body, {"type": "http.disconnect"}]), AsyncMock())
+
+        self._late.add(asyncio.create_task(handle()))
+        await receive()  # the client gives up
+
+    @asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        self._goes_on.clear()
+        yield
+        self._goes_on.set()
+        await asyncio.gather(*self._late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +79,9 @@ class LiveWorker:
             each.close()
             await each.wait_closed()
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Makes the worker leave its siblings without an answer, as a stopped process does."""
-        self._app.is_stopped = True
-        yield
-        self._app.is_stopped = False
+    def stopped(self) -> AbstractAsyncContextManager[None]:
+        """Makes the worker leave its siblings without an answer, as a stopped process does until it goes on."""
+        return self._app.stopped()
 
 
 @asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from voicebot.dialogue.state import Turn
 from voicebot.engines.health import Health
 from voicebot.engines.protocols import EngineStatus
 from voicebot.observability.metrics import Metrics, ProcessMetrics
-from voicebot.observability.shared_metrics import SharedMetrics, forget_worker, reserve_space
+from voicebot.observability.shared_metrics import SharedMetrics, forget_worker, remove_gauges, reserve_space
 
 SPOKEN = Turn(
     1.0, turn_ended_s=1.6, transcript_s=1.4, begun_s=1.1, token_s=1.2, sentence_s=1.3, audio_s=1.4, frame_s=1.7
@@ -121,6 +123,23 @@ async def test_a_worker_takes_the_disk_space_of_its_metrics_before_the_disk_is_f
     assert together(tmp_path) == before
     metrics.count_refusal(Reason.FULL)
     assert together(tmp_path)["voicebot_refusals_total", "full"] == 2
+
+
+def gauges(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if name.startswith("gauge")]
+
+
+async def test_the_gauges_of_a_worker_that_ends_stay_until_nobody_reads_them(
+    tmp_path: Path, new_worker: NewWorker
+) -> None:
+    new_worker(1, Source(1))
+    with (tmp_path / "lock").open("w") as reading:
+        fcntl.flock(reading, fcntl.LOCK_SH)
+        removing = asyncio.create_task(asyncio.to_thread(remove_gauges, tmp_path, 1))
+        assert await asyncio.wait([removing], timeout=0.1) == (set(), {removing})
+        assert gauges(tmp_path)
+    await removing
+    assert not gauges(tmp_path)
 
 
 def test_processes_are_told_apart_by_their_worker() -> None:

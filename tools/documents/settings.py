@@ -29,6 +29,7 @@ HEAD = """# Configuration
 A setting is an environment variable, or a line `NAME=value` in a file `.env` in the working directory.
 [`.env.example`](../.env.example) has all of them with their defaults: copy it to `.env` and change what you need.
 Letter case does not matter in names. Settings are read once, at the start.
+SIGHUP replaces [several workers](deployment.md#several-workers) by others that have read `.env` anew.
 
 What is given first in this list counts:
 

@@ -9,6 +9,7 @@ from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
+from voicebot.runtime.clock import SteadyClock
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.session.invitations import Invitations
 from voicebot.session.services import AppServices
@@ -23,7 +24,8 @@ from voicebot.workers.siblings import Siblings
 
 def application(settings: Settings, engines: Engines, place: WorkerPlace | None = None) -> Application:
     """Creates the application, of one process alone or of a worker. `server.serve` starts and closes it."""
-    conversations = Conversations(settings, place=place)
+    clock = SteadyClock() if place is None else place.clock
+    conversations = Conversations(settings, clock, place)
     siblings = Siblings(place)
     processes = 1 if place is None else place.count
     services = AppServices(
@@ -32,7 +34,7 @@ def application(settings: Settings, engines: Engines, place: WorkerPlace | None 
         health=EngineHealth(engines),
         available_preferences=AvailablePreferences(engines, settings.preferences, personas(settings.persona_file)),
         admission=Admission(settings, shared=conversations.leases, processes=processes),
-        turns=DailyTurns(settings.turns_per_day, conversations),
+        turns=DailyTurns(settings.turns_per_day, conversations, clock),
         conversations=conversations,
         recordings=Recordings(
             settings, max_ended=settings.max_sessions if place is None else place.share_of(settings.max_sessions)

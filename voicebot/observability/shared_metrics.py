@@ -52,8 +52,9 @@ def reserve_space(folder: Path, pid: int) -> None:
 
 
 def remove_gauges(folder: Path, pid: int) -> None:
-    """Removes the gauges of a worker that has ended, or serves no more. What it has counted stays."""
-    mark_process_dead(pid, str(folder))
+    """Removes the gauges of a worker that serves no more. What it has counted stays."""
+    with _locked(folder, fcntl.LOCK_EX):
+        mark_process_dead(pid, str(folder))
 
 
 def forget_worker(folder: Path, pid: int) -> None:
@@ -64,7 +65,7 @@ def forget_worker(folder: Path, pid: int) -> None:
     if not folder.exists():  # no worker has come as far as counting
         return
     with _locked(folder, fcntl.LOCK_EX):
-        remove_gauges(folder, pid)
+        mark_process_dead(pid, str(folder))
         for kind in COUNTING:
             last = folder / f"{kind}_{pid}.db"
             if not last.exists():
@@ -99,7 +100,7 @@ def _join(total: Path, last: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Keeps readers from files that are being joined. The lock ends with the process that holds it."""
+    """Keeps readers from files that are being joined or removed. The lock ends with the process that holds it."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, how)

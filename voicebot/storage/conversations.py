@@ -189,7 +189,7 @@ class Conversations:
 
     def _to_go_on_with(self, record: ConversationRecord) -> UnfinishedReply | None:
         """Returns what a session that begins now says of what the last one left unsaid."""
-        return record.unfinished if self._clock() - record.unfinished_at_s <= GOES_ON_S else None
+        return record.unfinished if abs(self._clock() - record.unfinished_at_s) <= GOES_ON_S else None
 
     async def save(
         self,
@@ -271,6 +271,11 @@ class Conversations:
         self._housekeeping_due.set()
         putting = self._database.put_import(id, address_label(address), self._clock(), imported)
         return id if await self._run(putting, WRITE_TIMEOUT_S) else None
+
+    @property
+    def held_imports(self) -> list[str]:
+        """The ids of the imports in the memory of this process, which stores no conversations."""
+        return self._held.ids()
 
     async def read(self, id: str) -> ConversationRecord | None:
         """Returns what is stored of a conversation; None if there is no such conversation. Raises StoreError."""

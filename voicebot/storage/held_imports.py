@@ -40,6 +40,10 @@ class HeldImports:
         held = self._imports.get(id)
         return None if held is None else await self._threads.run(unpack, held.packed)
 
+    def ids(self) -> list[str]:
+        self._delete_old()
+        return list(self._imports)
+
     def drop(self, id: str) -> None:
         self._imports.pop(id, None)
 

@@ -81,6 +81,10 @@ class _Request:
     day: int | None = None
     answer: asyncio.Future[Occupancy | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def is_refused(self, occupied: Occupancy) -> bool:
+        """Returns whether this is a claim that the limits do not allow."""
+        return self.limits is not None and not self.limits.allow(occupied)
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -158,6 +162,8 @@ class Leases:
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._counting: set[asyncio.Task[float | None]] = set()
+        """The wrong passwords that are being counted. Their clients wait `ANSWER_S` for it."""
         self._sign: SignOfLife | None = None
         self._faults = Faults()
 
@@ -249,6 +255,8 @@ class Leases:
         if answer is None:
             return
         for request, occupied in zip(batch.requests, answer.occupied, strict=True):
+            if request.is_refused(occupied) and not request.answer.done():
+                self._held.pop(request.lease.id, None)
             _settle(request, occupied)
         self._sums_s |= answer.talked_s
         if answer.taken is not None:
@@ -291,7 +299,9 @@ class Leases:
             if batch.writes:
                 known = await tables.renew(connection)
                 if restores or not known:
-                    await tables.restore(connection, self._held.values(), self._ending, self._calls)
+                    undecided = self._undecided(batch)
+                    held = [lease for lease in self._held.values() if lease.id not in undecided]
+                    await tables.restore(connection, held, self._ending, self._calls)
                 await tables.vacate(connection, batch.vacated)
                 await tables.release(connection, batch.released)
                 await tables.put_calls(connection, batch.begun_calls)
@@ -308,18 +318,30 @@ class Leases:
             answer.wanted = await tables.wanted(connection)
         return answer
 
+    def _undecided(self, batch: _Batch) -> set[str]:
+        """Returns the places that are claimed and not granted yet."""
+        claims = (each for each in (*batch.requests, *self._requests) if each.limits is not None)
+        return {claim.lease.id for claim in claims if not claim.answer.done()}
+
     async def _decide(self, connection: AsyncConnection, requests: list[_Request]) -> list[Occupancy]:
-        """Answers the requests one after the other, and stores the places that they take."""
+        """Answers the requests one after the other, and stores the places that they take.
+
+        A refused place is deleted, as it may be that of a session whose conversation was taken over.
+        """
         taken = await self._tables.counted(connection)
-        answers, granted = [], []
+        answers, granted, refused = [], [], []
         for request in requests:
             lease = request.lease
             others = [each for each in taken if each.id != lease.id and not _same_conversation(each, lease)]
             occupied = Occupancy(len(others), sum(each.label == lease.label for each in others))
             answers.append(occupied)
-            if request.limits is not None and request.limits.allow(occupied):
+            if request.is_refused(occupied):
+                refused.append(lease.id)
+                taken = [each for each in taken if each.id != lease.id]
+            elif request.limits is not None:
                 granted.append(lease)
                 taken = [each for each in taken if each.id != lease.id] + [lease]
+        await self._tables.release(connection, refused)
         await self._tables.put(connection, granted)
         return answers
 
@@ -343,8 +365,6 @@ class Leases:
         occupied = await self._ask(_Request(lease, limits))
         if occupied is None:
             self._stale = True
-        elif not limits.allow(occupied):
-            self._held.pop(place.id, None)
         return occupied
 
     async def _ask(self, request: _Request) -> Occupancy | None:
@@ -450,14 +470,22 @@ class Leases:
         if self._operations.problem is not None:
             return None
         hashed = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[: 2 * NAME_BYTES]
+        # The client's patience says nothing about the database: it gets the time of any other operation.
+        counting = asyncio.create_task(self._count_guess(hashed, token_s), name="count a wrong password")
+        self._counting.add(counting)
+        counting.add_done_callback(self._counting.discard)
+        counted, _ = await asyncio.wait({counting}, timeout=ANSWER_S)
+        return counting.result() if counted else None
+
+    async def _count_guess(self, name: str, token_s: float) -> float | None:
+        async def count() -> float:
+            async with self._database.transaction() as connection:
+                return await self._tables.count_guess(connection, name, token_s)
+
         try:
-            return await self._operations.run(self._count_guess(hashed, token_s), ANSWER_S) / token_s
+            return await self._operations.run(count(), EXCHANGE_TIMEOUT_S) / token_s
         except StoreError:
             return None
-
-    async def _count_guess(self, name: str, token_s: float) -> float:
-        async with self._database.transaction() as connection:
-            return await self._tables.count_guess(connection, name, token_s)
 
     async def purge(self, today: int) -> None:
         """Deletes what has expired. Raises StoreError."""

@@ -26,6 +26,7 @@ class Ending:
         self.closed: SessionClosed = SHUTDOWN
         """What the clients are told."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._was_signalled = False
 
     def obey(self, order: Order) -> None:
         """Begins the end, or shortens it."""
@@ -52,4 +53,6 @@ class Ending:
             self._loop = None
 
     def _signalled(self, number: signal.Signals) -> None:
-        self.obey(Order.HURRY if self.begun.is_set() else SIGNALS[number])
+        # An order does not count: a signal to all processes reaches a worker just before or after its supervisor's.
+        self.obey(Order.HURRY if self._was_signalled else SIGNALS[number])
+        self._was_signalled = True

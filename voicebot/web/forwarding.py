@@ -124,8 +124,8 @@ def processes(loads: list[WorkerLoad]) -> dict[int, str]:
 class OfferForwarding:
     """Has the worker with the fewest sessions answer each offer.
 
-    An offer that goes on with a conversation is answered by the worker that has its session or its invitations, if that
-    worker takes sessions: so the last words, the place and a hand-over are passed on within one process.
+    An offer that goes on with a conversation is answered by the worker that has it, if that worker takes sessions: so
+    the last words, the place and a hand-over are passed on within one process.
     """
 
     def __init__(self, application: Application, loads: Loads, counter: RefusalCounter) -> None:
@@ -161,7 +161,7 @@ class OfferForwarding:
                 continue
             if len(refusals) == OFFERED_TO:
                 break
-        last = refusals[-1] if refusals else too_slow()
+        last = refusals[-1]
         if isinstance(last, SiblingAnswer):
             return passed_on(last, self._counter)
         raise last
@@ -198,10 +198,10 @@ class OfferForwarding:
         return sorted(ranks, key=ranks.__getitem__)
 
     def _holds(self, conversation: str | None) -> bool:
-        return conversation is not None and self._services.invitations.know(conversation_key(conversation))
+        return conversation is not None and has_conversation(self._services, conversation_key(conversation))
 
     async def _holder(self, conversation: str | None) -> Path | None:
-        """Returns the socket of the sibling that has the conversation's session or invitations; None if none has."""
+        """Returns the socket of the sibling that has the conversation; None if none has."""
         if conversation is None or self._holds(conversation):
             return None
         try:
@@ -219,6 +219,12 @@ def _rank(status: Readiness, clients: int, *, has_it: bool, is_here: bool) -> tu
     """
     can = status is Readiness.READY or (has_it and status is Readiness.FULL)
     return not can, not has_it, clients, not is_here
+
+
+def has_conversation(services: AppServices, key: str) -> bool:
+    """Returns whether this process has a conversation's session, invitations to it, or its import in memory."""
+    held = services.conversations.held_imports
+    return services.invitations.know(key) or any(conversation_key(id) == key for id in held)
 
 
 async def session_lives(services: AppServices, session_id: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,14 +16,14 @@ from voicebot.access.admission import RefusedError
 from voicebot.access.basic_auth import OPEN_FOLDER
 from voicebot.dialogue.history import Message
 from voicebot.engines.conversation import ConversationError, HandoverEnd, TooManyTextsError
-from voicebot.session.invitations import Invitations
 from voicebot.session.other_workers import HeardMessage, Sender, TextToSay
+from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.web.application import Application
-from voicebot.web.forwarding import REASON_HEADER, WorkerLoad, own_load
+from voicebot.web.forwarding import REASON_HEADER, WorkerLoad, has_conversation, own_load, too_slow
 from voicebot.web.recordings import Name, local_recordings
 from voicebot.web.say import SayRequest, say_here
-from voicebot.workers.siblings import CLIENT_HEADER
+from voicebot.workers.siblings import ANSWER_S, CLIENT_HEADER, SENT_HEADER
 
 
 def internal_app(application: Application) -> ASGIApp:
@@ -31,7 +33,9 @@ def internal_app(application: Application) -> ASGIApp:
     checked and counted the request, and names the client's address in `CLIENT_HEADER`. Refusals bear their reason for
     that worker.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, dependencies=[Depends(_in_time)]
+    )
     services, local = application.services, local_recordings(application)
 
     @app.get("/load")
@@ -71,7 +75,7 @@ def internal_app(application: Application) -> ASGIApp:
     async def withdraw(capability: str) -> None:
         services.invitations.withdraw(capability)
 
-    _add_conversations(app, services.invitations)
+    _add_conversations(app, services)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -80,15 +84,16 @@ def internal_app(application: Application) -> ASGIApp:
     return _WithClient(app)
 
 
-def _add_conversations(app: FastAPI, invitations: Invitations) -> None:
+def _add_conversations(app: FastAPI, services: AppServices) -> None:
     """Adds the routes by which workers tell each other of the sessions and invitations of a conversation.
 
     The key of a conversation gives no access to it; see `conversation_key`.
     """
+    invitations = services.invitations
 
     @app.head("/conversations/{key}")
     async def conversation(key: str) -> Response:
-        return _yes_or_no(invitations.know(key))
+        return _yes_or_no(has_conversation(services, key))
 
     @app.get("/conversations/{key}/session")
     async def session(key: str) -> Response:
@@ -128,6 +133,16 @@ def _add_conversations(app: FastAPI, invitations: Invitations) -> None:
             return Response(status_code=404)
         invitations.note_message(key, Message(message.role, message.text, interrupted=message.interrupted))
         return Response(status_code=204)
+
+
+def _in_time(sent_s: Annotated[float, Header(alias=SENT_HEADER)] = math.inf) -> None:
+    """Raises RefusedError if the request was read so late that its sender has given this worker up.
+
+    A worker that was stopped finds such requests when it goes on. It must not begin a session for an offer that another
+    worker has answered by then, and so end that other session.
+    """
+    if time.monotonic() - sent_s > ANSWER_S:
+        raise too_slow()
 
 
 def _yes_or_no(answer: bool) -> Response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from voicebot.runtime.clock import SteadyClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +19,19 @@ class WorkerPlace:
 
     Each process listens on a socket that bears its process id. A link that bears its number leads to the newest one, so
     that a worker that still ends remains reachable beside its replacement.
+
+    All workers have one `clock`, which tells the time of day also after the system's clock was set. A worker with a
+    clock of its own would take the moments that others have stored for wrong ones.
     """
 
     folder: Path
     number: int
     count: int
+    clock: SteadyClock = field(default_factory=SteadyClock, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.number < self.count:
             raise ValueError(f"There is no worker {self.number} among {self.count}.")
-
-    @property
-    def siblings(self) -> tuple[int, ...]:
-        """The numbers of the other workers."""
-        return tuple(number for number in range(self.count) if number != self.number)
 
     @property
     def metrics_folder(self) -> Path:

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 CLIENT_HEADER = "voicebot-client"
 """Carries the address by which a client's limits are counted. Only workers can reach the sockets on which it counts."""
 
+SENT_HEADER = "voicebot-sent"
+"""Carries the time at which a request was sent, by the monotonic clock, which all processes of a machine share."""
+
 ANSWER_S = 1.0
 """How long a sibling may take to answer a short question. Three workers on two busy cores took up to 14 ms."""
 
@@ -105,32 +108,24 @@ class Siblings:
         return SiblingAnswer(sibling, response.status_code, response.headers, response.content)
 
     async def ask_all(
-        self,
-        method: str,
-        path: str,
-        *,
-        client: str | None = None,
-        content: BaseModel | None = None,
-        within_s: float = ANSWER_S,
+        self, method: str, path: str, *, content: BaseModel | None = None
     ) -> Sequence[SiblingAnswer | SiblingError]:
         """Asks all siblings at once. Returns an answer or an error for each."""
 
         async def ask(sibling: Path) -> SiblingAnswer | SiblingError:
             try:
-                return await self.ask(sibling, method, path, client=client, content=content, within_s=within_s)
+                return await self.ask(sibling, method, path, content=content)
             except SiblingError as error:
                 return error
 
         return await asyncio.gather(*(ask(sibling) for sibling in self.sockets))
 
-    async def find(
-        self, method: str, path: str, *, client: str | None = None, content: BaseModel | None = None
-    ) -> SiblingAnswer | None:
+    async def find(self, method: str, path: str, *, content: BaseModel | None = None) -> SiblingAnswer | None:
         """Asks all siblings at once. Returns the first answer, in the order of the sockets, that is not a 404.
 
         Returns None if all of them answer 404 or have ended. Raises SiblingError if one of them is too slow to tell.
         """
-        answers = await self.ask_all(method, path, client=client, content=content)
+        answers = await self.ask_all(method, path, content=content)
         found = (each for each in answers if isinstance(each, SiblingAnswer) and each.status != 404)
         if (first := next(found, None)) is not None:
             return first
@@ -167,5 +162,5 @@ def _client(sibling: Path, within_s: float) -> httpx.AsyncClient:
 
 
 def _headers(client: str | None, content: BaseModel | None) -> dict[str, str]:
-    headers = {} if client is None else {CLIENT_HEADER: client}
+    headers = {SENT_HEADER: str(time.monotonic())} | ({} if client is None else {CLIENT_HEADER: client})
     return headers if content is None else headers | {"Content-Type": "application/json"}

@@ -32,7 +32,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 from voicebot.bootstrap import process
 from voicebot.bootstrap.process import Prepared
 from voicebot.engines.errors import EngineError
-from voicebot.runtime.clock import Clock
+from voicebot.runtime.clock import Clock, SteadyClock
 from voicebot.settings.config import Settings, SettingsError
 from voicebot.settings.registry import Found
 from voicebot.web.port import address_of
@@ -66,7 +66,6 @@ FORGETTING_S = 1.0
 
 HURRIED_END_S = 12.0
 """How long workers in a hurry may take: the last words may take 8 s to be stored."""
-
 
 LONGEST_TMPDIR = 55
 """The longest path of TMPDIR in which sockets can be made: macOS allows 103 bytes, and 45 follow."""
@@ -213,6 +212,7 @@ class Supervisor(Multiprocess):
         super().__init__(Config("", workers=count, log_config=None), [listener])
         self._prepared, self._folder, self._host, self._clock = prepared, folder, host, clock
         self._address = address_of(listener)
+        self._time_of_day = SteadyClock()
         self.serving: list[ServingProcess | None] = [None] * count
         """The worker of each number, which may still be starting; None while a pause lasts."""
         self.replacements: dict[int, ServingProcess] = {}
@@ -268,7 +268,8 @@ class Supervisor(Multiprocess):
         """Waits for a signal, a report or the end of a worker, or until there is something to do."""
         now_s = self._clock()
         due_s = [self._next_tick_s, self._kill_at_s]
-        due_s += [at_s for at_s, worker in zip(self._start_at_s, self.serving, strict=True) if worker is None]
+        if self._order is None:  # otherwise no worker is started any more
+            due_s += [at_s for at_s, worker in zip(self._start_at_s, self.serving, strict=True) if worker is None]
         things: list[Connection | socket.socket | int] = [self._wakeup]
         for worker in self.workers():
             things += [worker.parent_conn, worker.sentinel]
@@ -300,7 +301,7 @@ class Supervisor(Multiprocess):
 
     def new_worker(self, number: int) -> ServingProcess:
         """Starts a worker."""
-        place = WorkerPlace(self._folder, number, self.processes_num)
+        place = WorkerPlace(self._folder, number, self.processes_num, self._time_of_day)
         assignment = Assignment(place, self._host, self._prepared.found)
         worker = ServingProcess(self.config, self.sockets, assignment, self._clock())
         worker.start()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.support.machine_session import Session
 from tests.support.replica import goes_on, replica, state
 from voicebot.runtime import clock
 from voicebot.runtime.clock import SteadyClock
+from voicebot.workers.place import WorkerPlace
 
 YEAR_S = 365 * 86_400.0
 MONTH_S = 31 * 86_400.0
@@ -34,3 +38,19 @@ async def test_a_changed_system_time_deletes_no_conversation_and_old_ones_still_
         monkeypatch.setattr(clock, "elapsed_s", lambda: passed() + MONTH_S)
         await here.purge()
         assert await here.read(live.id) is None
+
+
+async def test_a_worker_that_starts_after_the_system_clock_was_set_goes_on_with_the_replies_of_earlier_ones(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = WorkerPlace(tmp_path, 0, 2)
+    async with replica(url, first.clock, first) as here:
+        conversation = await here.open(None)
+        session = Session()
+        session.ask("tell me a joke")
+        await goes_on(conversation, session.state)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - MONTH_S)
+    second: WorkerPlace = pickle.loads(pickle.dumps(first))  # as a new process gets it
+    async with replica(url, second.clock, second) as here:
+        assert (await here.open(conversation.id)).unfinished is not None

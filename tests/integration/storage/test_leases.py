@@ -159,6 +159,22 @@ async def test_the_limits_hold_for_two_hundred_offers_at_once_through_three_work
         assert again == [None] * 4 + [Reason.FULL]
 
 
+async def test_a_refused_place_is_not_stored_also_if_the_leases_are_restored_just_then(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEW_S", 60.0)  # only the claim restores them
+    async with workers(url, folder, 2, max_sessions=1) as (first, second):
+        slot = await second.admission.take_slot(BOB)  # while there is room
+        await first.connect()
+        assert second.conversations.leases is not None
+        taken_for_dead = f"DELETE FROM lease_holders WHERE id = '{second.conversations.leases.holder}'"
+        await asyncio.to_thread(run, url, taken_for_dead)
+        with pytest.raises(RefusedError):
+            await slot.confirm(None)
+        slot.release()
+        assert await stored_places(url) == 1
+
+
 async def test_the_places_of_a_worker_that_was_killed_become_free_soon(
     url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +301,13 @@ async def test_two_transactions_of_a_process_that_was_taken_for_dead_can_renew_i
         async with database.transaction() as connection:
             await tables.renew(connection)
             other = asyncio.create_task(renew())
-            await asyncio.sleep(0.2)  # until the other one waits for this one
+            if database.kind == "postgresql":
+                waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
+                async with asyncio.timeout(5):
+                    while not await asyncio.to_thread(rows, url, waiting):  # noqa: ASYNC110 (it has no event)
+                        await asyncio.sleep(0.02)
+            else:
+                await asyncio.sleep(0.2)  # SQLite tells nobody who waits
         await other
         await database.close()
 
@@ -406,3 +428,24 @@ async def test_wrong_passwords_are_counted_in_all_workers_together(url: str, fol
         assert missing == [pytest.approx(count, abs=0.01) for count in (1, 2, 3)]
         assert await second.count_guess("all", 100.0) == pytest.approx(1, abs=0.01)
         assert "192.0.2.1" not in str(rows(url, "SELECT name FROM wrong_passwords"))
+
+
+async def test_a_wrong_password_does_not_wait_for_a_slow_database_which_still_counts_it(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "ANSWER_S", 0.1)
+    count, may_count = LeaseTables.count_guess, asyncio.Event()
+
+    async def slow(*arguments: Any) -> float:
+        await may_count.wait()
+        return await count(*arguments)
+
+    async with workers(url, folder, 1) as (only,):
+        assert only.conversations.leases is not None
+        monkeypatch.setattr(LeaseTables, "count_guess", slow)
+        assert await only.conversations.leases.count_guess("all", 100.0) is None
+        assert only.conversations.health.ready, "the database has not failed"
+        may_count.set()
+        async with asyncio.timeout(5):
+            while not await asyncio.to_thread(rows, url, "SELECT name FROM wrong_passwords"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)

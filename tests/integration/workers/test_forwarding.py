@@ -18,6 +18,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_workers import LiveWorker, workers
 from tests.support.metrics_page import samples
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.transcripts import transcript
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.dialogue.history import Message, Role
@@ -135,11 +136,13 @@ async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none(
     monkeypatch.setattr(forwarding, "LOAD_S", load_s)
     async with three() as found, AsyncExitStack() as stack:
         await begun(stack, found[0].url)
-        with found[1].stopped():
+        async with found[1].stopped():
             began_s = time.monotonic()
             await begun(stack, found[0].url)
-        assert sessions(found) == [1, 0, 1]
-        assert time.monotonic() - began_s < 2 * ANSWER_S + 3
+            took_s = time.monotonic() - began_s
+            assert sessions(found) == [1, 0, 1]
+            assert took_s < 2 * ANSWER_S + 3
+        assert found[1].services.admission.pending == 0, "it leaves the offer alone that it finds when it goes on"
 
 
 def session_of(worker: LiveWorker) -> Session:
@@ -173,7 +176,7 @@ async def test_a_recording_is_downloaded_and_deleted_through_any_worker() -> Non
             words = [message["text"] for message in json.loads(archive.read("transcript.json"))["messages"]]
             assert words == ["and now", "Well, well."]
             assert len(archive.read("conversation.wav")) > 5_000
-        with found[1].stopped():
+        async with found[1].stopped():
             assert (await ask("HEAD", found[2], path)).status_code == 503, "the stopped worker may have it"
         assert (await ask("DELETE", found[0], path)).status_code == 204
         for worker in found[:2]:
@@ -272,7 +275,7 @@ async def test_whether_a_session_goes_on_is_known_through_any_worker() -> None:
         async with talked(found[1]) as (_, connected):
             path = f"/webrtc/sessions/{connected['session_id']}"
             assert [(await ask("GET", worker, path)).status_code for worker in found] == [204] * 3
-            with found[1].stopped():
+            async with found[1].stopped():
                 assert (await ask("GET", found[0], path)).status_code == 503, "nobody can tell"
             await found[1].vanish()
             assert (await ask("GET", found[2], path)).status_code == 404, "it ended with its worker"
@@ -291,3 +294,12 @@ async def test_the_health_of_one_worker_names_all_of_them() -> None:
             (1, "ready", 1),
             (2, "ready", 1),
         ]
+
+
+async def test_an_offer_goes_to_the_worker_that_has_the_import_in_memory() -> None:
+    """Where conversations are not kept, the worker that takes an import is the only one that knows it."""
+    async with three(keep_conversations=False) as found:
+        imported = await ask("POST", found[1], "/conversations", content=transcript())
+        async with RtcClient(found[0].url, conversation=imported.json()["conversation"]) as client:
+            shown = await client.wait_for_message(lambda message: bool(message.get("chat")))
+            assert shown["chat"][0]["text"] == "hello"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from multiprocessing import Pipe
+
+import pytest
 
 from tests.support.waiting import until
 from voicebot.web.ending import Ending
@@ -32,6 +36,24 @@ async def test_a_worker_answers_pings_with_its_state_and_obeys_orders_and_the_de
     link.fail("no more")
     link.close()
     own.close()
+
+
+@pytest.mark.parametrize("signal_first", [False, True])
+async def test_a_signal_to_all_processes_hurries_no_worker_and_a_second_one_does(signal_first: bool) -> None:
+    """Workers get the signal and, a moment before or after it, the order of their supervisor, which got it as well."""
+    ending = Ending()
+    ending.heed_signals()
+    for signalled in (signal_first, not signal_first):
+        if signalled:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(ending.begun.wait(), 5)
+            await asyncio.sleep(0.05)  # the handler runs in the loop
+        else:
+            ending.obey(Order.STOP)
+    assert ending.begun.is_set()
+    assert not ending.hurried.is_set()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(ending.hurried.wait(), 5)
 
 
 async def test_a_supervisor_learns_why_its_worker_cannot_start() -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class FakeWorker(ServingProcess):
         self.told: list[FromSupervisor] = []
         self.said: list[WorkerState | StartFailure] = []
         self.lives, self.killed, self.forgotten = True, False, False
+        self.parent_conn: Any = None
 
     @property
     def number(self) -> int:
@@ -57,6 +59,10 @@ class FakeWorker(ServingProcess):
     @property
     def pid(self) -> int:
         return 4000 + self._number
+
+    @property
+    def sentinel(self) -> int:
+        return -1
 
     @property
     def runs(self) -> bool:
@@ -308,6 +314,18 @@ def test_sigterm_stops_all_workers_also_those_that_were_drained_before_and_a_sec
     assert not fleet.step()
     assert len(fleet.started) == 3
     assert fleet.failure is None
+
+
+def test_while_workers_end_the_supervisor_sleeps(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept_s: list[float] = []
+    monkeypatch.setattr(connection, "wait", lambda _, timeout: slept_s.append(timeout))
+    workers = fleet.all_serve()
+    fleet.signalled(signal.SIGTERM)
+    for worker in workers:
+        worker.said.append(ENDING)
+    fleet.step()
+    fleet.wait()
+    assert slept_s == [TICK_S]
 
 
 def test_workers_that_do_not_end_in_time_are_killed(fleet: Fleet) -> None:

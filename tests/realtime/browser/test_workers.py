@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from playwright.async_api import expect
 from websockets.asyncio.client import connect
 
+from tests.realtime.browser.conftest import Browsers
 from tests.support.app_process import App, running_app
 from tests.support.metrics_page import samples
 from tests.support.returning_client import ReturningClient
@@ -27,7 +29,7 @@ from tests.support.ws_client import WsClient
 pytestmark = [pytest.mark.xdist_group("workers"), pytest.mark.long]
 """The tests share the app, which takes all cores for some seconds to start."""
 
-WORKERS, PLACES = 3, 6
+WORKERS, PLACES, CLIENTS = 3, 6, 20
 
 DEAD_S, MOVED_S = 5.0, 3.0
 """How soon the bot's voice goes on after the death of its worker, and after a worker was asked to end."""
@@ -47,6 +49,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         log = app.log.read_text("utf-8")
         assert "Traceback" not in log
         assert [line for line in log.splitlines() if "ERROR" in line and "SIGKILL" not in line] == []
+
+
+@pytest.fixture(scope="module")
+def url(app: App) -> str:
+    """The address that the browsers visit."""
+    return app.url
 
 
 def get(app: App, path: str) -> httpx.Response:
@@ -75,10 +83,13 @@ async def until_all_serve(app: App) -> None:
 
 
 async def the_worker_of(app: App) -> psutil.Process:
-    """Returns the process that carries the only session."""
-    busy = [each for each in await asyncio.to_thread(workers, app) if each["sessions"]]
-    assert len(busy) == 1, busy
-    return psutil.Process(busy[0]["pid"])
+    """Returns the process that carries the only session, once the earlier ones have ended."""
+    async with asyncio.timeout(5):
+        while True:
+            busy = [each for each in await asyncio.to_thread(workers, app) if each["sessions"]]
+            if len(busy) == 1:
+                return psutil.Process(busy[0]["pid"])
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize(("number", "within_s"), [(signal.SIGKILL, DEAD_S), (signal.SIGTERM, MOVED_S)])
@@ -101,6 +112,22 @@ async def test_the_bot_goes_on_in_mid_answer_when_its_worker_dies_or_ends(
         question, _ = user.chat
         assert question["text"] == "Tell me a long story"
         assert words_heard(user)[: len(before)] == before
+    await until_all_serve(app)
+
+
+async def test_the_page_goes_on_with_the_answer_when_its_worker_is_killed(app: App, browsers: Browsers) -> None:
+    await until_all_serve(app)
+    visitor = await browsers.visit(microphone=False)
+    visitor.may_fail("status of 404")  # the page asks whether its session lives
+    await visitor.types("Tell me a long story")
+    await visitor.hears_words(5)
+    before = await visitor.words("heard")
+    (await the_worker_of(app)).kill()
+    killed_s = time.monotonic()
+    await visitor.hears_words(len(before) + 3)
+    assert time.monotonic() - killed_s < DEAD_S
+    assert (await visitor.words("heard"))[: len(before)] == before
+    await expect(visitor.answers).to_have_count(1)
     await until_all_serve(app)
 
 
@@ -153,9 +180,9 @@ async def test_all_workers_together_have_no_more_sessions_than_there_are_places(
 
     async with AsyncExitStack() as stack:
         async with asyncio.TaskGroup() as group:
-            for _ in range(40):
+            for _ in range(CLIENTS):
                 group.create_task(comes(stack))
-        assert (begun, refused) == (PLACES, 40 - PLACES)
+        assert (begun, refused) == (PLACES, CLIENTS - PLACES)
         assert (await asyncio.to_thread(app.health))["sessions"] == PLACES
         assert (await asyncio.to_thread(get, app, "/ready")).status_code == 503
         async with asyncio.timeout(5):  # the workers write their gauges once a second
