@@ -23,6 +23,8 @@ folder:
 curl --unix-socket /tmp/voicebot-…/worker-0.sock http://worker/metrics
 ```
 
+Under the service of systemd the folder is in `/tmp/systemd-private-…-voicebot.service-…/tmp`.
+
 `deploy/grafana-dashboard.json` is a dashboard of them: import it into Grafana, and choose the Prometheus that scrapes
 the bot. `voicebot/observability/metrics.py` declares the metrics and counts the facts of sessions.
 """

@@ -501,7 +501,7 @@ class Settings(BaseSettings):
         Group(
             "Limits",
             "They protect the machine and your accounts at the services (docs/deployment.md). Days are in UTC. Those on"
-            " sessions, minutes and answers hold for all processes on one database together.",
+            " sessions, minutes and answers hold for all workers together, and for all servers on one Postgres.",
         ),
     ] = Field(default=8, ge=1, le=1_000)
     """How many sessions there are at the same time."""

@@ -15,9 +15,9 @@ from voicebot.storage.schema import SCHEMA_LOCK
 from voicebot.storage.tables import call_leases, lease_holders, leases, talk_times, wrong_passwords
 
 LIFE_S = 15.0
-"""The leases of a process expire so long after it has renewed them for the last time: after four missed renewals. After
-one that has failed, the process needs up to 11 s until the next: 3 s to the one that fails, 2 s for it to fail, 5 s
-until the database is asked whether it works again, and a second more."""
+"""The leases of a process expire this long after their last renewal. If a renewal fails, the next one may come 11 s
+after the last that succeeded: 3 s to the one that fails, 2 s until it has failed, 5 s until the database is asked
+whether it works again, and a second more."""
 
 LEASE_LOCK = SCHEMA_LOCK + 2
 """The number of Postgres's advisory lock under which places are counted and taken."""

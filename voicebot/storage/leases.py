@@ -120,7 +120,7 @@ class _Answer:
 
 
 class Leases:
-    """The leases of this process. They expire some seconds after its death, unless it renews them.
+    """The leases of this process, which renews them. If it dies, they expire some seconds later.
 
     All statements about places go through one task, which puts what has gathered meanwhile into one transaction. So
     hundreds of offers at once take a few transactions, and sessions that go on take none of their own.

@@ -20,8 +20,8 @@ class WorkerPlace:
     Each process listens on a socket that bears its process id. A link that bears its number leads to the newest one, so
     that a worker that still ends remains reachable beside its replacement.
 
-    All workers have one `clock`, which tells the time of day also after the system's clock was set. A worker with a
-    clock of its own would take the moments that others have stored for wrong ones.
+    All workers have one `clock`. Once the system's clock was set, a worker with a clock of its own would misjudge the
+    times that others have stored.
     """
 
     folder: Path
