@@ -33,7 +33,7 @@ class SharedMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         with _locked(self._folder, fcntl.LOCK_SH):
-            written = [str(each) for each in self._folder.glob("*.db") if each.stat().st_size]  # one may just be begun
+            written = [str(each) for each in self._folder.glob("*.db") if _is_written(each)]
             metrics: Iterable[Metric] = MultiProcessCollector.merge(written)
             return metrics
 
@@ -52,9 +52,8 @@ def reserve_space(folder: Path, pid: int) -> None:
 
 
 def remove_gauges(folder: Path, pid: int) -> None:
-    """Removes the gauges of a worker that serves no more. What it has counted stays."""
-    with _locked(folder, fcntl.LOCK_EX):
-        mark_process_dead(pid, str(folder))
+    """Removes the gauges of a worker that has ended, or serves no more. What it has counted stays."""
+    mark_process_dead(pid, str(folder))
 
 
 def forget_worker(folder: Path, pid: int) -> None:
@@ -65,7 +64,7 @@ def forget_worker(folder: Path, pid: int) -> None:
     if not folder.exists():  # no worker has come as far as counting
         return
     with _locked(folder, fcntl.LOCK_EX):
-        mark_process_dead(pid, str(folder))
+        remove_gauges(folder, pid)
         for kind in COUNTING:
             last = folder / f"{kind}_{pid}.db"
             if not last.exists():
@@ -74,6 +73,14 @@ def forget_worker(folder: Path, pid: int) -> None:
                 _join(folder / f"{kind}_{ENDED}.db", last)
             else:  # the worker was killed when it had just begun the file
                 last.unlink()
+
+
+def _is_written(file: Path) -> bool:
+    """Returns False if a worker has just begun the file, or has just removed it."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _join(total: Path, last: Path) -> None:
@@ -100,7 +107,7 @@ def _join(total: Path, last: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Keeps readers from files that are being joined or removed. The lock ends with the process that holds it."""
+    """Keeps readers from files that are being joined. The lock ends with the process that holds it."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, how)

@@ -186,8 +186,8 @@ class Leases:
         if self._operations.problem is None:
             with contextlib.suppress(StoreError):
                 await self._operations.run(self._resign(), EXCHANGE_TIMEOUT_S)
-        if self._sign is not None:
-            self._sign.remove()
+                if self._sign is not None:
+                    self._sign.remove()  # otherwise it tells that the holder of these leases is dead
 
     async def abandon(self) -> None:
         """Leaves the leases to expire, as if this process had died."""
@@ -284,7 +284,10 @@ class Leases:
         return batch
 
     def _return_batch(self, batch: _Batch) -> None:
-        """Keeps what could not be written. Leases and calls are restored as a whole."""
+        """Keeps what could not be written. Leases and calls are restored as a whole.
+
+        SQLite may still write a transaction that has timed out: then its talk times count twice.
+        """
         self._stale = True
         for key, seconds in batch.talked_s.items():
             self._talked_s[key] = self._talked_s.get(key, 0.0) + seconds
@@ -379,6 +382,9 @@ class Leases:
         return request.answer.result()
 
     def release(self, place: SessionPlace) -> None:
+        for request in self._requests:
+            if request.lease.id == place.id:
+                _settle(request, None)  # it must not be granted after the release
         if self._held.pop(place.id, None) is None:
             return
         if self._conversations.is_written(place.id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from typing import Annotated
@@ -49,7 +50,12 @@ def internal_app(application: Application) -> ASGIApp:
 
     @app.post("/webrtc/offer")
     async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> dict[str, str]:
-        return await application.webrtc.answer(offer, client_address(request.scope, 0))
+        async def is_wanted() -> bool:
+            for _ in range(3):  # if the event loop stood still, it reads only now that the sender has gone
+                await asyncio.sleep(0)
+            return not await request.is_disconnected()
+
+        return await application.webrtc.answer(offer, client_address(request.scope, 0), is_wanted)
 
     @app.get("/webrtc/sessions/{session_id}")
     async def session(session_id: str) -> Response:
@@ -135,7 +141,7 @@ def _add_conversations(app: FastAPI, services: AppServices) -> None:
         return Response(status_code=204)
 
 
-def _in_time(sent_s: Annotated[float, Header(alias=SENT_HEADER)] = math.inf) -> None:
+async def _in_time(sent_s: Annotated[float, Header(alias=SENT_HEADER)] = math.inf) -> None:
     """Raises RefusedError if the request was read so late that its sender has given this worker up.
 
     A worker that was stopped finds such requests when it goes on. It must not begin a session for an offer that another

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
@@ -103,7 +104,7 @@ class Siblings:
             self._resting_until_s[sibling] = time.monotonic() + REST_S
             raise self._failed(sibling, f"no answer within {within_s:g} s", slow=True) from None
         except httpx.TransportError as error:
-            raise self._failed(sibling, str(error) or type(error).__name__, slow=False) from None
+            raise self._failed(sibling, str(error) or type(error).__name__, slow=_lacks_files(error)) from None
         self._resting_until_s.pop(sibling, None)
         return SiblingAnswer(sibling, response.status_code, response.headers, response.content)
 
@@ -144,7 +145,7 @@ class Siblings:
             ):
                 yield response
         except httpx.TransportError as error:
-            slow = isinstance(error, httpx.TimeoutException)
+            slow = isinstance(error, httpx.TimeoutException) or _lacks_files(error)
             raise self._failed(sibling, str(error) or type(error).__name__, slow=slow) from None
 
     def _failed(self, sibling: Path, why: str, *, slow: bool) -> SiblingError:
@@ -154,6 +155,16 @@ class Siblings:
             self._logged_s[sibling] = now_s
             logger.warning("%s does not answer: %s", sibling.stem, why)
         return SiblingError(why, slow=slow)
+
+
+def _lacks_files(error: BaseException) -> bool:
+    """Returns whether this process could not open a socket, which says nothing about the sibling."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _client(sibling: Path, within_s: float) -> httpx.AsyncClient:

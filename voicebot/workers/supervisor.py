@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import os
 import queue
 import signal
@@ -61,6 +62,10 @@ LONGEST_PAUSE_S = 30.0
 END_S = 40.0
 """How long the workers may take to end. What each of them waits for has its own limit, 35 s in all."""
 
+LEAVING_S = 400.0
+"""How long a worker may take to end after it was replaced: five minutes for its recordings, `END_S`, and a minute for
+the last download."""
+
 FORGETTING_S = 1.0
 """How long the end waits for the metrics of a worker that has just died. They are in a folder that is then removed."""
 
@@ -91,6 +96,8 @@ class ServingProcess(Process):
         """When it began to start, and to serve."""
         self.failure: str | None = None
         """Why it cannot start, if it said so."""
+        self.leaves_by_s = math.inf
+        """When it must have ended. It may stay for its recordings."""
         self.unanswered = 0
         """The number of ticks since a ping that it has not answered yet."""
 
@@ -334,7 +341,7 @@ class Supervisor(Multiprocess):
         elif report is WorkerState.ENDING and worker not in self.leaving:
             logger.info("worker %d ends", worker.number)
             self._take_out(worker)
-            self.leaving.append(worker)
+            self._leaves(worker)
 
     def _serves(self, worker: ServingProcess) -> None:
         worker.served_s = self._clock()
@@ -345,7 +352,7 @@ class Supervisor(Multiprocess):
             del self.replacements[worker.number]
             if (old := self.serving[worker.number]) is not None:
                 old.tell(Order.DRAIN)
-                self.leaving.append(old)
+                self._leaves(old)
             self.serving[worker.number] = worker
         logger.info("worker %d serves (process %d)", worker.number, worker.pid)
         if self._order is not None:
@@ -409,6 +416,10 @@ class Supervisor(Multiprocess):
             self._start_at_s[worker.number] = self._clock()
         return False
 
+    def _leaves(self, worker: ServingProcess) -> None:
+        worker.leaves_by_s = self._clock() + LEAVING_S
+        self.leaving.append(worker)
+
     def _tick(self) -> None:
         """Once in `TICK_S`, kills workers that do not start or do not answer, and pings the others."""
         if self._clock() < self._next_tick_s:
@@ -419,8 +430,9 @@ class Supervisor(Multiprocess):
                 if self._clock() - worker.began_s > START_S:
                     worker.failure = f"It did not serve within {START_S:g} s."
                     worker.kill()
-            elif worker.unanswered > MISSED_PINGS:
-                logger.error("worker %d does not answer, and is killed", worker.number)
+            elif worker.unanswered > MISSED_PINGS or self._clock() > worker.leaves_by_s:
+                what = "answer" if worker.unanswered > MISSED_PINGS else "end"
+                logger.error("worker %d does not %s, and is killed", worker.number, what)
                 worker.kill()
             else:
                 if worker.unanswered == 0:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import SecretStr
@@ -26,8 +27,9 @@ from voicebot.settings import config
 from voicebot.storage import conversations, lease_tables, leases
 from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import LOST, Conversations
-from voicebot.storage.database import Database
+from voicebot.storage.database import Database, StoreError
 from voicebot.storage.lease_tables import LeaseTables
+from voicebot.workers.life import is_dead
 from voicebot.workers.place import WorkerPlace
 
 ANN, BOB = "192.0.2.1", "192.0.2.2"
@@ -173,6 +175,31 @@ async def test_a_refused_place_is_not_stored_also_if_the_leases_are_restored_jus
             await slot.confirm(None)
         slot.release()
         assert await stored_places(url) == 1
+
+
+async def test_a_place_that_is_given_up_before_it_is_granted_is_not_stored(url: str, folder: Path) -> None:
+    async with workers(url, folder, 2, max_sessions=1) as (first, second):
+        slot = await first.admission.add_pending(ANN)
+        slot.occupy()
+        confirming = asyncio.create_task(slot.confirm("A" * 32))
+        await asyncio.sleep(0)  # it asks for the place
+        slot.release()
+        await confirming
+        assert await refusal(second, BOB) is None
+        assert await stored_places(url) == 1
+
+
+async def test_a_worker_that_cannot_give_its_leases_back_is_known_to_be_dead(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workers(url, folder, 2) as (first, _):
+        ending = first.conversations.leases
+        assert ending is not None
+        assert not is_dead(folder, ending.holder)
+        with monkeypatch.context() as patch:
+            patch.setattr(LeaseTables, "resign", AsyncMock(side_effect=StoreError("away")))
+            await ending.close()
+        assert is_dead(folder, ending.holder)
 
 
 async def test_the_places_of_a_worker_that_was_killed_become_free_soon(

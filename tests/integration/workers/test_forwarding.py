@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.attacks.peer import offered_sdp
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_workers import LiveWorker, workers
 from tests.support.metrics_page import samples
@@ -23,6 +25,7 @@ from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.protocols import Engines
+from voicebot.session.services import AppServices
 from voicebot.session.session import Session
 from voicebot.settings import config
 from voicebot.web import forwarding
@@ -143,6 +146,33 @@ async def test_a_stopped_worker_delays_an_offer_a_little_and_gets_none(
             assert sessions(found) == [1, 0, 1]
             assert took_s < 2 * ANSWER_S + 3
         assert found[1].services.admission.pending == 0, "it leaves the offer alone that it finds when it goes on"
+
+
+async def test_an_offer_that_nobody_waits_for_any_more_takes_no_conversation_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sender gives the offer up while a slow engine keeps the worker from answering."""
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: AppServices) -> None:
+        asked.set()
+        await goes_on.wait()
+
+    sdp = await offered_sdp()
+    async with three() as (asked_worker, holder, _), talked(holder) as (_, connected):
+        monkeypatch.setattr(AppServices, "must_be_able_to_answer", slow)
+        offer = {"type": "offer", "sdp": sdp, "webrtc_id": "a-name", "conversation": connected["conversation"]}
+        path = asked_worker.place.process_socket(os.getpid())
+        transport = httpx.AsyncHTTPTransport(uds=str(path))
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker") as sibling:
+            offering = asyncio.create_task(sibling.post("/webrtc/offer", json=offer))
+            await asked.wait()
+            offering.cancel()
+            await asyncio.wait([offering])
+        assert asked_worker.services.admission.pending == 1
+        goes_on.set()
+        await until(lambda: not asked_worker.services.admission.pending)
+        assert sessions([asked_worker, holder]) == [0, 1]
 
 
 def session_of(worker: LiveWorker) -> Session:

@@ -116,6 +116,7 @@ async def test_the_bot_goes_on_in_mid_answer_when_its_worker_dies_or_ends(
 
 
 async def test_the_page_goes_on_with_the_answer_when_its_worker_is_killed(app: App, browsers: Browsers) -> None:
+    """How soon it goes on is measured above, by the sound."""
     await until_all_serve(app)
     visitor = await browsers.visit(microphone=False)
     visitor.may_fail("status of 404")  # the page asks whether its session lives
@@ -123,9 +124,7 @@ async def test_the_page_goes_on_with_the_answer_when_its_worker_is_killed(app: A
     await visitor.hears_words(5)
     before = await visitor.words("heard")
     (await the_worker_of(app)).kill()
-    killed_s = time.monotonic()
     await visitor.hears_words(len(before) + 3)
-    assert time.monotonic() - killed_s < DEAD_S
     assert (await visitor.words("heard"))[: len(before)] == before
     await expect(visitor.answers).to_have_count(1)
     await until_all_serve(app)
@@ -158,7 +157,7 @@ async def test_a_recording_is_fetched_and_deleted_through_any_worker(app: App) -
         connected = await client.wait_for_message(lambda message: message["type"] == "connected")
         await client.heard.wait_for_frames(50)
     path = f"/recordings/{connected['recording']}.zip"
-    for _ in range(3):
+    for _ in range(6):  # whichever worker accepts the connection
         response = await asyncio.to_thread(get, app, path)
         assert response.status_code == 200
         assert "conversation.wav" in zipfile.ZipFile(io.BytesIO(response.content)).namelist()
@@ -168,7 +167,7 @@ async def test_a_recording_is_fetched_and_deleted_through_any_worker(app: App) -
 
 
 async def test_all_workers_together_have_no_more_sessions_than_there_are_places(app: App) -> None:
-    """Many clients connect at once, over both transports."""
+    """Many clients connect at once, to whichever worker accepts them."""
     begun, refused = 0, 0
 
     async def comes(stack: AsyncExitStack) -> None:

@@ -143,7 +143,7 @@ async def test_a_person_at_the_console_talks_with_the_user_and_gives_the_convers
                 person.type(f"{long} {long}")
                 await user.until(lambda state: len(_last(state).get("heard", "").split()) in range(3, 12))
                 await user.says("where is my money please")
-                assert "user: where" in (await person.until("money")).lower()
+                assert "user: " in (await person.until("money")).lower()
                 cut = next(line for line in person.lines if line.endswith("(interrupted)"))
                 assert len(cut.split()) < len(long.split())
                 assert user.state["verdicts"][0]["decision"] == "regenerate"

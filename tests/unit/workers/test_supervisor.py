@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from voicebot.workers.link import FromSupervisor, NewName, Order, Ping, StartFai
 from voicebot.workers.place import WorkerPlace
 from voicebot.workers.supervisor import (
     END_S,
+    LEAVING_S,
     MISSED_PINGS,
     STABLE_S,
     START_S,
@@ -46,7 +48,7 @@ class FakeWorker(ServingProcess):
         self._number = number
         self.state = WorkerState.STARTING
         self.began_s = self.served_s = now_s
-        self.failure, self.unanswered = None, 0
+        self.failure, self.unanswered, self.leaves_by_s = None, 0, math.inf
         self.told: list[FromSupervisor] = []
         self.said: list[WorkerState | StartFailure] = []
         self.lives, self.killed, self.forgotten = True, False, False
@@ -297,6 +299,21 @@ def test_a_worker_that_is_drained_is_replaced_at_once_and_may_outlive_its_replac
     assert drained.forgotten
     assert fleet.serving[0] is replacement
     assert len(fleet.started) == 3
+
+
+def test_a_worker_that_was_replaced_and_does_not_end_is_killed(fleet: Fleet) -> None:
+    old, other = fleet.all_serve()
+    old.said.append(ENDING)
+    fleet.step()
+    fleet.started[2].said.append(SERVING)
+    began_s = fleet.clock()
+    while not old.killed:
+        for worker in (old, other, fleet.started[2]):
+            worker.said.append(worker.state)  # they answer pings
+        fleet.tick()
+        assert fleet.clock() - began_s < LEAVING_S + 10
+    assert fleet.clock() - began_s > LEAVING_S
+    assert not other.killed
 
 
 def test_sigterm_stops_all_workers_also_those_that_were_drained_before_and_a_second_one_hurries(fleet: Fleet) -> None:

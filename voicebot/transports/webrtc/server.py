@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
@@ -34,6 +35,9 @@ GOODBYE_S = 0.1
 
 BUSY_S = 5.0
 """A client that was displaced while it was connecting may try again after this time."""
+
+
+IsWanted: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 class OfferError(RefusedError):
@@ -101,26 +105,33 @@ class WebRtcServer:
         """Returns the ICE servers for a visitor who is about to connect, in FastRTC's form."""
         return {"iceServers": [server.as_json() for server in await self.ice.for_page()]}
 
-    async def answer(self, offer: Offer, address: str) -> dict[str, str]:
-        """Returns the answer to an offer of a client at `address`, in FastRTC's form. Raises RefusedError."""
+    async def answer(self, offer: Offer, address: str, is_wanted: IsWanted | None = None) -> dict[str, str]:
+        """Returns the answer to an offer of a client at `address`, in FastRTC's form. Raises RefusedError.
+
+        `is_wanted` tells whether the answer still is: otherwise no conversation must be taken over for it.
+        """
         replaced = self._services.sessions.place_of(offer.conversation)
         slot = await self._services.admission.add_pending(address, replaced, offer.conversation)
         for peer in tuple(self.peers):
             if peer.slot.displaced:  # the new slot has displaced it
                 self._end(peer)
         try:
-            return await self._connect(offer, address, slot)
+            return await self._connect(offer, address, slot, is_wanted)
         except BaseException:
             slot.release()
             raise
 
-    async def _connect(self, offer: Offer, address: str, slot: SessionSlot) -> dict[str, str]:
+    async def _connect(
+        self, offer: Offer, address: str, slot: SessionSlot, is_wanted: IsWanted | None
+    ) -> dict[str, str]:
         await self._services.must_be_able_to_answer()
         try:
             checked_offer = check_offer(offer.sdp, address)
         except SdpError as error:
             raise _refused(str(error)) from None
         servers = [RTCIceServer(**server.as_json()) for server in await self.ice.for_server()]
+        if is_wanted is not None and not await is_wanted():
+            raise OfferError(503, Reason.MOVING, "Nobody waits for the answer any more.")
         conversation = await self._services.conversations.open(offer.conversation, slot.place)
         try:
             await self._wait_to_compute()
