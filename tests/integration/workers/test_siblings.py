@@ -1,4 +1,4 @@
-"""What a worker makes of siblings that do not answer."""
+"""A worker that cannot reach another one takes it for dead only if that one is the cause."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ GOODBYE_S = 0.1
 BUSY_S = 5.0
 """A client that was displaced while it was connecting may try again after this time."""
 
-
 IsWanted: TypeAlias = Callable[[], Awaitable[bool]]
+"""Returns whether whoever has sent an offer still waits for its answer."""
 
 
 class OfferError(RefusedError):
@@ -108,7 +108,7 @@ class WebRtcServer:
     async def answer(self, offer: Offer, address: str, is_wanted: IsWanted | None = None) -> dict[str, str]:
         """Returns the answer to an offer of a client at `address`, in FastRTC's form. Raises RefusedError.
 
-        `is_wanted` tells whether the answer still is: otherwise no conversation must be taken over for it.
+        A conversation is taken over only if the answer `is_wanted` by then.
         """
         replaced = self._services.sessions.place_of(offer.conversation)
         slot = await self._services.admission.add_pending(address, replaced, offer.conversation)
